@@ -1,0 +1,31 @@
+/**
+ * The one way in. Every event, harvested or published by a client, goes
+ * decode → cheap rejects → verify → admit → save.
+ */
+import { Context, type Effect, type Scope } from "effect"
+import type { Outcome } from "../database/Database.ts"
+import type { Event } from "../domain/Event.ts"
+import type { Verdict } from "../domain/Quality.ts"
+import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
+
+/** What became of one event; each has exactly one answer on the wire (`websocket/publish.ts`). */
+export type AdmissionOutcome =
+  | Exclude<Outcome, { readonly _tag: "Done" }>
+  /** Wrong id or signature. `detail` follows the prefix `invalid: `. */
+  | { readonly _tag: "Invalid"; readonly detail: string }
+  /** A rule said no on evidence. */
+  | Extract<Verdict, { readonly _tag: "Rejected" }>
+  /** The world did not answer in time; the check goes on, and an acceptance is stored and announced later. */
+  | Extract<Verdict, { readonly _tag: "Undetermined" }>
+  /** Our side failed: storage, threads, or we are stopping. `detail` follows the prefix `error: `. */
+  | { readonly _tag: "Failed"; readonly detail: string }
+
+/** A scoped right to submit, registered under its holder's name. */
+export interface AdmissionSender {
+  /** Admits and saves one well-formed event; succeeds with exactly one outcome, after the commit where there is one. */
+  readonly submit: (event: Event) => Effect.Effect<AdmissionOutcome, MailboxClosed>
+}
+
+export class Admission extends Context.Service<Admission, {
+  readonly sender: (holder: string) => Effect.Effect<AdmissionSender, MailboxClosed, Scope.Scope>
+}>()("profile-aggregator/aggregation/Admission") {}

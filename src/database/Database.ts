@@ -1,0 +1,133 @@
+/**
+ * Where accepted events live.
+ *
+ * Every event a client can be served has been through a `Sender` of this component, whether it was harvested from an
+ * upstream or published by a client, so this is also the one place that announces new events: `commits`.
+ */
+import { Context, type Effect, type PubSub, Schema, type Scope } from "effect"
+import type { Event } from "../domain/Event.ts"
+import type { Filter } from "../domain/Filter.ts"
+import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
+
+/** The disk, the engine or its thread failed. A write may be retried: `Save` is idempotent by event id. */
+export class DatabaseError extends Schema.TaggedError<DatabaseError>()("DatabaseError", {
+  operation: Schema.Literals(["write", "read"]),
+  cause: Schema.Defect()
+}) {}
+
+/** Keep an event; an outcome other than `Saved` leaves the table as it was. */
+export interface Save {
+  readonly _tag: "Save"
+  readonly event: Event
+}
+/** Forget events by id, without a tombstone: an operator's decision, not an author's (that is a kind 5 event). */
+export interface Delete {
+  readonly _tag: "Delete"
+  readonly ids: ReadonlyArray<string>
+}
+/**
+ * Remember or forget (`value: null`) one small JSON document of another component: harvest coverage, a verdict, a
+ * retry. In one write with the events it describes, it can never run ahead of them.
+ */
+export interface Record {
+  readonly _tag: "Record"
+  /** Closed set of names, one per use, such as `coverage`. */
+  readonly space: string
+  readonly key: string
+  /** JSON text, or null to forget the key. */
+  readonly value: string | null
+  /** Unix milliseconds at which `due` returns it, or null. */
+  readonly due: number | null
+}
+export type Operation = Save | Delete | Record
+
+/**
+ * What an operation did.
+ *
+ * - `Saved`: committed, with its place in the commit log.
+ * - `Duplicate`: this id is already stored.
+ * - `Superseded`: a newer version, or an equal one with a lower id, is already stored (NIP-01, "Kinds").
+ * - `Deleted`: its author asked for its removal (NIP-09, NIP-62).
+ * - `Expired`: its `expiration` has passed (NIP-40).
+ * - `Ephemeral`: announced to subscriptions, not stored (NIP-01, kinds 20000 to 29999).
+ * - `Done`: a `Delete` or `Record` was applied.
+ */
+export type Outcome =
+  | { readonly _tag: "Saved"; readonly seq: number }
+  | { readonly _tag: "Duplicate" }
+  | { readonly _tag: "Superseded" }
+  | { readonly _tag: "Deleted" }
+  | { readonly _tag: "Expired" }
+  | { readonly _tag: "Ephemeral" }
+  | { readonly _tag: "Done" }
+
+/** One line of the commit log. `seq` is monotonic and never reused; ephemeral events carry the last one committed. */
+export interface Commit {
+  readonly seq: number
+  readonly event: Event
+  /** The event as canonical JSON, so that a frame is a concatenation. */
+  readonly raw: string
+}
+
+export interface QueryResult {
+  /** The store as it was after this commit; live delivery starts with the next one. */
+  readonly asOf: number
+  /** Canonical JSON of each event, `created_at` descending, then lowest id (NIP-01); no id twice. */
+  readonly events: ReadonlyArray<string>
+  /** False when a limit, a filter's or the relay's, cut the answer short. */
+  readonly complete: boolean
+}
+
+export interface StoredRecord {
+  readonly key: string
+  readonly value: string
+  readonly due: number | null
+}
+
+/** A scoped right to write, registered under its holder's name. */
+export interface DatabaseSender {
+  /**
+   * Applies all operations in one transaction and succeeds once it is on disk, never before: a relay's `OK true` rests
+   * on it. One outcome per operation, in order. Interrupting the caller does not undo a write that was accepted.
+   */
+  readonly write: (operations: ReadonlyArray<Operation>) => Effect.Effect<
+    ReadonlyArray<Outcome>,
+    DatabaseError | MailboxClosed
+  >
+}
+
+export class Database extends Context.Service<Database, {
+  readonly sender: (holder: string) => Effect.Effect<DatabaseSender, MailboxClosed, Scope.Scope>
+
+  /** Batches of commits from now on, in `seq` order. The subscription ends with its scope. */
+  readonly commits: Effect.Effect<PubSub.Subscription<ReadonlyArray<Commit>>, never, Scope.Scope>
+
+  /** Stored events that match any filter; each filter's own `limit` applies to it, capped at `limitMax`. */
+  readonly query: (
+    filters: ReadonlyArray<Filter>,
+    options: { readonly limitMax: number }
+  ) => Effect.Effect<QueryResult, DatabaseError>
+
+  /** How many stored events match any filter, each counted once (NIP-45). */
+  readonly count: (filters: ReadonlyArray<Filter>) => Effect.Effect<number, DatabaseError>
+
+  /**
+   * What a `Save` of this event would do to the store as committed now: the cheap question to ask before its signature
+   * is checked. `New` is no promise.
+   */
+  readonly preview: (
+    event: Event
+  ) => Effect.Effect<"New" | "Duplicate" | "Superseded" | "Deleted" | "Expired", DatabaseError>
+
+  readonly record: (space: string, key: string) => Effect.Effect<StoredRecord | undefined, DatabaseError>
+  /** All documents of a space, by key. */
+  readonly records: (space: string) => Effect.Effect<ReadonlyArray<StoredRecord>, DatabaseError>
+  /** Documents of a space whose `due` is at or before `now` (Unix milliseconds), soonest first. */
+  readonly due: (space: string, now: number, limit: number) => Effect.Effect<ReadonlyArray<StoredRecord>, DatabaseError>
+
+  /** Sizes for pages, metrics and the certificate. */
+  readonly stats: Effect.Effect<
+    { readonly events: number; readonly seq: number; readonly committed: number; readonly queue: number },
+    DatabaseError
+  >
+}>()("profile-aggregator/database/Database") {}

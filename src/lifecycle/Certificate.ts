@@ -1,0 +1,137 @@
+/**
+ * The last line on stdout: what a stop did, and whether it can prove that it was a clean one. Pure.
+ *
+ * Restated for operators in `docs/shutdown.md`.
+ */
+import type { Holder, Journal } from "./Journal.ts"
+
+/** Exit codes, after sysexits(3) where it has a name for the case. */
+export const ExitCode = {
+  /** A stop was asked for; everything was released in order; all proofs hold. */
+  Clean: 0,
+  /** A component failed; the release was orderly. */
+  ComponentFailed: 1,
+  /** Wrong command-line usage (EX_USAGE). */
+  Usage: 64,
+  /** Port in use, or the database is locked by another instance (EX_UNAVAILABLE). */
+  Unavailable: 69,
+  /** A proof failed: a leaked sender, a dying finalizer, a stray rejection (EX_SOFTWARE). */
+  ProofFailed: 70,
+  /** Storage cannot be opened, is corrupt, is full, or a sync failed (EX_IOERR). */
+  Storage: 74,
+  /** Stopped and data is safe, but a budget expired or the operator cut it short (EX_TEMPFAIL). */
+  CutShort: 75,
+  /** Wrong configuration; nothing was acquired (EX_CONFIG). */
+  Configuration: 78
+} as const
+
+/** When several apply, the first of these wins. 78 and 64 come before anything was acquired, so nothing competes. */
+const precedence: ReadonlyArray<number> = [
+  ExitCode.Configuration,
+  ExitCode.Usage,
+  ExitCode.Storage,
+  ExitCode.ProofFailed,
+  ExitCode.CutShort,
+  ExitCode.Unavailable,
+  ExitCode.ComponentFailed
+]
+
+/** Budgets whose expiry is not our fault or costs nothing: a mute client, and a WAL that the next start recovers. */
+const harmless: ReadonlySet<string> = new Set(["close handshakes", "checkpoint"])
+
+export interface Certificate {
+  readonly code: number
+  /** Why the stop began, or `completed`. */
+  readonly cause: string
+  /** What went wrong besides, in order. */
+  readonly failures: ReadonlyArray<string>
+  /** Milliseconds in each phase of stopping. */
+  readonly phases: { readonly draining: number; readonly releasing: number }
+  /** Budgets that fired. */
+  readonly forced: ReadonlyArray<string>
+  /** Components in the order of their release. */
+  readonly released: ReadonlyArray<string>
+  /** Holders that outlived their component. */
+  readonly senders: ReadonlyArray<{
+    readonly mailbox: string
+    readonly label: string
+    readonly since: string
+    readonly heldMs: number
+    readonly inFlight: number
+    readonly site: ReadonlyArray<string>
+  }>
+  /** Accepted work that was never handled. */
+  readonly queue: number
+  readonly committed: number
+  readonly answered: { readonly true: number; readonly false: number }
+  readonly sockets: { readonly clean: number; readonly terminated: number }
+  readonly wal: string
+  /** Kinds of handles that kept the process alive. */
+  readonly handles: ReadonlyArray<string>
+  readonly proofs: {
+    /** Components were released in the exact reverse order of acquisition. */
+    readonly order: boolean
+    readonly zeroSenders: boolean
+    readonly ingesterExited: boolean
+    readonly noWriteAfterClose: boolean
+    /** Nothing accepted was left in a queue. */
+    readonly drained: boolean
+    /** The process ended by itself. */
+    readonly noHandles: boolean
+  }
+}
+
+/** Exit code as a function of what happened, nothing else (invariant I9). */
+export const exitCode = (facts: {
+  readonly causes: ReadonlyArray<number>
+  readonly forced: ReadonlyArray<string>
+  readonly proofs: Certificate["proofs"]
+}): number => {
+  const codes = new Set(facts.causes)
+  if (Object.values(facts.proofs).includes(false)) codes.add(ExitCode.ProofFailed)
+  if (facts.forced.some((name) => !harmless.has(name))) codes.add(ExitCode.CutShort)
+  return precedence.find((code) => codes.has(code)) ?? ExitCode.Clean
+}
+
+const senderOf = (holder: Holder, now: number): Certificate["senders"][number] => ({
+  mailbox: holder.mailbox,
+  label: holder.label,
+  since: new Date(holder.since).toISOString(),
+  heldMs: Math.max(0, now - holder.since),
+  inFlight: holder.inFlight,
+  site: holder.site
+})
+
+/** The certificate of a journal as it stands. `handles`: kinds of handles that are still open, empty when none. */
+export const certify = (journal: Journal, handles: ReadonlyArray<string>): Certificate => {
+  const released = [...journal.released]
+  const holders = [...journal.stragglers, ...journal.holders().filter((h) => !journal.stragglers.includes(h))]
+  const proofs: Certificate["proofs"] = {
+    order: released.length === journal.acquired.length &&
+      released.toReversed().every((name, i) => name === journal.acquired[i]),
+    zeroSenders: holders.length === 0,
+    ingesterExited: journal.ingesterExited ?? !journal.acquired.includes("database"),
+    noWriteAfterClose: journal.writesAfterClose === 0,
+    drained: journal.depthAtClose === 0,
+    noHandles: handles.length === 0
+  }
+  const [first, ...others] = journal.causes
+  const name = (cause: { readonly name: string; readonly detail?: string }) =>
+    cause.detail === undefined ? cause.name : `${cause.name}: ${cause.detail}`
+  return {
+    code: exitCode({ causes: journal.causes.map((cause) => cause.code), forced: journal.forced, proofs }),
+    cause: first === undefined ? "completed" : name(first),
+    failures: others.filter((cause) => cause.code !== ExitCode.Clean).map(name),
+    phases: { draining: journal.phases.draining ?? 0, releasing: journal.phases.releasing ?? 0 },
+    forced: [...journal.forced],
+    released,
+    senders: holders.map((holder) => senderOf(holder, journal.wallTime())),
+    queue: journal.depthAtClose,
+    committed: journal.counters.committed,
+    answered: { true: journal.counters.answeredTrue, false: journal.counters.answeredFalse },
+    sockets: { clean: journal.counters.socketsClean, terminated: journal.counters.socketsTerminated },
+    wal: journal.wal ?? "not opened",
+    handles,
+    proofs
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * What has happened in this process's life, as plain data that can be read at any moment, even from a signal handler.
+ *
+ * The journal is synchronous on purpose: the forced path may not wait for a fiber, and must still be able to say which
+ * component is open, who holds a sender and what was cut short. `Shutdown` is its face towards Effect.
+ */
+
+export type State = "starting" | "ready" | "draining" | "releasing" | "stopped"
+
+/** Why a stop began or why it is not a clean one. `code` is the exit code this cause asks for (`Certificate.exitCode`). */
+export interface Cause {
+  /** Fixed phrase, such as `SIGTERM`, `component failed`, `stray rejection`. */
+  readonly name: string
+  readonly detail?: string
+  readonly code: number
+}
+
+/** One lease on a mailbox, as the register shows it. */
+export interface Holder {
+  readonly mailbox: string
+  /** Owner's name, such as `websocket/connection 17`. */
+  readonly label: string
+  /** Unix milliseconds. */
+  readonly since: number
+  /** Logical call chain at acquisition, innermost first: `Connection.open @ Connection.ts:88`. */
+  readonly site: ReadonlyArray<string>
+  /** Accepted and not answered yet. */
+  readonly inFlight: number
+}
+
+/** What a mailbox shows of itself, always current. */
+export interface MailboxView {
+  readonly name: string
+  readonly capacity: number
+  readonly depth: () => number
+  readonly holders: () => ReadonlyArray<Holder>
+}
+
+/** A long-lived fiber under supervision. */
+export interface FiberView {
+  readonly name: string
+  /** Unix milliseconds. */
+  readonly since: number
+}
+
+/** Things that are counted for the certificate. */
+export interface Counters {
+  /** Events whose transaction is on disk. */
+  committed: number
+  /** `OK true` and `OK false` frames handed to sockets. */
+  answeredTrue: number
+  answeredFalse: number
+  /** Sockets that ended with a close handshake, and sockets that had to be cut. */
+  socketsClean: number
+  socketsTerminated: number
+}
+
+const order: ReadonlyArray<State> = ["starting", "ready", "draining", "releasing", "stopped"]
+
+export class Journal {
+  state: State = "starting"
+  /** Milliseconds spent in `draining` and `releasing`. */
+  readonly phases: { draining?: number; releasing?: number } = {}
+  readonly acquired: Array<string> = []
+  readonly released: Array<string> = []
+  readonly causes: Array<Cause> = []
+  /** Names of the budgets that fired, in order. */
+  readonly forced: Array<string> = []
+  /** Holders that were left when their mailbox closed. */
+  readonly stragglers: Array<Holder> = []
+  readonly mailboxes = new Set<MailboxView>()
+  readonly fibers = new Set<FiberView>()
+  readonly counters: Counters = {
+    committed: 0,
+    answeredTrue: 0,
+    answeredFalse: 0,
+    socketsClean: 0,
+    socketsTerminated: 0
+  }
+  /** Set by the database: did its ingester end by itself before the file was closed? */
+  ingesterExited: boolean | undefined
+  writesAfterClose = 0
+  wal: string | undefined
+
+  readonly now: () => number
+  readonly wallTime: () => number
+  readonly #emit: (line: string) => void
+  #stateSince: number
+  #depthAtClose = 0
+
+  /**
+   * `now`: monotonic milliseconds. `wallTime`: Unix milliseconds. `emit`: takes one line of JSON, without its newline.
+   */
+  constructor(options: {
+    readonly now: () => number
+    readonly wallTime: () => number
+    readonly emit: (line: string) => void
+  }) {
+    this.now = options.now
+    this.wallTime = options.wallTime
+    this.#emit = options.emit
+    this.#stateSince = options.now()
+    this.#line("starting")
+  }
+
+  /** Moves forward only: a transition to an earlier or the same state is ignored, so every caller may just say it. */
+  transition(state: State): void {
+    if (order.indexOf(state) <= order.indexOf(this.state)) return
+    const now = this.now()
+    const spent = Math.round(now - this.#stateSince)
+    if (this.state === "draining") this.phases.draining = spent
+    if (this.state === "releasing") this.phases.releasing = spent
+    this.state = state
+    this.#stateSince = now
+    this.#line(state)
+  }
+
+  /** A stop was asked for, or something failed: remembers why, and leaves `starting` or `ready` for `draining`. */
+  stop(cause: Cause): void {
+    this.causes.push(cause)
+    this.transition("draining")
+  }
+
+  /** Queued work that a mailbox still held when it had ended; anything but 0 means work was dropped. */
+  addDepthAtClose(depth: number): void {
+    this.#depthAtClose += depth
+  }
+
+  get depthAtClose(): number {
+    return this.#depthAtClose
+  }
+
+  /** Every sender held now, oldest first. */
+  holders(): ReadonlyArray<Holder> {
+    return [...this.mailboxes].flatMap((mailbox) => mailbox.holders()).toSorted((a, b) => a.since - b.since)
+  }
+
+  /** The live report behind SIGUSR2: where things stand, and who holds what. */
+  report(): unknown {
+    return {
+      state: this.state,
+      ms: Math.round(this.now()),
+      components: this.acquired.filter((name) => !this.released.includes(name)),
+      mailboxes: [...this.mailboxes].map((mailbox) => ({
+        name: mailbox.name,
+        depth: mailbox.depth(),
+        capacity: mailbox.capacity
+      })),
+      senders: this.holders(),
+      fibers: [...this.fibers],
+      counters: this.counters
+    }
+  }
+
+  #line(state: State): void {
+    const cause = this.causes.at(-1)
+    this.#emit(JSON.stringify({
+      lifecycle: {
+        state,
+        ms: Math.round(this.now() * 10) / 10,
+        ...(state === "starting" || state === "ready" ? {} : { cause: cause?.name ?? "completed" }),
+        ...(state === "draining" && this.acquired.length > 0 ? { open: this.acquired } : {})
+      }
+    }))
+  }
+}

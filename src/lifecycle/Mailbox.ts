@@ -1,0 +1,225 @@
+/**
+ * A bounded queue with one owner, and senders that somebody owns.
+ *
+ * A sender is a lease: acquired into a scope under its holder's name, given back by that scope and by nothing else.
+ * So "all senders are gone" is a fact the register can state, and closing a mailbox never waits for one that was
+ * forgotten: a straggler is named, the queue is ended over its head, and what was accepted is still handled.
+ *
+ * Releasing a mailbox, step by step:
+ *
+ * 1. no new senders; the owner's own is given back;
+ * 2. the register must be empty, as every holder was released before its owner; who is left is reported (exit 70);
+ * 3. the queue ends: what was accepted stays, later sends are refused;
+ * 4. the consumer handles the rest and ends by itself, within the `ingester drain` or `worker stop` budget;
+ * 5. a request that is still unanswered is answered `MailboxClosed`, so that nobody waits for ever.
+ */
+import { Cause, Deferred, Effect, Fiber, Option, Pull, Queue, References, Schema, type Scope } from "effect"
+import type { Holder, MailboxView } from "./Journal.ts"
+import { type Budget, Shutdown } from "./Shutdown.ts"
+import { Supervisor } from "./Supervisor.ts"
+
+/** The owner is stopping or gone: the message was not accepted, or will not be answered. */
+export class MailboxClosed extends Schema.TaggedError<MailboxClosed>()("MailboxClosed", { mailbox: Schema.String }) {
+  override get message() {
+    return `the ${this.mailbox} mailbox is closed`
+  }
+}
+
+/** A sender was used after its scope had closed: a bug in its holder, raised as a defect. */
+export class SenderReleased extends Schema.TaggedError<SenderReleased>()("SenderReleased", {
+  mailbox: Schema.String,
+  holder: Schema.String
+}) {
+  override get message() {
+    return `the sender of ${this.holder} to ${this.mailbox} was used after its release`
+  }
+}
+
+export interface Sender<A> {
+  readonly holder: string
+  /**
+   * Waits while the mailbox is full. Interrupted while waiting, the message was not accepted; after success it will be
+   * handled whatever happens to the sender.
+   */
+  readonly send: (message: A) => Effect.Effect<void, MailboxClosed>
+  /**
+   * Sends a message that carries a reply, and waits for it. The owner completes the reply exactly once. Interrupting
+   * the caller does not undo a message that was accepted.
+   */
+  readonly ask: <B, E>(message: (reply: Deferred.Deferred<B, E>) => A) => Effect.Effect<B, E | MailboxClosed>
+}
+
+export interface Mailbox<A> {
+  readonly name: string
+  /** A lease under the holder's name, given back by the scope. Fails once the owner is being released. */
+  readonly sender: (holder: string) => Effect.Effect<Sender<A>, MailboxClosed, Scope.Scope>
+  /** Everyone who holds a lease now, the owner included. */
+  readonly holders: Effect.Effect<ReadonlyArray<Holder>>
+  /** Messages accepted and not taken yet. */
+  readonly depth: Effect.Effect<number>
+}
+
+export interface Options<A, R> {
+  /** The component it belongs to, such as `database`. */
+  readonly name: string
+  /** Messages; a full mailbox makes senders wait. */
+  readonly capacity: number
+  /** Messages `handle` is given at most at a time. */
+  readonly batchMax: number
+  /**
+   * Handles one batch, uninterruptibly: a batch that was taken is always handled. It must not wait for the world without
+   * a bound, and answers every reply in the batch. A defect stops the service.
+   */
+  readonly handle: (batch: ReadonlyArray<A>) => Effect.Effect<void, never, R>
+  /** Bounds the drain at release. */
+  readonly budget: Budget
+}
+
+/** What the register keeps of one lease. */
+interface Lease {
+  readonly label: string
+  readonly since: number
+  readonly frame: References.StackFrame | undefined
+  readonly pending: Set<Deferred.Deferred<unknown, unknown>>
+  released: boolean
+}
+
+/** The names and places of the `Effect.fn` calls that led here, innermost first, cut to eight. */
+const siteOf = (frame: References.StackFrame | undefined): ReadonlyArray<string> => {
+  const site: Array<string> = []
+  for (let at = frame; at !== undefined && site.length < 8; at = at.parent) {
+    const place = /([^/\\]+:\d+):\d+\)?$/.exec(at.stack()?.split("\n")[0] ?? "")?.[1]
+    if (!at.name.endsWith(" (definition)")) site.push(place === undefined ? at.name : `${at.name} @ ${place}`)
+  }
+  return site
+}
+
+/** Acquires a mailbox into the owner's scope, its consumer included. */
+export const make = Effect.fnUntraced(function*<A, R>(options: Options<A, R>) {
+  const { name } = options
+  const shutdown = yield* Shutdown
+  const supervisor = yield* Supervisor
+  const leases = new Set<Lease>()
+  const closed = new MailboxClosed({ mailbox: name })
+  let open = true
+
+  const holderOf = (lease: Lease): Holder => ({
+    mailbox: name,
+    label: lease.label,
+    since: lease.since,
+    site: siteOf(lease.frame),
+    inFlight: lease.pending.size
+  })
+  const holders = () => Array.from(leases, holderOf)
+  /** Leases given back while a request of theirs was still unanswered. */
+  const orphans = new Set<Lease>()
+
+  // Acquired in this order, released in the reverse one.
+  const queue = yield* Effect.acquireRelease(Queue.bounded<A, Cause.Done>(options.capacity), Queue.shutdown)
+  const view: MailboxView = { name, capacity: options.capacity, depth: () => Queue.sizeUnsafe(queue), holders }
+  yield* Effect.acquireRelease(
+    Effect.sync(() => shutdown.journal.mailboxes.add(view)),
+    () => Effect.sync(() => shutdown.journal.mailboxes.delete(view))
+  )
+
+  /** Nobody may wait for a consumer that is gone. */
+  const abandon = Effect.suspend(() => {
+    open = false
+    const replies = [...leases, ...orphans].flatMap((lease) => [...lease.pending])
+    return Effect.andThen(
+      Queue.shutdown(queue),
+      Effect.forEach(replies, (reply) => Deferred.fail(reply, closed), { discard: true })
+    )
+  })
+
+  const consume = Effect.uninterruptibleMask((restore) =>
+    restore(Queue.takeBetween(queue, 1, options.batchMax)).pipe(
+      Effect.flatMap(options.handle),
+      Effect.forever({ disableYield: true })
+    )
+  ).pipe(
+    Pull.catchDone(() => Effect.void),
+    Effect.ensuring(abandon)
+  )
+
+  const close = (consumer: Fiber.Fiber<void>) =>
+    Effect.gen(function*() {
+      const stragglers = holders()
+      shutdown.journal.stragglers.push(...stragglers)
+      yield* Effect.forEach(stragglers, (holder) =>
+        Effect.logError("sender outlived its mailbox").pipe(Effect.annotateLogs({
+          mailbox: name,
+          holder: holder.label,
+          since: new Date(holder.since).toISOString(),
+          site: holder.site.join(" ← ")
+        })), { discard: true })
+      yield* Queue.end(queue)
+      const drained = yield* shutdown.bounded(options.budget, Fiber.await(consumer))
+      if (Option.isSome(drained)) return
+      shutdown.journal.addDepthAtClose(Queue.sizeUnsafe(queue))
+      consumer.interruptUnsafe()
+    })
+
+  // Detached, as a scope would wait for a stuck batch without a bound; `close` is the owner that waits, with one.
+  const consumer = yield* Effect.acquireRelease(
+    Effect.forkDetach(supervisor.watch(name, consume), { startImmediately: true }),
+    close
+  )
+
+  const acquire = Effect.fnUntraced(function*(label: string) {
+    const frame = yield* References.CurrentStackFrame
+    return yield* Effect.acquireRelease(
+      Effect.suspend(() => {
+        if (!open) return Effect.fail(closed)
+        const lease: Lease = { label, since: shutdown.journal.wallTime(), frame, pending: new Set(), released: false }
+        leases.add(lease)
+        return Effect.succeed(lease)
+      }),
+      (lease) =>
+        Effect.suspend(() => {
+          lease.released = true
+          leases.delete(lease)
+          if (lease.pending.size > 0) orphans.add(lease)
+          return Effect.logDebug("sender released").pipe(
+            Effect.annotateLogs({ mailbox: name, holder: label, inFlight: lease.pending.size })
+          )
+        })
+    )
+  })
+
+  const senderOf = (lease: Lease): Sender<A> => {
+    const send = (message: A) =>
+      Effect.suspend(() => {
+        if (lease.released) return Effect.die(new SenderReleased({ mailbox: name, holder: lease.label }))
+        return Effect.flatMap(Queue.offer(queue, message), (accepted) => accepted ? Effect.void : Effect.fail(closed))
+      })
+    const ask = <B, E>(message: (reply: Deferred.Deferred<B, E>) => A): Effect.Effect<B, E | MailboxClosed> =>
+      Effect.suspend(() => {
+        const reply = Deferred.makeUnsafe<B, E | MailboxClosed>()
+        const pending = reply as Deferred.Deferred<unknown, unknown>
+        lease.pending.add(pending)
+        return send(message(reply as Deferred.Deferred<B, E>)).pipe(
+          Effect.andThen(Deferred.await(reply)),
+          Effect.onExit(() => {
+            lease.pending.delete(pending)
+            if (lease.released && lease.pending.size === 0) orphans.delete(lease)
+            return Effect.void
+          })
+        )
+      })
+    return { holder: lease.label, send, ask }
+  }
+
+  const mailbox: Mailbox<A> = {
+    name,
+    sender: Effect.fn(`${name}.sender`)((holder: string) => Effect.map(acquire(holder), senderOf)),
+    holders: Effect.sync(holders),
+    depth: Queue.size(queue)
+  }
+
+  // The owner's own lease keeps the queue open until the owner is released; then no lease is given out any more.
+  yield* Effect.orDie(acquire(`${name} (owner)`))
+  yield* Effect.addFinalizer(() => Effect.sync(() => void (open = false)))
+
+  return { mailbox, consumer }
+})

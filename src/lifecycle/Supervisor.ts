@@ -1,0 +1,58 @@
+/**
+ * Every long-lived fiber has an owner that notices its death.
+ *
+ * Effect reports nothing when a fiber forked into a scope dies, so each one is forked here: its failure stops the
+ * service in order, through one `Deferred` that the root races against.
+ */
+import { Cause, Context, Deferred, Effect, Exit, type Fiber, Layer, type Scope } from "effect"
+import { Shutdown } from "./Shutdown.ts"
+
+export class Supervisor extends Context.Service<Supervisor, {
+  /**
+   * Forks `effect` into the scope, by name. It may succeed or be interrupted; when it fails or dies the service stops
+   * (exit 1, or the code its error carries under `Runtime.errorExitCode`).
+   */
+  readonly fork: <A, E, R>(
+    name: string,
+    effect: Effect.Effect<A, E, R>
+  ) => Effect.Effect<Fiber.Fiber<A, E>, never, R | Scope.Scope>
+
+  /** The same watch over a fiber that its owner forks, and awaits, itself. */
+  readonly watch: <A, E, R>(name: string, effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+  /** Stops the service for a failure that was noticed elsewhere, such as a thread that cannot be replaced. */
+  readonly fail: (name: string, cause: Cause.Cause<unknown>) => Effect.Effect<void>
+
+  /** Fails with the first failure reported; never succeeds. */
+  readonly failed: Effect.Effect<never, unknown>
+}>()("profile-aggregator/lifecycle/Supervisor") {
+  static readonly layer: Layer.Layer<Supervisor, never, Shutdown> = Layer.effect(
+    Supervisor,
+    Effect.gen(function*() {
+      const { journal } = yield* Shutdown
+      const fatal = yield* Deferred.make<never, unknown>()
+
+      const fail = (name: string, cause: Cause.Cause<unknown>) =>
+        Effect.logError("component failed", cause).pipe(
+          Effect.annotateLogs({ fiber: name }),
+          Effect.andThen(Deferred.failCause(fatal, cause)),
+          Effect.asVoid
+        )
+
+      const watch = <A, E, R>(name: string, effect: Effect.Effect<A, E, R>) =>
+        Effect.suspend(() => {
+          const view = { name, since: journal.wallTime() }
+          journal.fibers.add(view)
+          return Effect.onExit(effect, (exit) => {
+            journal.fibers.delete(view)
+            return Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? Effect.void : fail(name, exit.cause)
+          })
+        })
+
+      const fork = <A, E, R>(name: string, effect: Effect.Effect<A, E, R>) =>
+        Effect.forkScoped(watch(name, effect), { startImmediately: true })
+
+      return Supervisor.of({ fork, watch, fail, failed: Deferred.await(fatal) })
+    })
+  )
+}
