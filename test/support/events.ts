@@ -1,7 +1,7 @@
 /**
  * Signed events for tests: seeded, so that every run sees the same bytes.
  *
- * A key costs about 0.1 ms and a signature 0.2 ms: keep a key when one author writes many events.
+ * A key costs about 0.03 ms and a signature 0.06 ms, so thousands are no reason to wait.
  */
 import { keyOf, sign, withForgedSignature, withWrongId } from "../../src/demo/Signer.ts"
 import type { Key } from "../../src/demo/Signer.ts"
