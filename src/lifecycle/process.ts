@@ -1,0 +1,165 @@
+/**
+ * The process around the program: signals, stray errors, deadlines and the last line.
+ *
+ * Nothing here imports Effect, so that the handlers stand a few milliseconds after the process starts, long before the
+ * application is loaded: as process 1 of a container, a SIGTERM without a handler would be discarded by the kernel. They
+ * stay to the very end, as a late signal would otherwise end a finished stop by its default action.
+ */
+import * as os from "node:os"
+import { certify, ExitCode } from "./Certificate.ts"
+import { type Cause, Journal } from "./Journal.ts"
+import * as Output from "./Output.ts"
+import * as watchdog from "./watchdog.ts"
+
+/** From the first stop request to the forced exit. */
+const hardDeadlineMillis = 9000
+/** A second signal counts when it comes this much later: wrappers deliver one signal twice. */
+const debounceMillis = 250
+/** How long handles may linger after the program has ended before they are called leaked. */
+const lingerMillis = 500
+
+export interface ProcessHost {
+  readonly journal: Journal
+  readonly output: Output.Output
+  /** Calls back once, when a stop is asked for; at once when it already was. */
+  readonly onStop: (callback: () => void) => void
+  /** Calls back once, at the second signal. */
+  readonly onHurry: (callback: () => void) => void
+  /** Asks for an orderly stop. */
+  readonly stop: (cause: Cause) => void
+  /** A service is being run, not `--help`: lifecycle lines and the certificate are wanted from here on. */
+  readonly serving: () => void
+  /**
+   * The program has ended and released everything: the process may end as soon as its event loop is empty. `code` is for
+   * commands that are no service and have no certificate.
+   */
+  readonly finish: (code: number) => void
+  /** Turns a clean stop by a signal into 128 + its number, for tooling that wants it. */
+  readonly setSignalExit: (convention: "zero" | "conventional") => void
+}
+
+/** Calls back once, also when the moment has passed already. */
+const moment = () => {
+  let passed = false
+  const callbacks: Array<() => void> = []
+  return {
+    on: (callback: () => void) => void (passed ? callback() : callbacks.push(callback)),
+    pass: () => {
+      if (passed) return
+      passed = true
+      for (const callback of callbacks.splice(0)) callback()
+    }
+  }
+}
+
+const describe = (error: unknown): string =>
+  (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).slice(0, 500)
+
+/** What keeps the event loop alive and was not there before. */
+const newHandles = (before: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const known = [...before]
+  return process.getActiveResourcesInfo().filter((kind) => {
+    const at = known.indexOf(kind)
+    if (at >= 0) known.splice(at, 1)
+    return at < 0
+  })
+}
+
+/** Installs every handler. Call it once, before anything else is imported. */
+export const install = (): ProcessHost => {
+  const output = Output.make(process.stdout, 1)
+  Output.make(process.stderr, 2)
+  let serving = false
+  const early: Array<string> = []
+  const journal = new Journal({
+    now: () => performance.now(),
+    wallTime: Date.now,
+    emit: (line) => void (serving ? output.write(line) : early.push(line))
+  })
+  const stopping = moment()
+  const hurrying = moment()
+  let signals = 0
+  let lastSignalAt = 0
+  let firstSignal: NodeJS.Signals | undefined
+  let signalExit: "zero" | "conventional" = "zero"
+  let written = false
+
+  const handlesBefore = () => [...baseline, "Timeout", "Immediate"]
+  let baseline: ReadonlyArray<string> = []
+
+  /** Writes the last line once and says which code it states. */
+  const certificate = (handles: ReadonlyArray<string>, code?: number): number => {
+    const stated = certify(journal, handles)
+    const conventional = stated.code === ExitCode.Clean && signalExit === "conventional" && firstSignal !== undefined
+      ? 128 + os.constants.signals[firstSignal]
+      : stated.code
+    const final = code ?? conventional
+    if (!written) {
+      written = true
+      journal.transition("stopped")
+      output.writeSync(JSON.stringify({ stopped: { ...stated, code: final } }))
+    }
+    return final
+  }
+
+  const serve = () => {
+    serving = true
+    for (const line of early.splice(0)) output.write(line)
+  }
+
+  const force = (name: string, code: number): never => {
+    journal.forced.push(name)
+    serve()
+    process.exit(certificate(newHandles(handlesBefore()), code))
+  }
+
+  const stop = (cause: Cause) => {
+    journal.stop(cause)
+    if (journal.causes.length > 1) return
+    setTimeout(() => force("hard deadline", ExitCode.CutShort), hardDeadlineMillis).unref()
+    stopping.pass()
+  }
+
+  const onSignal = (signal: NodeJS.Signals) => {
+    const now = journal.now()
+    if (signals > 0 && now - lastSignalAt < debounceMillis) return
+    signals += 1
+    lastSignalAt = now
+    firstSignal ??= signal
+    if (signals === 1) return stop({ name: signal, code: ExitCode.Clean })
+    if (signals === 2) return hurrying.pass()
+    force(`third signal (${signal})`, 128 + os.constants.signals[signal])
+  }
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal)
+  process.on("SIGUSR2", () => output.write(JSON.stringify({ report: journal.report() })))
+
+  const stray = (name: string) => (error: unknown) => stop({ name, detail: describe(error), code: ExitCode.ProofFailed })
+  process.on("uncaughtException", stray("stray exception"))
+  process.on("unhandledRejection", stray("stray rejection"))
+
+  watchdog.start({ warnMillis: 2000, killMillis: Number(process.env["WATCHDOG_KILL_SECS"] ?? 15) * 1000 })
+  baseline = process.getActiveResourcesInfo()
+
+  return {
+    journal,
+    output,
+    onStop: stopping.on,
+    onHurry: hurrying.on,
+    stop,
+    serving: serve,
+    finish: (code) => {
+      if (journal.causes.length > 0) serve()
+      if (!serving) return void (process.exitCode = code)
+      // The event loop is empty: nothing that we opened is left, and the process ends by itself after this line.
+      process.once("beforeExit", () => {
+        process.exitCode = certificate([])
+      })
+      setTimeout(() => {
+        const handles = newHandles(handlesBefore())
+        // A reader that does not take our last lines is no leak of ours, and must not hold the process.
+        process.exit(certificate(output.pending() > 0 ? [] : handles.length > 0 ? handles : ["unknown"]))
+      }, lingerMillis).unref()
+    },
+    setSignalExit: (convention) => void (signalExit = convention)
+  }
+}

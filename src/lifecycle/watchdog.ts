@@ -1,0 +1,29 @@
+/** Starts the thread that reports, and finally kills, a process whose event loop has stalled. */
+import { Worker } from "node:worker_threads"
+
+export interface WatchdogData {
+  /** One counter that the main thread raises. */
+  readonly beats: Int32Array
+  readonly lookMillis: number
+  /** Looks without a beat before a warning, and before the kill. */
+  readonly warnLooks: number
+  readonly killLooks: number
+}
+
+const lookMillis = 250
+
+/** Neither the thread nor the timer keeps the process alive; both last as long as it does. */
+export const start = (options: { readonly warnMillis: number; readonly killMillis: number }): void => {
+  const beats = new Int32Array(new SharedArrayBuffer(4))
+  const data: WatchdogData = {
+    beats,
+    lookMillis,
+    warnLooks: Math.ceil(options.warnMillis / lookMillis),
+    killLooks: Math.ceil(options.killMillis / lookMillis)
+  }
+  const thread = new Worker(new URL("./watchdogThread.ts", import.meta.url), { workerData: data })
+  // Without its watchdog the service still serves; a failure to start a thread shows in the log of whoever needs one.
+  thread.on("error", () => {})
+  thread.unref()
+  setInterval(() => Atomics.add(beats, 0, 1), lookMillis / 2).unref()
+}

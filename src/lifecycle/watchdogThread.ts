@@ -1,0 +1,35 @@
+/**
+ * Watches the main thread's heartbeat from a thread of its own: a loop that is stalled cannot report itself.
+ *
+ * Silence is counted in looks, not in time, so that a process that was stopped and continued is not called stalled. Only
+ * a signal can end the process from here, as `process.exit` ends this thread alone.
+ */
+import * as fs from "node:fs"
+import { workerData } from "node:worker_threads"
+import type { WatchdogData } from "./watchdog.ts"
+
+const { beats, lookMillis, warnLooks, killLooks } = workerData as WatchdogData
+const pause = new Int32Array(new SharedArrayBuffer(4))
+
+const say = (message: string, silentLooks: number) => {
+  const line = JSON.stringify({ level: "ERROR", message, component: "watchdog", silentMs: silentLooks * lookMillis })
+  try {
+    fs.writeSync(2, `${line}\n`)
+  } catch {
+    // Nobody reads stderr; what follows must happen all the same.
+  }
+}
+
+let seen = Atomics.load(beats, 0)
+let silent = 0
+for (;;) {
+  Atomics.wait(pause, 0, 0, lookMillis)
+  const now = Atomics.load(beats, 0)
+  silent = now === seen ? silent + 1 : 0
+  seen = now
+  if (silent === warnLooks) say("event loop stalled", silent)
+  if (silent >= killLooks) {
+    say("event loop stalled for too long: killing the process", silent)
+    process.kill(process.pid, "SIGKILL")
+  }
+}
