@@ -1,0 +1,116 @@
+/**
+ * What the service counts, by the name under which it is exported: `component_noun_unit`.
+ *
+ * Labels come from closed sets and are bound here once, because binding costs more than counting. Never a pubkey, an
+ * address, or anything else that a stranger chooses.
+ */
+import { Metric } from "effect"
+
+/** One metric per label, bound. */
+type Labelled<Label extends string, M> = { readonly [label in Label]: M }
+
+const labelled = <const Label extends string, Input, State>(
+  metric: Metric.Metric<Input, State>,
+  name: string,
+  labels: ReadonlyArray<Label>
+): Labelled<Label, Metric.Metric<Input, State>> =>
+  Object.fromEntries(labels.map((label) => [label, Metric.withAttributes(metric, { [name]: label })])) as Labelled<
+    Label,
+    Metric.Metric<Input, State>
+  >
+
+const counter = (name: string, description: string) => Metric.counter(name, { description, incremental: true })
+const gauge = (name: string, description: string) => Metric.gauge(name, { description })
+
+/** Seconds, from a tenth of a millisecond to ten seconds. */
+const seconds = (name: string, description: string) =>
+  Metric.histogram(name, {
+    description,
+    boundaries: [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+  })
+
+// 1 database
+
+export const databaseOperations = labelled(
+  counter("database_operations_total", "operations applied, by what they did"),
+  "outcome",
+  ["Saved", "Duplicate", "Superseded", "Deleted", "Expired", "Ephemeral", "Done"]
+)
+export const databaseWriteFailures = counter("database_write_failures_total", "transactions that failed")
+export const databaseCommitSeconds = seconds("database_commit_seconds", "one transaction, from begin to durable")
+export const databaseQuerySeconds = seconds("database_query_seconds", "one query, from asked to answered")
+
+// 2 crypto
+
+export const cryptoVerifications = labelled(
+  counter("crypto_verifications_total", "events whose id and signature were checked, by result"),
+  "result",
+  ["Valid", "InvalidId", "InvalidSignature", "Failed"]
+)
+export const cryptoThreads = gauge("crypto_threads", "verifier threads that are alive")
+export const cryptoThreadsReplaced = labelled(
+  counter("crypto_threads_replaced_total", "verifier threads that had to be replaced"),
+  "reason",
+  ["crashed", "hung"]
+)
+
+// 3 aggregation
+
+export const aggregationEventsHarvested = counter("aggregation_events_harvested_total", "events read from upstreams")
+export const aggregationPagesHarvested = counter("aggregation_pages_harvested_total", "pages read from upstreams")
+export const aggregationUpstreamsConnected = gauge("aggregation_upstreams_connected", "upstreams with an open socket")
+export const aggregationDialsFailed = counter(
+  "aggregation_dials_failed_total",
+  "upstream connections that did not open"
+)
+export const aggregationAdmissions = labelled(
+  counter("aggregation_admissions_total", "events judged, by outcome"),
+  "outcome",
+  [
+    "Saved",
+    "Duplicate",
+    "Superseded",
+    "Deleted",
+    "Expired",
+    "Ephemeral",
+    "Invalid",
+    "Rejected",
+    "Undetermined",
+    "Failed"
+  ]
+)
+const rejections = counter("aggregation_rejections_total", "events that a rule refused, by reason")
+/** `reason` is a phrase of a `Verdict`: `domain/Quality` holds the closed set. Bind once and keep. */
+export const aggregationRejections = (reason: string) => Metric.withAttributes(rejections, { reason })
+
+// 4 websocket
+
+export const websocketConnections = gauge("websocket_connections", "open client connections")
+export const websocketConnectionsOpened = counter("websocket_connections_opened_total", "connections accepted")
+export const websocketConnectionsRefused = labelled(
+  counter("websocket_connections_refused_total", "connections refused at the door"),
+  "reason",
+  ["total", "address", "stopping"]
+)
+export const websocketConnectionsCut = labelled(
+  counter("websocket_connections_cut_total", "connections that we ended"),
+  "reason",
+  ["slow", "idle", "protocol", "oversize", "stopping"]
+)
+export const websocketSubscriptions = gauge("websocket_subscriptions", "open subscriptions")
+export const websocketMessages = labelled(
+  counter("websocket_messages_total", "client messages, by verb"),
+  "verb",
+  ["EVENT", "REQ", "CLOSE", "AUTH", "COUNT", "unknown", "malformed"]
+)
+export const websocketEventsSent = counter("websocket_events_sent_total", "EVENT frames handed to sockets")
+export const websocketOks = labelled(
+  counter("websocket_oks_total", "OK frames handed to sockets"),
+  "accepted",
+  ["true", "false"]
+)
+export const websocketEventOkSeconds = seconds("websocket_event_ok_seconds", "from a client's EVENT to its OK")
+
+// beneath
+
+export const lifecycleLinesDropped = gauge("lifecycle_lines_dropped", "log lines that a stalled reader missed")
