@@ -3,7 +3,7 @@
  *
  * Restated for operators in `docs/shutdown.md`.
  */
-import type { Holder, Journal } from "./Journal.ts"
+import type { Cause, Holder, Journal } from "./Journal.ts"
 
 /** Exit codes, after sysexits(3) where it has a name for the case. */
 export const ExitCode = {
@@ -102,6 +102,8 @@ const senderOf = (holder: Holder, now: number): Certificate["senders"][number] =
   site: holder.site
 })
 
+const lineOf = (cause: Cause): string => cause.detail === undefined ? cause.name : `${cause.name}: ${cause.detail}`
+
 /** The certificate of a journal as it stands. `handles`: kinds of handles that are still open, empty when none. */
 export const certify = (journal: Journal, handles: ReadonlyArray<string>): Certificate => {
   const released = [...journal.released]
@@ -116,12 +118,10 @@ export const certify = (journal: Journal, handles: ReadonlyArray<string>): Certi
     noHandles: handles.length === 0
   }
   const [first, ...others] = journal.causes
-  const name = (cause: { readonly name: string; readonly detail?: string }) =>
-    cause.detail === undefined ? cause.name : `${cause.name}: ${cause.detail}`
   return {
     code: exitCode({ causes: journal.causes.map((cause) => cause.code), forced: journal.forced, proofs }),
-    cause: first === undefined ? "completed" : name(first),
-    failures: others.filter((cause) => cause.code !== ExitCode.Clean).map(name),
+    cause: first === undefined ? "completed" : lineOf(first),
+    failures: others.filter((cause) => cause.code !== ExitCode.Clean).map(lineOf),
     phases: { draining: journal.phases.draining ?? 0, releasing: journal.phases.releasing ?? 0 },
     forced: [...journal.forced],
     released,

@@ -54,7 +54,10 @@ export const launch = <A, E, R>(app: Layer.Layer<A, E, R>): Effect.Effect<void, 
   })
 
 /** Makes a stop request of the process interrupt the fiber that runs `program`, and a second signal cut its waits short. */
-export const attach = <A, E, R>(host: ProcessHost, program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Shutdown> =>
+export const attach = <A, E, R>(
+  host: ProcessHost,
+  program: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R | Shutdown> =>
   Effect.gen(function*() {
     const shutdown = yield* Shutdown
     yield* Effect.withFiber((fiber) =>

@@ -13,7 +13,7 @@
  * 4. the consumer handles the rest and ends by itself, within the `ingester drain` or `worker stop` budget;
  * 5. a request that is still unanswered is answered `MailboxClosed`, so that nobody waits for ever.
  */
-import { Cause, Deferred, Effect, Fiber, Option, Pull, Queue, References, Schema, type Scope } from "effect"
+import { type Cause, Deferred, Effect, Fiber, Option, Pull, Queue, References, Schema, type Scope } from "effect"
 import type { Holder, MailboxView } from "./Journal.ts"
 import { type Budget, Shutdown } from "./Shutdown.ts"
 import { Supervisor } from "./Supervisor.ts"
@@ -155,7 +155,9 @@ export const make = Effect.fnUntraced(function*<A, R>(options: Options<A, R>) {
         })), { discard: true })
       yield* Queue.end(queue)
       const drained = yield* shutdown.bounded(options.budget, Fiber.await(consumer))
-      if (Option.isSome(drained)) return
+      if (Option.isSome(drained)) {
+        return
+      }
       shutdown.journal.addDepthAtClose(Queue.sizeUnsafe(queue))
       consumer.interruptUnsafe()
     })

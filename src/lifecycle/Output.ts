@@ -24,7 +24,7 @@ export interface Output {
 }
 
 /** `fd` must be the stream's own: 1 for stdout, 2 for stderr. */
-export const make = (stream: NodeJS.WriteStream & Partial<WriteStream>, fd: number): Output => {
+export const make = (stream: WriteStream, fd: number): Output => {
   let gone = false
   let dropped = 0
   // Without a listener, EPIPE from a reader that went away would end the process at once.
@@ -37,8 +37,9 @@ export const make = (stream: NodeJS.WriteStream & Partial<WriteStream>, fd: numb
     writeSync: (line) => {
       const bytes = Buffer.from(`${line}\n`)
       const wait = new Int32Array(new SharedArrayBuffer(4))
+      if (gone) return
       // A full pipe answers EAGAIN; half a second is all that a stalled reader gets.
-      for (let offset = 0, tries = 0; !gone && offset < bytes.length && tries < 50; tries += 1) {
+      for (let offset = 0, tries = 0; offset < bytes.length && tries < 50; tries += 1) {
         try {
           offset += fs.writeSync(fd, bytes, offset)
         } catch (error) {
@@ -49,6 +50,6 @@ export const make = (stream: NodeJS.WriteStream & Partial<WriteStream>, fd: numb
     },
     dropped: () => dropped,
     pending: () => stream.writableLength,
-    isTerminal: stream.isTTY === true
+    isTerminal: stream.isTTY
   }
 }

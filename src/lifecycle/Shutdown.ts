@@ -40,7 +40,10 @@ export class Shutdown extends Context.Service<Shutdown, {
    * detached, so that even an uninterruptible one cannot hold the release; it is interrupted when cut. A second signal
    * cuts `drain` at once and leaves the others one second in total.
    */
-  readonly bounded: <A, R>(budget: Budget, effect: Effect.Effect<A, never, R>) => Effect.Effect<Option.Option<A>, never, R>
+  readonly bounded: <A, R>(
+    budget: Budget,
+    effect: Effect.Effect<A, never, R>
+  ) => Effect.Effect<Option.Option<A>, never, R>
 
   /** Resolves at the second signal. */
   readonly impatient: Effect.Effect<void>

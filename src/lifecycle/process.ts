@@ -84,7 +84,6 @@ export const install = (): ProcessHost => {
   let signalExit: "zero" | "conventional" = "zero"
   let written = false
 
-  const handlesBefore = () => [...baseline, "Timeout", "Immediate"]
   let baseline: ReadonlyArray<string> = []
 
   /** Writes the last line once and says which code it states. */
@@ -110,7 +109,7 @@ export const install = (): ProcessHost => {
   const force = (name: string, code: number): never => {
     journal.forced.push(name)
     serve()
-    process.exit(certificate(newHandles(handlesBefore()), code))
+    process.exit(certificate(newHandles(baseline), code))
   }
 
   const stop = (cause: Cause) => {
@@ -133,7 +132,11 @@ export const install = (): ProcessHost => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal)
   process.on("SIGUSR2", () => output.write(JSON.stringify({ report: journal.report() })))
 
-  const stray = (name: string) => (error: unknown) => stop({ name, detail: describe(error), code: ExitCode.ProofFailed })
+  // By default this one opens a debugger's port.
+  process.on("SIGUSR1", () => {})
+
+  const stray = (name: string) => (error: unknown) =>
+    stop({ name, detail: describe(error), code: ExitCode.ProofFailed })
   process.on("uncaughtException", stray("stray exception"))
   process.on("unhandledRejection", stray("stray rejection"))
 
@@ -149,13 +152,16 @@ export const install = (): ProcessHost => {
     serving: serve,
     finish: (code) => {
       if (journal.causes.length > 0) serve()
-      if (!serving) return void (process.exitCode = code)
+      if (!serving) {
+        process.exitCode = code
+        return
+      }
       // The event loop is empty: nothing that we opened is left, and the process ends by itself after this line.
       process.once("beforeExit", () => {
         process.exitCode = certificate([])
       })
       setTimeout(() => {
-        const handles = newHandles(handlesBefore())
+        const handles = newHandles(baseline)
         // A reader that does not take our last lines is no leak of ours, and must not hold the process.
         process.exit(certificate(output.pending() > 0 ? [] : handles.length > 0 ? handles : ["unknown"]))
       }, lingerMillis).unref()

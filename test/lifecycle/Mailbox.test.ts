@@ -43,7 +43,8 @@ describe("Mailbox", () => {
     Effect.gen(function*() {
       const { close, handled, mailbox } = yield* open({ capacity: 4, batchMax: 2 })
       const sender = yield* mailbox.sender("a")
-      const answers = yield* Effect.forEach([1, 2, 3, 4, 5, 6, 7, 8, 9], (n) => sender.ask<number, never>((reply) => ({ n, reply })), {
+      const answers = yield* Effect.forEach([1, 2, 3, 4, 5, 6, 7, 8, 9], (n) =>
+        sender.ask<number, never>((reply) => ({ n, reply })), {
         concurrency: "unbounded"
       })
       assert.deepStrictEqual(answers, [2, 4, 6, 8, 10, 12, 14, 16, 18])
@@ -147,10 +148,13 @@ describe("Mailbox", () => {
         handle: () => Effect.die("disk on fire")
       })
       const sender = yield* mailbox.sender("a")
-      const exits = yield* Effect.forEach([1, 2, 3], (n) => Effect.exit(sender.ask<number, never>((reply) => ({ n, reply }))), {
+      const exits = yield* Effect.forEach([1, 2, 3], (n) =>
+        Effect.exit(sender.ask<number, never>((reply) => ({ n, reply }))), {
         concurrency: "unbounded"
       })
-      for (const exit of exits) assert.instanceOf(failureOf(exit), Mailbox.MailboxClosed)
+      for (const exit of exits) {
+        assert.instanceOf(failureOf(exit), Mailbox.MailboxClosed)
+      }
       assert.strictEqual(failureOf(yield* Effect.exit(supervisor.failed)), "disk on fire")
     }).pipe(Effect.scoped, Effect.provide(Lifecycle)))
 
@@ -177,7 +181,18 @@ describe("Mailbox", () => {
 
 /** What a random run may do, with holders 0 to 2. */
 const Command = Schema.Struct({
-  what: Schema.Literals(["acquire", "acquire", "send", "send", "send", "ask", "interrupt", "release", "gate", "settle"]),
+  what: Schema.Literals([
+    "acquire",
+    "acquire",
+    "send",
+    "send",
+    "send",
+    "ask",
+    "interrupt",
+    "release",
+    "gate",
+    "settle"
+  ]),
   who: Schema.Literals([0, 1, 2])
 })
 
@@ -251,7 +266,9 @@ describe("Mailbox against a slow, obvious model", () => {
         for (const [n, { fiber }] of fibers) {
           const exit = yield* Fiber.await(fiber)
           if (Exit.isSuccess(exit)) assert.include(handled, n, "accepted, so handled")
-          else if (failureOf(exit) instanceof Mailbox.MailboxClosed) assert.notInclude(handled, n, "refused, so not handled")
+          else if (failureOf(exit) instanceof Mailbox.MailboxClosed) {
+            assert.notInclude(handled, n, "refused, so not handled")
+          }
         }
       }).pipe(Effect.scoped, Effect.provide(Lifecycle)),
     { arbitrary: { runs: 600 } }

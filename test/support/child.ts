@@ -1,0 +1,136 @@
+/**
+ * A child process as a test sees it: its lines, its signals, how it ended. Killed with the scope, whatever happened.
+ *
+ * Real time and real signals: use it under `it.live`.
+ */
+import { Deferred, Effect, Exit, type Scope } from "effect"
+import { spawn } from "node:child_process"
+import { createInterface } from "node:readline"
+import type { Certificate } from "../../src/lifecycle/Certificate.ts"
+
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  /** The last line on stdout when it is a certificate. */
+  readonly certificate: Certificate | undefined
+  /** Milliseconds from the spawn to the end. */
+  readonly millis: number
+}
+
+export interface Child {
+  readonly pid: number
+  /** Lines so far; both keep growing. */
+  readonly stdout: ReadonlyArray<string>
+  readonly stderr: ReadonlyArray<string>
+  /** The first line of stdout, past or to come, that has `text` in it; fails when the process ends or 20 s pass first. */
+  readonly line: (text: string) => Effect.Effect<string, Error>
+  /** Closes our end of its stdout: its next write meets EPIPE. */
+  readonly closeStdout: Effect.Effect<void>
+  readonly signal: (name: NodeJS.Signals) => Effect.Effect<void>
+  /** Waits for the end, at most 20 s. */
+  readonly ended: Effect.Effect<Ended, Error>
+  /** Names of the lifecycle states reported so far. */
+  readonly states: () => ReadonlyArray<string>
+}
+
+export interface Options {
+  readonly env?: Record<string, string>
+  readonly cwd?: string
+  /** Node's own flags. */
+  readonly execArgv?: ReadonlyArray<string>
+  /** `stall` leaves its stdout unread, in a pipe that is never drained. */
+  readonly stdout?: "read" | "stall"
+}
+
+const parse = (line: string | undefined): Record<string, unknown> => {
+  try {
+    const value: unknown = JSON.parse(line ?? "null")
+    return typeof value === "object" && value !== null ? { ...value } : {}
+  } catch {
+    return {}
+  }
+}
+
+const deadline = <A, E>(what: () => string, effect: Effect.Effect<A, E>) =>
+  Effect.timeoutOrElse(effect, { duration: "20 seconds", orElse: () => Effect.fail(new Error(what())) })
+
+/** Runs a TypeScript file with this very Node. */
+export const start = Effect.fnUntraced(
+  function*(
+    file: string,
+    args: ReadonlyArray<string>,
+    options: Options = {}
+  ): Effect.fn.Return<Child, never, Scope.Scope> {
+    const begun = performance.now()
+    const done = yield* Deferred.make<Ended>()
+    const stdout: Array<string> = []
+    const stderr: Array<string> = []
+    const watchers = new Set<() => void>()
+    const spawned = yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        spawn(process.execPath, ["--disable-sigusr1", ...options.execArgv ?? [], file, ...args], {
+          cwd: options.cwd,
+          env: { PATH: process.env["PATH"], ...options.env },
+          stdio: ["ignore", "pipe", "pipe"]
+        })
+      ),
+      (child) =>
+        Effect.suspend(() => {
+          if (child.exitCode !== null || child.signalCode !== null) return Effect.void
+          child.kill("SIGKILL")
+          return Effect.asVoid(Deferred.await(done))
+        })
+    )
+    const collect = (stream: NodeJS.ReadableStream, into: Array<string>) =>
+      createInterface({ input: stream }).on("line", (line) => {
+        into.push(line)
+        for (const watcher of watchers) watcher()
+      })
+    if (options.stdout !== "stall") collect(spawned.stdout, stdout)
+    collect(spawned.stderr, stderr)
+    const finish = (code: number | null, signal: NodeJS.Signals | null) => {
+      const stopped = parse(stdout.at(-1))["stopped"]
+      Deferred.doneUnsafe(
+        done,
+        Exit.succeed({
+          code,
+          signal,
+          certificate: stopped as Certificate | undefined,
+          millis: performance.now() - begun
+        })
+      )
+      for (const watcher of watchers) watcher()
+    }
+    // "close" comes after the last line was read, "exit" is all there is when nobody reads.
+    spawned.on(options.stdout === "stall" ? "exit" : "close", finish)
+
+    const tail = () => `stdout:\n${stdout.slice(-20).join("\n")}\nstderr:\n${stderr.slice(-20).join("\n")}`
+    return {
+      pid: spawned.pid ?? 0,
+      stdout,
+      stderr,
+      line: (text) =>
+        deadline(
+          () => `no line with ${JSON.stringify(text)}\n${tail()}`,
+          Effect.callback<string, Error>((resume) => {
+            const look = () => {
+              const found = stdout.find((line) => line.includes(text))
+              if (found !== undefined) resume(Effect.succeed(found))
+              else if (spawned.exitCode !== null) resume(Effect.fail(new Error(`ended without ${text}\n${tail()}`)))
+            }
+            watchers.add(look)
+            look()
+            return Effect.sync(() => void watchers.delete(look))
+          })
+        ),
+      closeStdout: Effect.sync(() => void spawned.stdout.destroy()),
+      signal: (name) => Effect.sync(() => void spawned.kill(name)),
+      ended: deadline(() => `still running\n${tail()}`, Deferred.await(done)),
+      states: () =>
+        stdout.flatMap((line) => {
+          const state = (parse(line)["lifecycle"] as { readonly state?: string } | undefined)?.state
+          return state === undefined ? [] : [state]
+        })
+    }
+  }
+)
