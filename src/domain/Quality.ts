@@ -1,9 +1,178 @@
-/** Facts in, verdict out: the rules that decide whether a profile is worth keeping. */
+/**
+ * Facts in, verdict out: the rules that decide whether a profile is worth keeping.
+ *
+ * Rules run from the cheapest to the dearest, so the first refusal is also the cheapest one. What only the network can
+ * tell is gathered after everything else has passed, and judged again with it.
+ */
+import { type BridgeEvidence, bridgeEvidenceOf, type BridgeRules, bridgeRules } from "./Bridge.ts"
+import type { Event } from "./Event.ts"
+import {
+  type PictureUrl,
+  pictureUrlOf,
+  type PictureUrlProblem,
+  type PictureUrlRules,
+  pictureUrlRules
+} from "./PictureUrl.ts"
+import { isBlank, type Profile, profileOf, type ProfileProblem } from "./Profile.ts"
+
+/** What the rules say about one profile, cheapest first, then what admission says about other kinds. */
+export type RejectionReason =
+  | "created_at is too far ahead"
+  | "created_at is too old"
+  | ProfileProblem
+  | "bridged account"
+  | "account deleted"
+  | "no name"
+  | "no about"
+  | "no picture"
+  | PictureUrlProblem
+  | PictureProblem
+  | "no text note"
+  | "kind is not kept here"
+  | "author has no accepted profile"
+  | "protected event"
+
+/** The host answered, and what it has is no picture. */
+export type PictureProblem =
+  | "picture is gone"
+  | "picture is not an image"
+  | "picture target is not public"
+  | "picture is too small"
+
+/** Who did not answer. */
+export type UndeterminedReason =
+  | "picture host did not answer"
+  | "picture host asked for a pause"
+  | "outbox relays did not answer"
+  | "not checked in time"
+  | "stopping"
 
 /** What admission decided about one event. */
 export type Verdict =
   | { readonly _tag: "Accepted" }
-  /** A rule said no on evidence; `reason` is a short, fixed phrase from a closed set. */
-  | { readonly _tag: "Rejected"; readonly reason: string }
+  /** A rule said no on evidence about this version. */
+  | { readonly _tag: "Rejected"; readonly reason: RejectionReason }
   /** The world did not answer; `retryAfter` is a delay in milliseconds. Never blocks or removes anything. */
-  | { readonly _tag: "Undetermined"; readonly reason: string; readonly retryAfter: number }
+  | { readonly _tag: "Undetermined"; readonly reason: UndeterminedReason; readonly retryAfter: number }
+
+export const Accepted: Verdict = { _tag: "Accepted" }
+
+export const Rejected = (reason: RejectionReason): Extract<Verdict, { readonly _tag: "Rejected" }> => ({
+  _tag: "Rejected",
+  reason
+})
+
+export const Undetermined = (
+  reason: UndeterminedReason,
+  retryAfter: number
+): Extract<Verdict, { readonly _tag: "Undetermined" }> => ({ _tag: "Undetermined", reason, retryAfter })
+
+/** A fact that had to be asked for, and was not answered; `retryAfter` in milliseconds. */
+export interface Unanswered {
+  readonly _tag: "Unanswered"
+  readonly reason: UndeterminedReason
+  readonly retryAfter: number
+}
+
+/** Pixels as shown, after EXIF orientation. */
+export interface Size {
+  readonly width: number
+  readonly height: number
+}
+
+/** What is known about one profile. */
+export interface Facts {
+  /** Unix seconds, the event's and ours. */
+  readonly createdAt: number
+  readonly now: number
+  readonly profile: Profile | ProfileProblem
+  /** Of this event, or of any other by its author. */
+  readonly bridge: BridgeEvidence | undefined
+  readonly pictureUrl: PictureUrl
+  /** From the network: undefined until it has been gathered, or where it is not asked for. */
+  readonly picture:
+    | { readonly _tag: "Image"; readonly size: Size }
+    | { readonly _tag: "NoImage"; readonly reason: PictureProblem }
+    | Unanswered
+    | undefined
+  /** From the network: how many verified text notes were found; undefined as above. */
+  readonly textNotes: { readonly _tag: "Found"; readonly count: number } | Unanswered | undefined
+}
+
+export interface Thresholds {
+  /** Unix seconds, inclusive. */
+  readonly createdAtMin: number
+  /** Seconds ahead of our clock, inclusive. An event of the future would shadow every later one. */
+  readonly createdAtFutureMax: number
+  /** Unicode characters. */
+  readonly contentMax: number
+  readonly bridges: BridgeRules
+  readonly pictureUrl: PictureUrlRules
+  /** Pixels, inclusive: a portrait's, which a square meets from its height upwards. */
+  readonly pictureMin: Size
+  readonly textNotesMin: number
+}
+
+export const thresholds: Thresholds = {
+  createdAtMin: Date.UTC(2020, 0, 1) / 1000,
+  createdAtFutureMax: 900,
+  contentMax: 65_536,
+  bridges: bridgeRules,
+  pictureUrl: pictureUrlRules,
+  pictureMin: { width: 300, height: 600 },
+  textNotesMin: 1
+}
+
+/** All that a kind 0 event says by itself; `now` in Unix seconds. */
+export const factsOf = (event: Event, now: number, limits: Thresholds = thresholds): Facts => {
+  const profile = profileOf(event.content, limits.contentMax)
+  const decoded = typeof profile === "string" ? undefined : profile
+  return {
+    createdAt: event.created_at,
+    now,
+    profile,
+    bridge: bridgeEvidenceOf(event, decoded, limits.bridges),
+    pictureUrl: pictureUrlOf(decoded?.picture ?? "", limits.pictureUrl),
+    picture: undefined,
+    textNotes: undefined
+  }
+}
+
+const judgeProfile = (profile: Profile, pictureUrl: PictureUrl): Verdict => {
+  if (profile.deleted) return Rejected("account deleted")
+  if (isBlank(profile.name) && isBlank(profile.displayName)) return Rejected("no name")
+  if (isBlank(profile.about)) return Rejected("no about")
+  if (isBlank(profile.picture)) return Rejected("no picture")
+  return pictureUrl._tag === "Refused" ? Rejected(pictureUrl.reason) : Accepted
+}
+
+const judgePicture = (picture: Facts["picture"], min: Size): Verdict => {
+  if (picture === undefined) return Accepted
+  if (picture._tag === "Unanswered") return Undetermined(picture.reason, picture.retryAfter)
+  if (picture._tag === "NoImage") return Rejected(picture.reason)
+  const { height, width } = picture.size
+  return width >= min.width && height >= min.height ? Accepted : Rejected("picture is too small")
+}
+
+const judgeTextNotes = (textNotes: Facts["textNotes"], min: number): Verdict => {
+  if (textNotes === undefined) return Accepted
+  if (textNotes._tag === "Unanswered") return Undetermined(textNotes.reason, textNotes.retryAfter)
+  return textNotes.count >= min ? Accepted : Rejected("no text note")
+}
+
+/**
+ * Is this profile worth keeping, by what is known so far? `Accepted` means that nothing known speaks against it: a fact
+ * that was not gathered is not judged. Evidence goes before silence, whichever fact it comes from.
+ */
+export const judge = (facts: Facts, limits: Thresholds = thresholds): Verdict => {
+  if (facts.createdAt > facts.now + limits.createdAtFutureMax) return Rejected("created_at is too far ahead")
+  if (facts.createdAt < limits.createdAtMin) return Rejected("created_at is too old")
+  if (typeof facts.profile === "string") return Rejected(facts.profile)
+  if (facts.bridge !== undefined) return Rejected("bridged account")
+  const profile = judgeProfile(facts.profile, facts.pictureUrl)
+  if (profile._tag !== "Accepted") return profile
+  const picture = judgePicture(facts.picture, limits.pictureMin)
+  if (picture._tag === "Rejected") return picture
+  const textNotes = judgeTextNotes(facts.textNotes, limits.textNotesMin)
+  return textNotes._tag === "Accepted" ? picture : textNotes
+}

@@ -1,0 +1,122 @@
+/**
+ * The content of a kind 0 event (NIP-01, NIP-24, NIP-05, NIP-57), decoded field by field.
+ *
+ * Profiles are written by hundreds of clients. A field of the wrong type is ignored and remembered, and never costs its
+ * author the rest. Of the deprecated names only `displayName` is read, where `display_name` is missing.
+ */
+import { isLongerThan } from "./Event.ts"
+
+/** Text fields are trimmed; the empty string stands for absent, blank, or of the wrong type. */
+export interface Profile {
+  readonly name: string
+  readonly displayName: string
+  readonly about: string
+  readonly picture: string
+  readonly banner: string
+  readonly website: string
+  readonly nip05: string
+  readonly lud06: string
+  readonly lud16: string
+  /** `true`, and what is clearly meant by `"true"` and `1` (NIP-24). */
+  readonly bot: boolean
+  /** The author says that this account is gone, in one of the ways clients do. */
+  readonly deleted: boolean
+  /** Known keys whose value had the wrong type; null counts as absent. */
+  readonly ignored: ReadonlyArray<ProfileKey>
+}
+
+/** Why a content is no profile. */
+export type ProfileProblem = "content is too long" | "content is not JSON" | "content is not an object"
+
+const textKeys = [
+  "name",
+  "display_name",
+  "displayName",
+  "about",
+  "picture",
+  "banner",
+  "website",
+  "nip05",
+  "lud06",
+  "lud16"
+] as const
+
+export type ProfileKey = (typeof textKeys)[number] | "bot"
+
+/** The object a content is, or what it is instead. Parsing is iterative: nesting costs no stack. */
+const objectOf = (content: string): Partial<Record<string, unknown>> | ProfileProblem => {
+  let value: unknown
+  try {
+    value = JSON.parse(content)
+  } catch {
+    return "content is not JSON"
+  }
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? value
+    : "content is not an object"
+}
+
+const isDeleted = (name: string, about: string, deleted: unknown): boolean =>
+  deleted === true || /^account deleted$/i.test(name) || (name === "nobody" && /^account deleted$/i.test(about))
+
+/** Decodes the content of a kind 0 event, of at most so many Unicode characters. Never throws. */
+export const profileOf = (content: string, contentMax: number): Profile | ProfileProblem => {
+  if (isLongerThan(content, contentMax)) return "content is too long"
+  const object = objectOf(content)
+  if (typeof object === "string") return object
+  const ignored: Array<ProfileKey> = []
+  const text = (key: (typeof textKeys)[number]): string => {
+    const value = object[key]
+    if (typeof value === "string") return value.trim()
+    if (value !== undefined && value !== null) ignored.push(key)
+    return ""
+  }
+  const name = text("name")
+  const displayName = text("display_name")
+  const camelName = text("displayName")
+  const about = text("about")
+  const { bot, deleted } = object
+  const isBot = bot === true || bot === "true" || bot === 1
+  if (bot !== undefined && bot !== null && typeof bot !== "boolean") ignored.push("bot")
+  return {
+    name,
+    displayName: displayName === "" ? camelName : displayName,
+    about,
+    picture: text("picture"),
+    banner: text("banner"),
+    website: text("website"),
+    nip05: text("nip05"),
+    lud06: text("lud06"),
+    lud16: text("lud16"),
+    bot: isBot,
+    deleted: isDeleted(name === "" ? displayName : name, about, deleted),
+    ignored
+  }
+}
+
+/** Controls, zero-width characters and direction marks: they show nothing, or make other text lie. */
+const invisible = /[\p{Cc}\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]/gu
+
+/** Characters of a label. */
+export const labelMax = 100
+
+/** One line that can be shown: composed (NFC), without invisible characters, runs of blanks as one, cut to `max`. */
+export const lineOf = (text: string, max: number = labelMax): string => {
+  // Names of 10 kB exist: only so much is looked at as could still be shown.
+  const line = text
+    .slice(0, max * 8)
+    .toWellFormed()
+    .replace(/[\t\n\v\f\r\u2028\u2029]+/g, " ")
+    .replace(invisible, "")
+    .normalize("NFC")
+    .replace(/\s+/g, " ")
+    .trim()
+  return line.length <= max ? line : Array.from(line).slice(0, max).join("").trimEnd()
+}
+
+/** Does the text show nothing at all? Fillers, such as U+3164 and U+2800, are a common way to have an empty name. */
+export const isBlank = (text: string): boolean => !/[^\p{Cc}\p{Default_Ignorable_Code_Point}\p{Z}\u2800]/u.test(text)
+
+/** What to call the author: `display_name`, or else `name`. */
+export const labelOf = (profile: Pick<Profile, "name" | "displayName">): string =>
+  lineOf(profile.displayName) || lineOf(profile.name)
