@@ -1,14 +1,22 @@
 /**
- * Every setting of the service.
+ * Every setting of the service, as the components read it. What each is called, allows and defaults to stands in
+ * `ConfigTable`; where values come from, below: flags win over the environment, and that over a `.env` file.
  */
-import { Context, Duration, Layer, Option, type Redacted } from "effect"
-
-/** A block of addresses in CIDR notation, ready for `net.BlockList.addSubnet`. */
-export interface Network {
-  readonly address: string
-  readonly prefix: number
-  readonly family: "ipv4" | "ipv6"
-}
+import {
+  ConfigProvider,
+  Context,
+  Duration,
+  Effect,
+  FileSystem,
+  Layer,
+  Option,
+  type PlatformError,
+  type Redacted
+} from "effect"
+import { type Decoded, flagName, type Network, type Row, rows, type table } from "./ConfigTable.ts"
+import { ExitCode } from "./lifecycle/Certificate.ts"
+import { StartError } from "./lifecycle/StartError.ts"
+import { escape } from "./observability/Escape.ts"
 
 export interface SettingsShape {
   /** Where to listen. Port 0 takes a free one. */
@@ -76,65 +84,142 @@ export interface SettingsShape {
   }
 }
 
-/** What each setting is when nobody says otherwise. */
-const defaults: SettingsShape = {
-  bindAddr: { host: "127.0.0.1", port: 8080 },
-  databasePath: "./data/profile_aggregator.db",
-  relayUrl: "ws://localhost:8080",
-  relayName: "profile aggregator",
-  relayDescription: "A relay that keeps the profiles worth having.",
-  relayContact: "",
-  relaySecretKey: Option.none(),
-  relayKeyPath: "./data/profile_aggregator.db.key",
-  upstreams: ["wss://relay.nos.social"],
-  admission: "profiles",
-  pageSize: 500,
-  initialBackoff: Duration.seconds(2),
-  maxBackoff: Duration.seconds(300),
-  logLevel: "Info",
-  logFormat: "auto",
-  verifierThreads: 0,
-  verifierEngine: "auto",
-  fetchAllow: [],
-  pictureMin: { width: 300, height: 600 },
-  outboxRelays: [],
-  proofKinds: [1],
-  announceDelay: Duration.zero,
-  signalExit: "zero",
-  limits: {
-    frameBytesMax: 131_072,
-    jsonDepthMax: 16,
-    subscriptionsMax: 32,
-    filtersMax: 16,
-    filterValuesMax: 2000,
-    limitMax: 5000,
-    limitDefault: 500,
-    subscriptionIdMax: 64,
-    eventTagsMax: 2000,
-    contentMax: 65_536,
-    createdAtFutureMax: 900,
-    connectionsMax: 10_000,
-    connectionsPerAddressMax: 100,
-    outboundBytesMax: 8_388_608,
-    headerTimeout: Duration.seconds(10),
-    idleTimeout: Duration.seconds(120)
-  }
-}
-
 /** Some settings, the rest by default. */
 export type Overrides = Partial<Omit<SettingsShape, "limits">> & { readonly limits?: Partial<SettingsShape["limits"]> }
 
-const override = (overrides: Overrides): SettingsShape => ({
-  ...defaults,
-  ...(overrides.databasePath === undefined ? {} : { relayKeyPath: `${overrides.databasePath}.key` }),
-  ...overrides,
-  limits: { ...defaults.limits, ...overrides.limits }
-})
+/** The table's defaults, without those that follow from other settings. */
+const tableDefaults = (() => {
+  const values: Record<string, unknown> = {}
+  const limits: Record<string, unknown> = {}
+  for (const { path: [name, limit], setting } of rows) {
+    if (setting.derived) continue
+    const value = Option.getOrThrow(setting.decode(setting.default))
+    if (limit === undefined) values[name] = value
+    else limits[limit] = value
+  }
+  return { ...values, limits } as Omit<Decoded<typeof table>, "relayUrl" | "relayKeyPath">
+})()
+
+/** Adds the defaults, and those that follow from other settings. */
+const complete = (given: Overrides): SettingsShape => {
+  const bindAddr = given.bindAddr ?? tableDefaults.bindAddr
+  const databasePath = given.databasePath ?? tableDefaults.databasePath
+  return {
+    ...tableDefaults,
+    relayUrl: `ws://localhost:${bindAddr.port}`,
+    relayKeyPath: `${databasePath}.key`,
+    ...given,
+    limits: { ...tableDefaults.limits, ...given.limits }
+  }
+}
+
+/** Where values were given besides the environment. */
+export interface Given {
+  /** Values of command-line flags, by variable. */
+  readonly flags: Readonly<Record<string, string>>
+  /** A file in `.env` format that must exist; otherwise `.env` is read where there is one. */
+  readonly file: Option.Option<string>
+}
 
 export class Settings extends Context.Service<Settings, SettingsShape>()("profile-aggregator/Config/Settings") {
-  static readonly defaults: SettingsShape = defaults
+  static readonly defaults: SettingsShape = complete({})
+
+  /**
+   * From flags, then the environment (the current `ConfigProvider`), then the file, then defaults. Every wrong value is
+   * reported, one line each (exit 78). Makes the directory of the default database.
+   */
+  static readonly layer = (given: Given): Layer.Layer<Settings, StartError, FileSystem.FileSystem> =>
+    Layer.effect(Settings, load(given))
 
   /** Defaults and overrides, read from nowhere: for tests. */
   static readonly layerTest = (overrides: Overrides = {}): Layer.Layer<Settings> =>
-    Layer.succeed(Settings, override(overrides))
+    Layer.succeed(Settings, complete(overrides))
 }
+
+const failure = (message: string) =>
+  new StartError({ component: "configuration", message, exitCode: ExitCode.Configuration })
+
+/** One place where values may come from. */
+interface Source {
+  readonly name: (row: Row) => string
+  readonly provider: ConfigProvider.ConfigProvider
+}
+
+const sources = Effect.fnUntraced(function*(given: Given) {
+  const files = yield* FileSystem.FileSystem
+  const path = Option.getOrElse(given.file, () => ".env")
+  const file = yield* ConfigProvider.fromDotEnv({ path }).pipe(
+    Effect.provideService(FileSystem.FileSystem, files),
+    Effect.catch((error: PlatformError.PlatformError) =>
+      Option.isNone(given.file) && error.reason._tag === "NotFound"
+        ? Effect.succeed(ConfigProvider.fromUnknown({}))
+        : Effect.fail(failure(`${escape(path, 200)}: cannot be read (${error.reason._tag})`))
+    )
+  )
+  return [
+    { name: ({ setting }) => `--${flagName(setting)}`, provider: ConfigProvider.fromUnknown(given.flags) },
+    { name: () => "environment", provider: yield* ConfigProvider.ConfigProvider },
+    { name: () => path, provider: file }
+  ] satisfies ReadonlyArray<Source>
+})
+
+/** `PAGE_SIZE is "abc" (environment); allowed: events, 1 to 5_000` */
+const wrong = (row: Row, text: string, source: string): string => {
+  const { allowed, secret, variable } = row.setting
+  const shown = secret ? "<redacted>" : JSON.stringify(escape(text, 100)).replaceAll("\\\\", "\\")
+  return `${variable} is ${shown} (${escape(source, 200)}); allowed: ${allowed.replaceAll("`", "")}`
+}
+
+/** The first source that has a value for the row; an empty one counts as missing. */
+const find = Effect.fnUntraced(function*(row: Row, from: ReadonlyArray<Source>) {
+  for (const { name, provider } of from) {
+    const node = yield* Effect.orDie(provider.load([row.setting.variable]))
+    if (node?.value !== undefined) return { text: node.value.trim(), source: name(row) }
+  }
+  return undefined
+})
+
+/** Rules between settings. */
+const contradictions = (settings: SettingsShape): ReadonlyArray<string> => [
+  ...(Duration.isGreaterThan(settings.initialBackoff, settings.maxBackoff)
+    ? ["MAX_BACKOFF_SECS is shorter than INITIAL_BACKOFF_SECS; allowed: at least as long"]
+    : []),
+  ...(settings.limits.limitDefault > settings.limits.limitMax
+    ? [
+      `DEFAULT_LIMIT is ${settings.limits.limitDefault}; allowed: at most MAX_LIMIT, which is ${settings.limits.limitMax}`
+    ]
+    : [])
+]
+
+const load = Effect.fn("Config.load")(function*(given: Given) {
+  const from = yield* sources(given)
+  const values: Record<string, unknown> = {}
+  const limits: Record<string, unknown> = {}
+  const problems: Array<string> = []
+  for (const row of rows) {
+    const found = yield* find(row, from)
+    if (found === undefined) continue
+    const value = row.setting.decode(found.text)
+    const [name, limit] = row.path
+    if (Option.isNone(value)) problems.push(wrong(row, found.text, found.source))
+    else if (limit === undefined) values[name] = value.value
+    else limits[limit] = value.value
+  }
+  const settings = complete({ ...values, limits })
+  if (problems.length === 0) problems.push(...contradictions(settings))
+  if (problems.length > 0) return yield* failure(problems.join("\n"))
+  if (settings.databasePath === Settings.defaults.databasePath) yield* makeDataDirectory
+  return settings
+})
+
+/** A first start needs no preparation; any other directory is the operator's to make, or a typo would make it. */
+const makeDataDirectory = Effect.flatMap(
+  FileSystem.FileSystem,
+  (files) => files.makeDirectory("./data", { recursive: true })
+).pipe(Effect.mapError((error) =>
+  new StartError({
+    component: "configuration",
+    message: `./data: cannot be created (${error.reason._tag})`,
+    exitCode: ExitCode.Storage
+  })
+))

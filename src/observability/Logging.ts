@@ -8,7 +8,8 @@ import { Cause, Formatter, Layer, Logger, type LogLevel, Redactable, References 
 import type { SettingsShape } from "../Config.ts"
 import { escape, escapeLines } from "./Escape.ts"
 
-/** UTF-16 code units of a phrase or a field's text. */
+/** UTF-16 code units of a phrase, which is ours, and of a field's text, which may be a stranger's. */
+const phraseMax = 1024
 const textMax = 256
 /** UTF-16 code units of a cause with its stack traces. */
 const causeMax = 8192
@@ -95,7 +96,7 @@ const entryOf = ({ cause, date, fiber, logLevel, message }: Logger.Options<unkno
   return {
     time: date,
     level: logLevel,
-    message: typeof phrase === "string" ? escape(phrase, textMax) : "",
+    message: typeof phrase === "string" ? escape(phrase, phraseMax) : "",
     fields,
     cause: cause.reasons.length === 0 ? undefined : escapeLines(Cause.pretty(cause), causeMax)
   }

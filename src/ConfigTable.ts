@@ -1,0 +1,357 @@
+/**
+ * Every setting, once: its variable, default, bounds and meaning.
+ *
+ * The parser (`Config`), the command-line flags (`ConfigFlags`), the table in `docs/configuration.md` and `.env.example`
+ * all come from here, so none of them can say something else. Pure.
+ */
+import { Duration, Option, Redacted } from "effect"
+import { isIP } from "node:net"
+
+/** How a value is written, and how it is read. */
+interface Notation<A> {
+  /** Completes "allowed: …". */
+  readonly allowed: string
+  readonly decode: (text: string) => Option.Option<A>
+}
+
+export interface Setting<A> extends Notation<A> {
+  /** Name in the environment and in `.env`. The flag is the same in kebab case: `PAGE_SIZE`, `--page-size`. */
+  readonly variable: string
+  /** One line. */
+  readonly meaning: string
+  /** As one would write it; empty: not set. */
+  readonly default: string
+  /** The default follows from another setting, and this says how. */
+  readonly derived: boolean
+  /** Never shown, and no flag, since everybody on a machine can read a command line. */
+  readonly secret: boolean
+}
+
+/** A block of addresses in CIDR notation, ready for `net.BlockList.addSubnet`. */
+export interface Network {
+  readonly address: string
+  readonly prefix: number
+  readonly family: "ipv4" | "ipv6"
+}
+
+const group = (n: number): string => String(n).replaceAll(/\B(?=(?:\d{3})+$)/gu, "_")
+
+const whole = (minimum: number, maximum: number, unit?: string): Notation<number> => ({
+  allowed: `${unit ?? "a whole number"}, ${group(minimum)} to ${group(maximum)}`,
+  decode: (text) => {
+    const value = /^\d{1,15}(?:_\d{3})*$/u.test(text) ? Number(text.replaceAll("_", "")) : Number.NaN
+    return value >= minimum && value <= maximum ? Option.some(value) : Option.none()
+  }
+})
+
+const seconds = (minimum: number, maximum: number): Notation<Duration.Duration> => ({
+  allowed: `seconds, ${minimum} to ${group(maximum)}, with up to 3 decimals`,
+  decode: (text) => {
+    const value = /^\d{1,9}(?:\.\d{1,3})?$/u.test(text) ? Number(text) : Number.NaN
+    return value >= minimum && value <= maximum ? Option.some(Duration.millis(Math.round(value * 1000))) : Option.none()
+  }
+})
+
+const oneOf = <const A extends string>(values: ReadonlyArray<A>): Notation<A> => ({
+  allowed: values.map((value) => `\`${value}\``).join(", "),
+  decode: (text) => Option.fromUndefinedOr(values.find((value) => value.toLowerCase() === text.toLowerCase()))
+})
+
+const line = (lengthMax: number): Notation<string> => ({
+  allowed: `one line, at most ${lengthMax} characters`,
+  decode: (text) => text.length <= lengthMax && !/\p{Cc}/u.test(text) ? Option.some(text) : Option.none()
+})
+
+const file: Notation<string> = {
+  allowed: "the path of a file",
+  decode: (text) => text !== "" && !/\p{Cc}|\/$/u.test(text) ? Option.some(text) : Option.none()
+}
+
+const address: Notation<{ readonly host: string; readonly port: number }> = {
+  allowed: "an IP address or `localhost`, then `:` and a port, 0 (any free one) to 65535; IPv6 in brackets",
+  decode: (text) => {
+    const [, bracketed, bare, digits] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/u.exec(text) ?? []
+    const port = Number(digits)
+    if (digits === undefined || port > 65_535) return Option.none()
+    if (bracketed !== undefined) return isIP(bracketed) === 6 ? Option.some({ host: bracketed, port }) : Option.none()
+    const host = bare ?? ""
+    return host === "localhost" || isIP(host) === 4 ? Option.some({ host, port }) : Option.none()
+  }
+}
+
+const relay: Notation<string> = {
+  allowed: "a `ws://` or `wss://` URL without credentials or fragment",
+  decode: (text) => {
+    const url = URL.parse(text)
+    if (url === null || !/^wss?:$/u.test(url.protocol) || url.hostname === "") return Option.none()
+    if (url.username !== "" || url.password !== "" || url.hash !== "" || /\s/u.test(text)) return Option.none()
+    return Option.some(url.pathname === "/" && url.search === "" ? url.href.slice(0, -1) : url.href)
+  }
+}
+
+/** Comma-separated, each once; empty or `none` is the empty list. */
+const list = <A>(one: Notation<A>, many: string, lengthMax: number): Notation<ReadonlyArray<A>> => ({
+  allowed: `${many}, separated by commas, at most ${lengthMax}; or \`none\``,
+  decode: (text) => {
+    const parts = text === "" || text === "none" ? [] : [...new Set(text.split(",").map((part) => part.trim()))]
+    return parts.length > lengthMax ? Option.none() : Option.all(parts.map(one.decode))
+  }
+})
+
+const relays = list(relay, "`ws://` or `wss://` URLs without credentials or fragment", 64)
+
+const network: Notation<Network> = {
+  allowed: "a CIDR block",
+  decode: (text) => {
+    const [address = "", digits = "", ...rest] = text.split("/")
+    const version = isIP(address)
+    const prefix = Number(digits)
+    if (version === 0 || address.includes("%") || !/^\d{1,3}$/u.test(digits) || rest.length > 0) return Option.none()
+    if (prefix > (version === 4 ? 32 : 128)) return Option.none()
+    return Option.some({ address, prefix, family: version === 4 ? "ipv4" : "ipv6" })
+  }
+}
+
+const pixels: Notation<{ readonly width: number; readonly height: number }> = {
+  allowed: "`<width>x<height>` in pixels, each 0 to 10_000",
+  decode: (text) => {
+    const [, width, height] = /^(\d{1,5})x(\d{1,5})$/u.exec(text) ?? []
+    const size = { width: Number(width), height: Number(height) }
+    return size.width <= 10_000 && size.height <= 10_000 ? Option.some(size) : Option.none()
+  }
+}
+
+const secretKey: Notation<Option.Option<Redacted.Redacted>> = {
+  allowed: "64 hex characters, or `nsec1…` (NIP-19)",
+  decode: (text) => {
+    if (text === "") return Option.some(Option.none())
+    if (!/^(?:[0-9a-f]{64}|nsec1[02-9ac-hj-np-z]{58})$/iu.test(text)) return Option.none()
+    return Option.some(Option.some(Redacted.make(text.toLowerCase(), { label: "relay key" })))
+  }
+}
+
+const setting = <A>(variable: string, notation: Notation<A>, otherwise: string, meaning: string): Setting<A> => ({
+  ...notation,
+  variable,
+  meaning,
+  default: otherwise,
+  derived: false,
+  secret: false
+})
+
+/** Shaped as `SettingsShape`. */
+export const table = {
+  bindAddr: setting("BIND_ADDR", address, "127.0.0.1:8080", "Where to listen."),
+  databasePath: setting(
+    "DATABASE_PATH",
+    file,
+    "./data/profile_aggregator.db",
+    "The SQLite file. Its directory must exist, except for the default one, which is created."
+  ),
+  relayUrl: {
+    ...setting(
+      "RELAY_URL",
+      relay,
+      "ws://localhost:<port of BIND_ADDR>",
+      "Public address of this relay (NIP-11, NIP-42)."
+    ),
+    derived: true
+  },
+  relayName: setting("RELAY_NAME", line(100), "profile aggregator", "Name of this relay (NIP-11)."),
+  relayDescription: setting(
+    "RELAY_DESCRIPTION",
+    line(1000),
+    "A relay that keeps the profiles worth having.",
+    "Description of this relay (NIP-11)."
+  ),
+  relayContact: setting("RELAY_CONTACT", line(200), "", "How to reach its operator, such as a mailto: URI (NIP-11)."),
+  relaySecretKey: {
+    ...setting("RELAY_SECRET_KEY", secretKey, "", "The relay's own key, instead of the one in RELAY_KEY_PATH."),
+    secret: true
+  },
+  relayKeyPath: {
+    ...setting(
+      "RELAY_KEY_PATH",
+      file,
+      "<DATABASE_PATH>.key",
+      "File of the relay's key, mode 0600, made at the first start."
+    ),
+    derived: true
+  },
+  upstreams: setting("DISCOVERY_RELAY_URL", relays, "wss://relay.nos.social", "The upstreams: relays to harvest from."),
+  admission: setting(
+    "ADMISSION",
+    oneOf(["profiles", "open"]),
+    "profiles",
+    "What is kept: profiles and relay lists that pass the rules, or any valid event."
+  ),
+  pageSize: setting("PAGE_SIZE", whole(1, 5000, "events"), "500", "Events asked for per harvest page."),
+  initialBackoff: setting("INITIAL_BACKOFF_SECS", seconds(0.05, 3600), "2", "First pause after an upstream failed."),
+  maxBackoff: setting(
+    "MAX_BACKOFF_SECS",
+    seconds(0.05, 86_400),
+    "300",
+    "Longest pause between attempts at an upstream."
+  ),
+  logLevel: setting(
+    "LOG_LEVEL",
+    oneOf(["Trace", "Debug", "Info", "Warn", "Error", "None"]),
+    "Info",
+    "The least important log lines to write."
+  ),
+  logFormat: setting(
+    "LOG_FORMAT",
+    oneOf(["auto", "pretty", "json"]),
+    "auto",
+    "How log lines look; auto is pretty on a terminal, JSON lines otherwise."
+  ),
+  verifierThreads: setting(
+    "VERIFIER_THREADS",
+    whole(0, 64, "threads"),
+    "0",
+    "Threads that check signatures; 0 is as many as the machine has cores to spare."
+  ),
+  verifierEngine: setting(
+    "VERIFIER_ENGINE",
+    oneOf(["auto", "libsecp256k1", "secp256k1-native", "wasm", "noble"]),
+    "auto",
+    "What checks signatures; auto is the fastest that passes its self-test."
+  ),
+  fetchAllow: setting(
+    "FETCH_ALLOW",
+    list(network, "CIDR blocks", 64),
+    "",
+    "Private networks that pictures and learnt relays may be fetched from, on any port."
+  ),
+  pictureMin: setting("PICTURE_MIN", pixels, "300x600", "Smallest picture of a profile that is kept."),
+  outboxRelays: setting(
+    "OUTBOX_RELAY_URLS",
+    relays,
+    "",
+    "Where authors' relay lists and posts are looked for, besides the upstreams."
+  ),
+  proofKinds: setting(
+    "PROOF_KINDS",
+    list(whole(0, 65_535), "event kinds, 0 to 65_535", 32),
+    "1",
+    "One event of any of these kinds proves that an author really posts."
+  ),
+  announceDelay: setting(
+    "ANNOUNCE_DELAY_SECS",
+    seconds(0, 5),
+    "0",
+    "How long /ready says 503 at a stop before the listener closes; 5 behind a load balancer."
+  ),
+  signalExit: setting(
+    "SIGNAL_EXIT",
+    oneOf(["zero", "conventional"]),
+    "zero",
+    "Exit code of a clean stop by a signal: 0, or 128 + the signal's number."
+  ),
+  limits: {
+    frameBytesMax: setting("MAX_MESSAGE_BYTES", whole(1024, 16_777_216, "bytes"), "131_072", "One client message."),
+    jsonDepthMax: setting("MAX_JSON_DEPTH", whole(4, 256, "levels"), "16", "Nesting of one client message."),
+    subscriptionsMax: setting("MAX_SUBSCRIPTIONS", whole(1, 10_000), "32", "Open subscriptions per connection."),
+    filtersMax: setting("MAX_FILTERS", whole(1, 1000), "16", "Filters in one REQ."),
+    filterValuesMax: setting(
+      "MAX_FILTER_VALUES",
+      whole(1, 100_000),
+      "2_000",
+      "Values in one filter, all its lists together."
+    ),
+    limitMax: setting("MAX_LIMIT", whole(1, 50_000, "events"), "5_000", "Stored events per filter, at most."),
+    limitDefault: setting(
+      "DEFAULT_LIMIT",
+      whole(1, 50_000, "events"),
+      "5_000",
+      "Stored events per filter when it does not say; at most MAX_LIMIT."
+    ),
+    subscriptionIdMax: setting("MAX_SUBSCRIPTION_ID_LENGTH", whole(1, 64, "characters"), "64", "Subscription id."),
+    eventTagsMax: setting("MAX_EVENT_TAGS", whole(1, 100_000), "2_000", "Tags of one event."),
+    contentMax: setting(
+      "MAX_CONTENT_LENGTH",
+      whole(1, 16_777_216, "characters"),
+      "65_536",
+      "Content of one event."
+    ),
+    createdAtFutureMax: setting(
+      "MAX_CREATED_AT_AHEAD_SECS",
+      whole(0, 31_536_000, "seconds"),
+      "900",
+      "How far an event's created_at may be ahead of our clock."
+    ),
+    connectionsMax: setting("MAX_CONNECTIONS", whole(1, 1_000_000), "10_000", "Open client connections."),
+    connectionsPerAddressMax: setting(
+      "MAX_CONNECTIONS_PER_ADDRESS",
+      whole(1, 1_000_000),
+      "100",
+      "Open client connections from one address."
+    ),
+    outboundBytesMax: setting(
+      "MAX_OUTBOUND_BYTES",
+      whole(65_536, 1_073_741_824, "bytes"),
+      "8_388_608",
+      "What may wait for one client that does not read, before it is cut (close code 1013)."
+    ),
+    headerTimeout: setting("HEADER_TIMEOUT_SECS", seconds(0.1, 300), "10", "How long a request's headers may take."),
+    idleTimeout: setting(
+      "IDLE_TIMEOUT_SECS",
+      seconds(1, 86_400),
+      "120",
+      "A connection that neither sends nor answers pings for so long is closed."
+    )
+  }
+}
+
+/** What a part of the table decodes to. */
+export type Decoded<T> = {
+  readonly [K in keyof T]: T[K] extends Setting<infer A> ? A : Decoded<T[K]>
+}
+
+/** One setting and where its value stands in the settings. */
+export interface Row {
+  readonly path: readonly [string] | readonly ["limits", string]
+  readonly setting: Setting<unknown>
+}
+
+const { limits, ...others } = table
+
+/** The table, row by row. */
+export const rows: ReadonlyArray<Row> = [
+  ...Object.entries<Setting<unknown>>(others).map(([name, setting]): Row => ({ path: [name], setting })),
+  ...Object.entries<Setting<unknown>>(limits).map(([name, setting]): Row => ({ path: ["limits", name], setting }))
+]
+
+/** Name of the command-line flag, without its dashes. */
+export const flagName = (setting: Setting<unknown>): string => setting.variable.toLowerCase().replaceAll("_", "-")
+
+/** The table of `docs/configuration.md`. */
+export const markdown = (): string =>
+  [
+    "| Variable | Flag | Default | Allowed | Meaning |",
+    "|---|---|---|---|---|",
+    ...rows.map(({ setting }) =>
+      [
+        "",
+        ` \`${setting.variable}\` `,
+        setting.secret ? " – " : ` \`--${flagName(setting)}\` `,
+        setting.default === "" ? " – " : ` \`${setting.default}\` `,
+        ` ${setting.allowed} `,
+        ` ${setting.meaning} `,
+        ""
+      ].join("|")
+    )
+  ].join("\n")
+
+/** `.env.example`: every setting at its default, commented out. */
+export const dotEnvExample = (): string =>
+  [
+    "# Copy to .env and uncomment what should differ. Flags win over the environment, the environment over this file.",
+    ...rows.flatMap(({ setting }) => [
+      "",
+      `# ${setting.meaning}`,
+      `# Allowed: ${setting.allowed.replaceAll("`", "")}.`,
+      `# ${setting.variable}=${setting.default}`
+    ]),
+    ""
+  ].join("\n")
