@@ -1,0 +1,226 @@
+/**
+ * What a connection needs of its transport: text messages in, text frames out, and an end.
+ *
+ * A connection never waits for its socket. What it sends is kept until the end of the event-loop turn and then written
+ * at once, so that a batch of answers costs one system call; how much a client has not read yet can be asked for at any
+ * time, and it is the connection that decides what to do about it.
+ */
+import type { NodeWS } from "@effect/platform-node"
+import type { Duplex } from "node:stream"
+
+/** What a socket tells its connection. Nothing is called from within one of the socket's own methods. */
+export interface ClientSocketListener {
+  /** The text messages of one turn, in order, at least one. */
+  readonly messages: (texts: ReadonlyArray<string>) => void
+  /** A binary message came, which Nostr does not have. */
+  readonly binary: () => void
+  readonly pinged: () => void
+  /** All that had been written is with the kernel; called after `waiting` was at least `drainMin`. */
+  readonly drained: () => void
+  /** The socket is gone, and nothing else will be called. 1006 when the peer never sent a Close frame (RFC 6455 §7.4.1). */
+  readonly closed: (code: number) => void
+}
+
+export interface ClientSocket {
+  /** Messages come from now on. */
+  readonly listen: (listener: ClientSocketListener) => void
+  /** Sends a text frame, at the end of the turn at the latest. Silent once the socket is closing. */
+  readonly send: (frame: string | SharedFrame) => void
+  /** Bytes that the kernel has not taken. */
+  readonly waiting: () => number
+  /** Bytes received so far, of whatever kind. */
+  readonly received: () => number
+  /** Stops reading; what was read already may still come as one call of `messages`. */
+  readonly pause: () => void
+  readonly resume: () => void
+  readonly ping: () => void
+  /** Sends what is kept and a Close frame; the socket is destroyed when the peer does not answer it in time. */
+  readonly close: (code: number, reason: string) => void
+  /** Destroys the socket. */
+  readonly terminate: () => void
+}
+
+/** From so many waiting bytes on, `drained` will be called. */
+export const drainMin = 65_536
+
+/** Header of an unmasked, final text frame (RFC 6455 §5.2). */
+const headerBytes = (payload: number): number => payload < 126 ? 2 : payload < 65_536 ? 4 : 10
+
+const writeHeader = (into: Buffer, at: number, payload: number): number => {
+  into[at] = 0x81
+  if (payload < 126) {
+    into[at + 1] = payload
+    return at + 2
+  }
+  if (payload < 65_536) {
+    into[at + 1] = 126
+    return into.writeUInt16BE(payload, at + 2)
+  }
+  into[at + 1] = 127
+  into.writeUInt32BE(0, at + 2)
+  return into.writeUInt32BE(payload, at + 6)
+}
+
+/** A frame for several clients, encoded when the first of them is written to. */
+export class SharedFrame {
+  readonly text: string
+  #wire: Buffer | undefined
+
+  constructor(text: string) {
+    this.text = text
+  }
+
+  /** Header and payload as they are on the wire. */
+  get wire(): Buffer {
+    if (this.#wire === undefined) {
+      const payload = Buffer.byteLength(this.text)
+      this.#wire = Buffer.allocUnsafe(headerBytes(payload) + payload)
+      this.#wire.write(this.text, writeHeader(this.#wire, 0, payload))
+    }
+    return this.#wire
+  }
+}
+
+/** Milliseconds of writing after which other work of the event loop gets its turn. */
+const sliceMillis = 5
+
+/** Writes to sockets once per turn, in the order in which they had something to say, and never for long. */
+export class Flusher {
+  #dirty: Array<{ readonly flush: () => void }> = []
+  #scheduled = false
+
+  add(socket: { readonly flush: () => void }): void {
+    this.#dirty.push(socket)
+    if (this.#scheduled) return
+    this.#scheduled = true
+    queueMicrotask(this.#run)
+  }
+
+  readonly #run = (): void => {
+    const dirty = this.#dirty
+    this.#dirty = []
+    const until = performance.now() + sliceMillis
+    for (let i = 0; i < dirty.length; i++) {
+      dirty[i]?.flush()
+      // A write is a system call of about 6 µs; asking for the time after each would be a sizeable part of it.
+      if (i % 16 === 15 && performance.now() > until) {
+        this.#dirty = [...dirty.slice(i + 1), ...this.#dirty]
+        break
+      }
+    }
+    this.#scheduled = this.#dirty.length > 0
+    if (this.#scheduled) setImmediate(this.#run)
+  }
+}
+
+/**
+ * A socket of the `ws` package, whose text frames are written to the TCP stream directly: one buffer for all frames of a
+ * turn. That is sound as long as `ws` itself compresses and fragments nothing, so its deflate stays off.
+ */
+export class WsClientSocket implements ClientSocket {
+  readonly #ws: NodeWS.WebSocket
+  readonly #stream: Duplex & { readonly bytesRead?: number }
+  readonly #flusher: Flusher
+  #listener: ClientSocketListener | undefined
+  #inbox: Array<string> = []
+  #outbox: Array<string | SharedFrame> = []
+  #outboxBytes = 0
+
+  constructor(ws: NodeWS.WebSocket, stream: Duplex, flusher: Flusher) {
+    this.#ws = ws
+    this.#stream = stream
+    this.#flusher = flusher
+    // A protocol error is answered by `ws` with its close code; the close event follows.
+    ws.on("error", () => {})
+    // Nothing may come before somebody listens.
+    ws.pause()
+  }
+
+  listen(listener: ClientSocketListener): void {
+    this.#listener = listener
+    this.#ws.on("message", this.#received)
+    this.#ws.on("ping", listener.pinged)
+    this.#ws.on("close", (code) => {
+      this.#inbox = []
+      this.#outbox = []
+      this.#outboxBytes = 0
+      listener.closed(code)
+    })
+    this.#stream.on("drain", listener.drained)
+    if (this.#ws.readyState === 3) queueMicrotask(() => listener.closed(1006))
+    this.#ws.resume()
+  }
+
+  readonly #received = (data: NodeWS.RawData, isBinary: boolean): void => {
+    if (isBinary) return this.#listener?.binary()
+    // One chunk of the stream is parsed synchronously, so the microtask sees all of its messages.
+    if (this.#inbox.push((data as Buffer).toString()) === 1) queueMicrotask(this.#deliver)
+  }
+
+  readonly #deliver = (): void => {
+    const texts = this.#inbox
+    if (texts.length === 0) return
+    this.#inbox = []
+    this.#listener?.messages(texts)
+  }
+
+  send(frame: string | SharedFrame): void {
+    if (this.#ws.readyState !== 1) return
+    this.#outboxBytes += typeof frame === "string" ? Buffer.byteLength(frame) + 10 : frame.wire.length
+    if (this.#outbox.push(frame) === 1) this.#flusher.add(this)
+  }
+
+  flush(): void {
+    const frames = this.#outbox
+    if (frames.length === 0) return
+    const total = this.#outboxBytes
+    this.#outbox = []
+    this.#outboxBytes = 0
+    const [first] = frames
+    if (frames.length === 1 && first instanceof SharedFrame) {
+      this.#stream.write(first.wire)
+      return
+    }
+    const wire = Buffer.allocUnsafe(total)
+    let at = 0
+    for (const frame of frames) {
+      if (typeof frame === "string") {
+        const payload = Buffer.byteLength(frame)
+        at = writeHeader(wire, at, payload)
+        at += wire.write(frame, at)
+      } else at += frame.wire.copy(wire, at)
+    }
+    this.#stream.write(wire.subarray(0, at))
+  }
+
+  waiting(): number {
+    return this.#outboxBytes + this.#stream.writableLength
+  }
+
+  received(): number {
+    return this.#stream.bytesRead ?? 0
+  }
+
+  pause(): void {
+    this.#ws.pause()
+  }
+
+  resume(): void {
+    this.#ws.resume()
+  }
+
+  ping(): void {
+    if (this.#ws.readyState === 1) this.#ws.ping()
+  }
+
+  close(code: number, reason: string): void {
+    this.flush()
+    // A paused socket would never see the answer.
+    this.#ws.resume()
+    this.#ws.close(code, reason)
+  }
+
+  terminate(): void {
+    this.#ws.terminate()
+  }
+}

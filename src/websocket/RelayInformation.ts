@@ -1,0 +1,50 @@
+/** The NIP-11 document: what this relay is, can do, and refuses. Every limit in it is enforced as it says. */
+import type { SettingsShape } from "../Config.ts"
+
+/** NIPs that work, and nothing else: 1 basics, 11 this document, 45 COUNT, 67 EOSE hints. */
+export const supportedNips: ReadonlyArray<number> = [1, 11, 45, 67]
+
+export interface RelayInformation {
+  readonly name: string
+  readonly description: string
+  /** Public key of the relay, and of who answers for it, in hex. */
+  readonly pubkey: string
+  readonly self: string
+  readonly contact?: string
+  readonly supported_nips: ReadonlyArray<number>
+  readonly software: string
+  readonly version: string
+  readonly limitation: Readonly<Record<string, number | boolean>>
+}
+
+export const relayInformation = (
+  settings: SettingsShape,
+  relay: { readonly pubkey: string; readonly software: string; readonly version: string }
+): RelayInformation => {
+  const { limits } = settings
+  return {
+    name: settings.relayName,
+    description: settings.relayDescription,
+    pubkey: relay.pubkey,
+    self: relay.pubkey,
+    ...(settings.relayContact === "" ? {} : { contact: settings.relayContact }),
+    supported_nips: supportedNips,
+    software: relay.software,
+    version: relay.version,
+    limitation: {
+      max_message_length: limits.frameBytesMax,
+      max_subscriptions: limits.subscriptionsMax,
+      max_limit: limits.limitMax,
+      max_subid_length: limits.subscriptionIdMax,
+      max_event_tags: limits.eventTagsMax,
+      max_content_length: limits.contentMax,
+      created_at_upper_limit: limits.createdAtFutureMax,
+      default_limit: limits.limitDefault,
+      min_pow_difficulty: 0,
+      auth_required: false,
+      payment_required: false,
+      // A client is expected to know that only profiles are kept (NIP-11).
+      restricted_writes: settings.admission === "profiles"
+    }
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * Component 4: one port for Nostr clients, browsers and probes.
+ *
+ * It owns the HTTP server and the WebSocket server on it, and everything that is open on them. Stopping is one procedure,
+ * `stop`, that tells clients what is going on, in order, and never waits for one of them without a bound
+ * (`docs/shutdown.md`).
+ */
+import { NodeHttpServer, NodeWS } from "@effect/platform-node"
+import { Context, Duration, Effect, Exit, Layer, Option, Scope } from "effect"
+import { HttpRouter } from "effect/http"
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http"
+import { type AddressInfo, Server as TcpServer } from "node:net"
+import type { Duplex } from "node:stream"
+import type { Admission } from "../aggregation/Admission.ts"
+import { Settings } from "../Config.ts"
+import { Verifier } from "../crypto/Verifier.ts"
+import { Database } from "../database/Database.ts"
+import { ExitCode } from "../lifecycle/Certificate.ts"
+import { announce, Shutdown } from "../lifecycle/Shutdown.ts"
+import { StartError } from "../lifecycle/StartError.ts"
+import { Supervisor } from "../lifecycle/Supervisor.ts"
+import { ClientCount, clientOf } from "./ClientAddress.ts"
+import { Flusher, WsClientSocket } from "./ClientSocket.ts"
+import * as Connection from "./Connection.ts"
+import { relayInformation } from "./RelayInformation.ts"
+import { refuseWhile, routes } from "./Routes.ts"
+import * as Subscriptions from "./Subscriptions.ts"
+import { Tally } from "./Tally.ts"
+
+/** Where the relay listens, once it does; the port is the bound one. */
+export class RelayAddress extends Context.Service<RelayAddress, {
+  readonly host: string
+  readonly port: number
+  /** `ws://host:port` */
+  readonly url: string
+}>()("profile-aggregator/websocket/RelayAddress") {}
+
+/** Milliseconds that `ws` waits for the answer to a Close frame; longer than the stop's own budget, which then rules. */
+const closeTimeout = 2000
+
+/** Fragments of one message: no client has a reason for more. */
+const fragmentsMax = 1024
+
+/** TCP connections beyond the WebSocket ones: pages, probes, and clients that have not said what they want. */
+const httpConnectionsMax = 256
+
+const software = "profile-aggregator"
+const version = "0.1.0"
+
+/** Answers an upgrade request with an HTTP error, and ends the connection whether or not the client reads it. */
+const refuse = (stream: Duplex, status: 404 | 429 | 503): void => {
+  stream.on("error", () => {})
+  stream.once("finish", () => stream.destroy())
+  const body = `${STATUS_CODES[status]}\n`
+  stream.end([
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    "Connection: close",
+    "Content-Type: text/plain",
+    ...(status === 404 ? [] : ["Retry-After: 5"]),
+    `Content-Length: ${body.length}`,
+    "",
+    body
+  ].join("\r\n"))
+}
+
+/** Upgrades are taken on one path only (NIP-01); what follows a question mark changes nothing. */
+const isRoot = (url: string | undefined): boolean => url === "/" || url?.startsWith("/?") === true
+
+/** Binds, or says in one line why it cannot. */
+const listen = (server: Server, { host, port }: { readonly host: string; readonly port: number }) =>
+  Effect.callback<AddressInfo, StartError>((resume) => {
+    const failed = (cause: NodeJS.ErrnoException) => {
+      const why = cause.code === "EADDRINUSE" ? "the address is in use by another process" : cause.message
+      resume(Effect.fail(
+        new StartError({
+          component: "websocket",
+          message: `cannot listen on ${host}:${port}: ${why}`,
+          exitCode: cause.code === "EADDRINUSE" ? ExitCode.Unavailable : ExitCode.Configuration,
+          cause
+        })
+      ))
+    }
+    server.once("error", failed)
+    server.listen({ host, port }, () => {
+      server.off("error", failed)
+      resume(Effect.succeed(server.address() as AddressInfo))
+    })
+  })
+
+const urlOf = (scheme: "ws" | "http", { address, family, port }: AddressInfo): string =>
+  `${scheme}://${family === "IPv6" ? `[${address}]` : address}:${port}`
+
+const make = Effect.gen(function*() {
+  yield* announce("websocket")
+  const settings = yield* Settings
+  const database = yield* Database
+  const verifier = yield* Verifier
+  const shutdown = yield* Shutdown
+  const supervisor = yield* Supervisor
+  const { limits } = settings
+  const { journal } = shutdown
+
+  const subscriptions = yield* Subscriptions.make
+  const shared: Connection.Shared = {
+    limits,
+    database,
+    subscriptions,
+    journal,
+    inFlight: new Tally(),
+    connections: new Set(),
+    draining: false
+  }
+
+  // HTTP
+
+  const headerMillis = Duration.toMillis(limits.headerTimeout)
+  const server = createServer({
+    headersTimeout: headerMillis,
+    requestTimeout: headerMillis,
+    connectionsCheckingInterval: Math.min(1000, headerMillis / 2),
+    keepAliveTimeout: 5000,
+    shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket"
+  })
+  server.maxConnections = limits.connectionsMax + httpConnectionsMax
+  /** Every TCP connection, whatever became of it. */
+  const streams = new Set<Duplex>()
+  server.on("connection", (stream) => {
+    streams.add(stream)
+    stream.once("close", () => streams.delete(stream))
+  })
+  const httpScope = yield* Scope.make()
+  const information = relayInformation(settings, { pubkey: verifier.pubkey, software, version })
+  const app = yield* HttpRouter.toHttpEffect(routes({ information, relayUrl: settings.relayUrl, journal }))
+  server.on(
+    "request",
+    yield* NodeHttpServer.makeHandler(app, {
+      scope: httpScope,
+      middleware: refuseWhile(() => shared.draining)
+    })
+  )
+
+  // WebSocket
+
+  const options: NodeWS.ServerOptions & { readonly closeTimeout: number } = {
+    noServer: true,
+    clientTracking: false,
+    maxPayload: limits.frameBytesMax,
+    maxFragments: fragmentsMax,
+    perMessageDeflate: false,
+    closeTimeout
+  }
+  const webSockets = new NodeWS.WebSocketServer(options)
+  const flusher = new Flusher()
+  const clients = new ClientCount()
+  /** Connections whose scope has not ended. */
+  const open = new Tally()
+  const run = Effect.runForkWith(yield* Effect.context<Admission>())
+  let connectionNumber = 0
+
+  const connect = (webSocket: NodeWS.WebSocket, stream: Duplex, client: string) => {
+    clients.add(client)
+    open.add()
+    const socket = new WsClientSocket(webSocket, stream, flusher)
+    run(Connection.serve(shared, socket, ++connectionNumber)).addObserver((exit) => {
+      clients.remove(client)
+      open.done()
+      if (Exit.isSuccess(exit)) return
+      webSocket.terminate()
+      run(Effect.logError("connection failed", exit.cause))
+    })
+  }
+
+  server.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+    const client = clientOf(request.socket.remoteAddress)
+    if (!isRoot(request.url)) return refuse(stream, 404)
+    if (shared.draining || clients.total >= limits.connectionsMax) return refuse(stream, 503)
+    if (clients.of(client) >= limits.connectionsPerAddressMax) return refuse(stream, 429)
+    webSockets.handleUpgrade(request, stream, head, (webSocket) => connect(webSocket, stream, client))
+  })
+
+  const idleMillis = Duration.toMillis(limits.idleTimeout)
+  yield* supervisor.fork(
+    "websocket/idle connections",
+    Effect.clockWith((clock) => {
+      const now = clock.currentTimeMillisUnsafe()
+      for (const connection of shared.connections) connection.look(now, idleMillis)
+      return Effect.void
+    }).pipe(Effect.delay(idleMillis / 4), Effect.forever)
+  )
+
+  // Stopping
+
+  const closed = new Tally()
+  closed.add()
+  server.once("close", () => closed.done())
+  const each = (f: (connection: Connection.Connection) => void) =>
+    Effect.sync(() => {
+      for (const connection of shared.connections) f(connection)
+    })
+
+  const stop = Effect.gen(function*() {
+    // Readiness says no from here on, as the journal has left `ready`.
+    yield* Effect.timeoutOption(shutdown.impatient, settings.announceDelay)
+    shared.draining = true
+    subscriptions.stop()
+    // The TCP server's own `close`: HTTP's would also cut probes, and stop enforcing the header timeout.
+    TcpServer.prototype.close.call(server)
+    yield* each((connection) => connection.stopReading())
+    yield* shutdown.bounded("drain", shared.inFlight.zero)
+    yield* each((connection) => {
+      connection.refuseInFlight()
+      connection.closeSubscriptions("error: shutting down")
+    })
+    journal.transition("releasing")
+    yield* each((connection) => connection.end(1001, "shutting down"))
+    const handshakes = yield* shutdown.bounded("close handshakes", open.zero)
+    if (Option.isNone(handshakes)) {
+      yield* Effect.logInfo("clients did not answer").pipe(Effect.annotateLogs({ sockets: open.count }))
+      yield* each((connection) => connection.terminate())
+    }
+    server.close()
+    server.closeAllConnections()
+    for (const stream of streams) stream.destroy()
+    yield* shutdown.bounded(
+      "drain",
+      Effect.all([open.zero, closed.zero, Scope.close(httpScope, Exit.void)], {
+        concurrency: "unbounded",
+        discard: true
+      })
+    )
+  }).pipe(Effect.annotateLogs({ component: "websocket" }))
+
+  const bound = yield* Effect.acquireRelease(listen(server, settings.bindAddr), () => stop)
+  server.on("error", (error) => void run(Effect.logError("server failed", error)))
+  const address = { host: bound.address, port: bound.port, url: urlOf("ws", bound) }
+  yield* Effect.logInfo("listening").pipe(
+    Effect.annotateLogs({ component: "websocket", url: address.url, page: urlOf("http", bound) })
+  )
+  return RelayAddress.of(address)
+})
+
+export const layer: Layer.Layer<
+  RelayAddress,
+  StartError,
+  Settings | Database | Verifier | Admission | Shutdown | Supervisor
+> = Layer.effect(RelayAddress, make)

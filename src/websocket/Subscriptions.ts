@@ -1,0 +1,162 @@
+/**
+ * Who wants to hear of which new events.
+ *
+ * A subscription is entered here before its stored events are read, so nothing committed meanwhile is missed; the
+ * connection keeps those commits until the stored events are sent, and drops the ones the read already saw (`seq`).
+ *
+ * Each filter is indexed by its most selective field only. An event is looked up by its id, author, tags and kind, and
+ * tested against the few filters that come up: the cost of an event grows with its readers, not with all clients.
+ */
+import { Effect, PubSub } from "effect"
+import { type Commit, Database } from "../database/Database.ts"
+import { type Filter, matches } from "../domain/Filter.ts"
+import * as RelayMessage from "../domain/RelayMessage.ts"
+import { Supervisor } from "../lifecycle/Supervisor.ts"
+import { SharedFrame } from "./ClientSocket.ts"
+
+/** What the index knows of a subscription; `Connection` has the rest. */
+export interface Subscriber {
+  /** The client's name for it. */
+  readonly id: string
+  readonly filters: ReadonlyArray<Filter>
+  /** Called once per commit that matches any filter, in commit order. `frame` is shared by all clients with this id. */
+  readonly deliver: (commit: Commit, frame: SharedFrame) => void
+}
+
+interface Entry {
+  readonly subscriber: Subscriber
+  readonly filter: Filter
+}
+
+/** Filters under one key, such as an author. */
+type Index<K> = Map<K, Set<Entry>>
+
+/** Events to deliver before other fibers get their turn: about 5 ms. */
+const deliveriesPerTurn = 4096
+
+export class Subscriptions {
+  readonly #ids: Index<string> = new Map()
+  readonly #authors: Index<string> = new Map()
+  /** By letter and value, such as `pabc…`. */
+  readonly #tags: Index<string> = new Map()
+  readonly #kinds: Index<number> = new Map()
+  readonly #rest = new Set<Entry>()
+  readonly #entries = new Map<Subscriber, ReadonlyArray<() => void>>()
+  #stopped = false
+
+  /** Subscriptions that are entered. */
+  get size(): number {
+    return this.#entries.size
+  }
+
+  add(subscriber: Subscriber): void {
+    this.#entries.set(subscriber, subscriber.filters.map((filter) => this.#enter({ subscriber, filter })))
+  }
+
+  remove(subscriber: Subscriber): void {
+    for (const leave of this.#entries.get(subscriber) ?? []) leave()
+    this.#entries.delete(subscriber)
+  }
+
+  /** No live events any more. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  /** Delivers to everyone who wants it; returns to how many. */
+  announce(commit: Commit): number {
+    if (this.#stopped) return 0
+    const { event } = commit
+    let found: Set<Subscriber> | undefined
+    const look = (entries: ReadonlySet<Entry> | undefined) => {
+      if (entries === undefined) return
+      for (const { subscriber, filter } of entries) {
+        if (found?.has(subscriber) !== true && matches(filter, event)) (found ??= new Set()).add(subscriber)
+      }
+    }
+    look(this.#rest)
+    look(this.#kinds.get(event.kind))
+    look(this.#authors.get(event.pubkey))
+    look(this.#ids.get(event.id))
+    if (this.#tags.size > 0) {
+      for (const [name, value] of event.tags) {
+        if (name?.length === 1 && value !== undefined) look(this.#tags.get(name + value))
+      }
+    }
+    if (found === undefined) return 0
+    const frames = new Map<string, SharedFrame>()
+    for (const subscriber of found) {
+      let frame = frames.get(subscriber.id)
+      if (frame === undefined) {
+        frame = new SharedFrame(RelayMessage.event(subscriber.id, commit.raw))
+        frames.set(subscriber.id, frame)
+      }
+      subscriber.deliver(commit, frame)
+    }
+    return found.size
+  }
+
+  /** Returns how to leave again. An empty list matches nothing, so its filter has no key and is never looked at. */
+  #enter(entry: Entry): () => void {
+    const { ids, authors, tags, kinds } = entry.filter
+    if (ids !== undefined) return enter(this.#ids, ids, entry)
+    if (authors !== undefined) return enter(this.#authors, authors, entry)
+    if (tags !== undefined && tags.size > 0) {
+      const [letter, values] = fewest(tags)
+      return enter(this.#tags, values.map((value) => letter + value), entry)
+    }
+    if (kinds !== undefined) return enter(this.#kinds, kinds, entry)
+    this.#rest.add(entry)
+    return () => this.#rest.delete(entry)
+  }
+}
+
+/** The tag condition with the fewest values; all must hold, so any one of them may be the key. */
+const fewest = (
+  tags: NonNullable<Filter["tags"]>
+): readonly [letter: string, values: ReadonlyArray<string>] => {
+  let best: readonly [string, ReadonlyArray<string>] | undefined
+  for (const tag of tags) if (best === undefined || tag[1].length < best[1].length) best = tag
+  return best ?? ["", []]
+}
+
+const enter = <K>(index: Index<K>, keys: ReadonlyArray<K>, entry: Entry): () => void => {
+  for (const key of keys) {
+    const entries = index.get(key)
+    if (entries === undefined) index.set(key, new Set([entry]))
+    else entries.add(entry)
+  }
+  return () => {
+    for (const key of keys) {
+      const entries = index.get(key)
+      entries?.delete(entry)
+      if (entries?.size === 0) index.delete(key)
+    }
+  }
+}
+
+/** A register that is told of every commit by a fiber of its own, which ends with the scope. */
+export const make = Effect.gen(function*() {
+  const database = yield* Database
+  const supervisor = yield* Supervisor
+  const subscriptions = new Subscriptions()
+  const commits = yield* database.commits
+  yield* supervisor.fork(
+    "websocket/subscriptions",
+    Effect.gen(function*() {
+      let delivered = 0
+      while (true) {
+        for (const batch of yield* PubSub.takeAll(commits)) {
+          for (const commit of batch) {
+            // One more than its readers, so that commits without any count as well.
+            delivered += 1 + subscriptions.announce(commit)
+            if (delivered < deliveriesPerTurn) continue
+            delivered = 0
+            yield* Effect.yieldNow
+          }
+        }
+      }
+    })
+  )
+  return subscriptions
+})

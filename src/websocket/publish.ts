@@ -1,0 +1,63 @@
+/**
+ * From what became of an event to the one OK its client gets (NIP-01, "From relay to client"). Pure.
+ *
+ * The prefix is the first thing in the text, always one of the standard ones, so that programs can act on it.
+ */
+import type { Cause } from "effect"
+import type { AdmissionOutcome } from "../aggregation/Admission.ts"
+import { type Event, isProtected } from "../domain/Event.ts"
+import type { Reply } from "../domain/RelayMessage.ts"
+
+/** `accepted` is the third element of the OK, `reply` the fourth. */
+export type Answer =
+  | { readonly accepted: true; readonly reply: Reply | "" }
+  | { readonly accepted: false; readonly reply: Reply }
+
+const accepted = (reply: Reply | ""): Answer => ({ accepted: true, reply })
+const refused = (reply: Reply): Answer => ({ accepted: false, reply })
+
+const saved = accepted("")
+const duplicate = accepted("duplicate: already have this event")
+// True, as the address it writes to does hold what the author said last; nothing of this version is stored or sent on.
+const superseded = accepted("duplicate: a newer version is stored")
+const deleted = refused("blocked: its author asked for its removal")
+const expired = refused("invalid: the event has expired")
+
+export const shuttingDown = refused("error: shutting down")
+export const failed = refused("error: internal error")
+
+export const answerOf = (outcome: AdmissionOutcome): Answer => {
+  switch (outcome._tag) {
+    case "Saved":
+    case "Ephemeral":
+      return saved
+    case "Duplicate":
+      return duplicate
+    case "Superseded":
+      return superseded
+    case "Deleted":
+      return deleted
+    case "Expired":
+      return expired
+    case "Invalid":
+      return refused(`invalid: ${outcome.detail}`)
+    case "Rejected":
+      return refused(`blocked: ${outcome.reason}`)
+    case "Undetermined":
+      return refused(`error: ${outcome.reason}, try again later`)
+    default:
+      return refused(`error: ${outcome.detail}`)
+  }
+}
+
+/** A submission that ended without an outcome: its way in was closed or it was interrupted, else we have a bug. */
+export const answerOfCause = (cause: Cause.Cause<unknown>): Answer =>
+  cause.reasons.some((reason) => reason._tag === "Die") ? failed : shuttingDown
+
+/** Why an event is refused before anybody looks at its signature; undefined where it may go on. */
+export const refusalOf = (event: Event): Answer | undefined => {
+  // An authentication event is a secret between one client and one relay (NIP-42).
+  if (event.kind === 22_242) return refused("invalid: authentication events are not published")
+  if (isProtected(event)) return refused("blocked: protected events are accepted from their author only")
+  return undefined
+}
