@@ -1,0 +1,45 @@
+/** `profile-aggregator serve`: runs the service until it is told to stop. */
+import { Effect, Layer } from "effect"
+import { type Given, Settings } from "../Config.ts"
+import { attach, launch } from "../lifecycle/Launch.ts"
+import type { ProcessHost } from "../lifecycle/process.ts"
+import { Shutdown } from "../lifecycle/Shutdown.ts"
+import { Supervisor } from "../lifecycle/Supervisor.ts"
+import * as Logging from "../observability/Logging.ts"
+
+/** What lies beneath the components, and is released after all of them. */
+const foundation = (host: ProcessHost) =>
+  Layer.unwrap(Effect.gen(function*() {
+    const settings = yield* Settings
+    host.setSignalExit(settings.signalExit)
+    return Logging.layer({
+      sink: host.output.write,
+      isTerminal: host.output.isTerminal,
+      level: settings.logLevel,
+      format: settings.logFormat
+    })
+  }))
+
+/** Logs of the time before the settings are known. */
+const earlyLogging = (host: ProcessHost) =>
+  Logging.layer({ sink: host.output.write, isTerminal: host.output.isTerminal, level: "Info", format: "auto" })
+
+/**
+ * Runs `service` as the process's program: its failures are the journal's and the certificate's, so this neither fails
+ * nor dies but for a finalizer's defect.
+ */
+export const serve = <A, E, E2, R>(
+  host: ProcessHost,
+  service: Layer.Layer<A, E, R | Settings | Shutdown | Supervisor>,
+  settings: Layer.Layer<Settings, E2, R>
+): Effect.Effect<void, never, R> =>
+  Effect.suspend(() => {
+    host.serving()
+    const app = service.pipe(Layer.provideMerge(foundation(host)), Layer.provideMerge(settings))
+    return attach(host, launch(app)).pipe(
+      Effect.provide(Supervisor.layer.pipe(Layer.provideMerge(Shutdown.layer(host.journal)))),
+      Effect.provide(earlyLogging(host))
+    )
+  })
+
+export const settingsOf = (given: Given) => Settings.layer(given)

@@ -1,0 +1,7 @@
+#!/usr/bin/env -S node --disable-sigusr1
+/** Where the process starts: its handlers first, then the application. */
+import { install } from "./lifecycle/process.ts"
+
+const host = install()
+const { run } = await import("./main.ts")
+run(host)
