@@ -21,10 +21,10 @@ const settings: Readonly<Record<string, Flag.Flag<Option.Option<string>>>> = Obj
     setting.variable,
     Flag.String(flagName(setting)).pipe(
       Flag.withDescription(
-        `${setting.meaning} Allowed: ${setting.allowed.replaceAll("`", "")}.` +
-          (setting.default === "" ? "" : ` Default: ${setting.default}.`) +
-          ` [${setting.variable}]`
+        `${setting.meaning} (${setting.allowed.replaceAll("`", "")}` +
+          (setting.default === "" ? ")" : `; default: ${setting.default})`)
       ),
+      // Where the value goes, `--help` shows the variable that says the same.
       Flag.withMetavar(setting.variable),
       Flag.optional
     )
