@@ -1,0 +1,161 @@
+import { assert, describe, it } from "@effect/vitest"
+import { existsSync, readFileSync } from "node:fs"
+import type { Event } from "../../src/domain/Event.ts"
+import {
+  Accepted,
+  type Facts,
+  factsOf,
+  judge,
+  Rejected,
+  type RejectionReason,
+  thresholds,
+  Undetermined,
+  type Verdict
+} from "../../src/domain/Quality.ts"
+import { epoch, profileEvent } from "../support/events.ts"
+
+const good = factsOf(profileEvent(), epoch)
+
+const judged = (fields: Parameters<typeof profileEvent>[0], known: Partial<Facts> = {}): Verdict =>
+  judge({ ...factsOf(profileEvent(fields), epoch), ...known })
+
+const at = (createdAt: number) => judge({ ...good, createdAt })
+
+const image = (width: number, height: number) => ({ _tag: "Image", size: { width, height } }) as const
+const found = (count: number) => ({ _tag: "Found", count }) as const
+const silent = { _tag: "Unanswered", reason: "picture host did not answer", retryAfter: 30_000 } as const
+const noRelay = { _tag: "Unanswered", reason: "outbox relays did not answer", retryAfter: 60_000 } as const
+
+describe("judge", () => {
+  it("accepts a profile with name, bio, picture, and all that was asked for", () => {
+    assert.deepStrictEqual(judged({}), Accepted)
+    assert.deepStrictEqual(judged({}, { picture: image(300, 600), textNotes: found(1) }), Accepted)
+  })
+
+  it("accepts created_at at either edge of its window and refuses one second beyond", () => {
+    const { createdAtFutureMax, createdAtMin } = thresholds
+    assert.deepStrictEqual(at(epoch + createdAtFutureMax), Accepted)
+    assert.deepStrictEqual(at(epoch + createdAtFutureMax + 1), Rejected("created_at is too far ahead"))
+    assert.deepStrictEqual(at(createdAtMin), Accepted)
+    assert.deepStrictEqual(at(createdAtMin - 1), Rejected("created_at is too old"))
+  })
+
+  it("refuses a content that is too long by one character, without reading it", () => {
+    const event = profileEvent()
+    const verdict = (contentMax: number) => judge(factsOf(event, epoch, { ...thresholds, contentMax }))
+    assert.deepStrictEqual(verdict(event.content.length), Accepted)
+    assert.deepStrictEqual(verdict(event.content.length - 1), Rejected("content is too long"))
+  })
+
+  it("refuses a content that is no profile", () => {
+    assert.deepStrictEqual(judged("{"), Rejected("content is not JSON"))
+    assert.deepStrictEqual(judged("[]"), Rejected("content is not an object"))
+  })
+
+  it("refuses a bridged account, by this event or by what is known of its author", () => {
+    assert.deepStrictEqual(judged({ nip05: "mira@mostr.pub" }), Rejected("bridged account"))
+    assert.deepStrictEqual(judged({}, { bridge: "proxy tag" }), Rejected("bridged account"))
+  })
+
+  it("does not take a fields array for a bridge", () => assert.deepStrictEqual(judged({ fields: [] }), Accepted))
+
+  it("refuses an account that its owner has deleted", () => {
+    assert.deepStrictEqual(judged({ deleted: true }), Rejected("account deleted"))
+  })
+
+  it("wants a name of either sort that shows something", () => {
+    const nameless = { name: " ", display_name: "\u200b" }
+    assert.deepStrictEqual(judged(nameless), Rejected("no name"))
+    assert.deepStrictEqual(judged({ name: undefined, display_name: 7 }), Rejected("no name"))
+    assert.deepStrictEqual(judged({ ...nameless, name: "m" }), Accepted)
+    assert.deepStrictEqual(judged({ ...nameless, display_name: "m" }), Accepted)
+    assert.deepStrictEqual(judged({ name: undefined, display_name: undefined, displayName: "m" }), Accepted)
+  })
+
+  it("wants a bio that shows something", () => {
+    for (const about of [undefined, "", " \n", 1]) assert.deepStrictEqual(judged({ about }), Rejected("no about"))
+    assert.deepStrictEqual(judged({ about: "." }), Accepted)
+  })
+
+  it("wants a picture whose URL has the shape of one", () => {
+    for (const picture of [undefined, " ", {}]) assert.deepStrictEqual(judged({ picture }), Rejected("no picture"))
+    assert.deepStrictEqual(judged({ picture: "ipfs://bafy" }), Rejected("picture scheme is not supported"))
+    assert.deepStrictEqual(judged({ picture: "data:image/png;base64,AAAA" }), Accepted)
+  })
+
+  it("refuses a picture one pixel short, in either direction", () => {
+    const { height, width } = thresholds.pictureMin
+    assert.deepStrictEqual(judged({}, { picture: image(width, height) }), Accepted)
+    assert.deepStrictEqual(judged({}, { picture: image(width - 1, height) }), Rejected("picture is too small"))
+    assert.deepStrictEqual(judged({}, { picture: image(width, height - 1) }), Rejected("picture is too small"))
+    assert.deepStrictEqual(judged({}, { picture: image(599, 599) }), Rejected("picture is too small"))
+  })
+
+  it("refuses a picture that its host says is none", () => {
+    const picture = { _tag: "NoImage", reason: "picture is gone" } as const
+    assert.deepStrictEqual(judged({}, { picture }), Rejected("picture is gone"))
+  })
+
+  it("wants as many text notes as the threshold says", () => {
+    assert.deepStrictEqual(judged({}, { textNotes: found(0) }), Rejected("no text note"))
+    const strict = { ...thresholds, textNotesMin: 3 }
+    assert.deepStrictEqual(judge({ ...good, textNotes: found(2) }, strict), Rejected("no text note"))
+    assert.deepStrictEqual(judge({ ...good, textNotes: found(3) }, strict), Accepted)
+  })
+
+  it("never rejects for silence, and says when to ask again", () => {
+    assert.deepStrictEqual(judged({}, { picture: silent }), Undetermined("picture host did not answer", 30_000))
+    assert.deepStrictEqual(
+      judged({}, { picture: image(300, 600), textNotes: noRelay }),
+      Undetermined("outbox relays did not answer", 60_000)
+    )
+  })
+
+  it("puts evidence before silence", () => {
+    assert.deepStrictEqual(judged({}, { picture: silent, textNotes: found(0) }), Rejected("no text note"))
+    assert.deepStrictEqual(judged({ about: "" }, { picture: silent }), Rejected("no about"))
+    assert.deepStrictEqual(
+      judged({}, { picture: image(1, 1), textNotes: noRelay }),
+      Rejected("picture is too small")
+    )
+  })
+
+  it("gives the cheapest reason of several", () => {
+    const reasons: Array<RejectionReason> = []
+    const content: Record<string, unknown> = {
+      deleted: true,
+      name: "",
+      display_name: "",
+      about: "",
+      picture: "",
+      nip05: "mira@mostr.pub"
+    }
+    const repairs = [{ nip05: "" }, { deleted: false }, { name: "m" }, { about: "a" }, { picture: "x" }]
+    for (const repair of repairs) {
+      const verdict = judged(content, { picture: image(1, 1), textNotes: found(0) })
+      if (verdict._tag === "Rejected") reasons.push(verdict.reason)
+      Object.assign(content, repair)
+    }
+    assert.deepStrictEqual(reasons, ["bridged account", "account deleted", "no name", "no about", "no picture"])
+  })
+
+  const corpus = new URL("../../../shared/corpus/real-events.jsonl", import.meta.url)
+  if (!existsSync(corpus)) console.log("skipped: the corpus of real events is not beside this checkout")
+  it.skipIf(!existsSync(corpus))("judges the profiles of the public network by what they say themselves", () => {
+    const events = readFileSync(corpus, "utf8").trim().split("\n").map((line) => JSON.parse(line) as Event)
+    const counts: Record<string, number> = {}
+    for (const event of events.filter((event) => event.kind === 0)) {
+      const verdict = judge(factsOf(event, epoch))
+      const label = verdict._tag === "Accepted" ? "accepted" : verdict.reason
+      counts[label] = (counts[label] ?? 0) + 1
+    }
+    assert.deepStrictEqual(counts, {
+      accepted: 213,
+      "no about": 22,
+      "no picture": 10,
+      "no name": 2,
+      "bridged account": 2,
+      "picture is not a URL": 1
+    })
+  })
+})
