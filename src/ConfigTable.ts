@@ -263,8 +263,8 @@ export const table = {
     limitDefault: setting(
       "DEFAULT_LIMIT",
       whole(1, 50_000, "events"),
-      "5_000",
-      "Stored events per filter when it does not say; at most MAX_LIMIT."
+      "500",
+      "Stored events per filter that does not say, unless it can match more by its ids or authors; at most MAX_LIMIT."
     ),
     subscriptionIdMax: setting("MAX_SUBSCRIPTION_ID_LENGTH", whole(1, 64, "characters"), "64", "Subscription id."),
     eventTagsMax: setting("MAX_EVENT_TAGS", whole(1, 100_000), "2_000", "Tags of one event."),
@@ -289,7 +289,7 @@ export const table = {
     ),
     outboundBytesMax: setting(
       "MAX_OUTBOUND_BYTES",
-      whole(65_536, 1_073_741_824, "bytes"),
+      whole(262_144, 1_073_741_824, "bytes"),
       "8_388_608",
       "What may wait for one client that does not read, before it is cut (close code 1013)."
     ),
