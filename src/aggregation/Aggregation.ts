@@ -5,20 +5,19 @@
  * Released, it takes the same steps back: upstream sockets close first, then what was submitted is answered, then the
  * senders are given back.
  */
-import { Effect, Layer } from "effect"
+import { Layer } from "effect"
 import { announce } from "../lifecycle/Shutdown.ts"
 import * as AdmissionIntake from "./AdmissionIntake.ts"
 import { Examiner } from "./Examiner.ts"
-import { HarvestStatus } from "./HarvestStatus.ts"
+import * as Harvest from "./Harvest.ts"
 import { Judgement } from "./Judgement.ts"
+import * as UpstreamSocket from "./UpstreamSocket.ts"
 
-/** Everything but the harvest: a way in for clients. */
-const layerAdmission = AdmissionIntake.layer.pipe(
+/** Over whatever makes its sockets and examines its profiles. */
+export const layerWithout = Harvest.layer.pipe(
+  Layer.provideMerge(AdmissionIntake.layer),
   Layer.provideMerge(Judgement.layer),
-  Layer.provide(Examiner.layer),
   Layer.provideMerge(Layer.effectDiscard(announce("aggregation")))
 )
 
-export const layer = Layer.succeed(HarvestStatus, { upstreams: Effect.succeed([]) }).pipe(
-  Layer.provideMerge(layerAdmission)
-)
+export const layer = layerWithout.pipe(Layer.provide(Examiner.layer), Layer.provide(UpstreamSocket.layer))

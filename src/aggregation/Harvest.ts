@@ -1,0 +1,110 @@
+/**
+ * Keeps every configured upstream harvested: one fiber each, which dials again for as long as the service runs.
+ *
+ * Between dials it waits, longer each time and never exactly as long, until a connection has lasted. Whatever ends a
+ * connection, a bug of ours included, costs that upstream a pause and nothing else.
+ */
+import { Cause, Clock, Duration, Effect, Exit, Fiber, Layer, Metric, Random } from "effect"
+import { Settings } from "../Config.ts"
+import { Supervisor } from "../lifecycle/Supervisor.ts"
+import { aggregationDialsFailed, aggregationUpstreamsConnected } from "../observability/Metrics.ts"
+import { session } from "./HarvestSession.ts"
+import { HarvestStatus, Progress } from "./HarvestStatus.ts"
+import { UpstreamError } from "./Upstream.ts"
+
+/** A connection that lasted so long has earned a prompt new one. */
+export const stablePeriod = Duration.minutes(1)
+
+export const logPeriod = Duration.seconds(20)
+
+/** Milliseconds to wait after so many failures in a row, at least one; `spread` is random, from 0 to 1. */
+export const backoff = (failures: number, initial: number, max: number, spread: number): number =>
+  Math.min(max, initial * 2 ** Math.min(failures - 1, 30)) * (0.8 + 0.2 * spread)
+
+/** Why a session ended; it never ends by itself. */
+const errorOf = (exit: Exit.Exit<unknown, UpstreamError>): UpstreamError => {
+  const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+  return error instanceof UpstreamError ? error : new UpstreamError({ reason: "ours", detail: "internal error" })
+}
+
+const keepHarvesting = Effect.fnUntraced(function*(progress: Progress) {
+  const settings = yield* Settings
+  const [initial, max] = [Duration.toMillis(settings.initialBackoff), Duration.toMillis(settings.maxBackoff)]
+  let failures = 0
+  let connectedAt: number | undefined
+
+  const onConnected = Effect.gen(function*() {
+    connectedAt = yield* Clock.currentTimeMillis
+    progress.state = "connected"
+    yield* Effect.logInfo("upstream connected")
+    yield* Metric.modify(aggregationUpstreamsConnected, 1)
+  })
+  const onEnded = Effect.suspend(() => Metric.modify(aggregationUpstreamsConnected, connectedAt === undefined ? 0 : -1))
+
+  const attempt = Effect.gen(function*() {
+    connectedAt = undefined
+    progress.state = "connecting"
+    progress.nextAttempt = undefined
+    const exit = yield* Effect.exit(Effect.ensuring(session(progress, onConnected), onEnded))
+    if (Exit.isFailure(exit) && Exit.hasDies(exit)) yield* Effect.logError("harvest died", exit.cause)
+    const error = errorOf(exit)
+    if (error.reason === "unreachable") yield* Metric.update(aggregationDialsFailed, 1)
+
+    const now = yield* Clock.currentTimeMillis
+    const isStable = connectedAt !== undefined && now - connectedAt >= Duration.toMillis(stablePeriod)
+    failures = isStable && error.reason !== "misbehaved" ? 1 : failures + 1
+    const millis = Math.round(backoff(failures, initial, max, yield* Random.next))
+    progress.state = "waiting"
+    progress.lastError = error.message
+    progress.nextAttempt = now + millis
+    yield* Effect.logWarning(connectedAt === undefined ? "upstream cannot be reached" : "upstream connection ended")
+      .pipe(
+        Effect.annotateLogs({
+          reason: error.message,
+          attempt: failures,
+          retryInSeconds: Math.round(millis / 100) / 10,
+          retryAt: new Date(now + millis).toISOString()
+        })
+      )
+    yield* Effect.sleep(millis)
+  })
+  return yield* Effect.forever(attempt)
+}, (effect, progress) => Effect.annotateLogs(effect, { upstream: progress.url }))
+
+const total = (counts: ReadonlyArray<number | undefined>): number => counts.reduce<number>((a, b) => a + (b ?? 0), 0)
+
+/** Where the harvest stands, in one line. */
+const logProgress = (all: ReadonlyArray<Progress>) => {
+  const views = all.map((progress) => progress.view())
+  const outcomes = views.map((view) => view.outcomes)
+  return Effect.logInfo("harvest").pipe(Effect.annotateLogs({
+    connected: `${views.filter((view) => view.state === "connected").length}/${views.length}`,
+    live: views.filter((view) => view.state === "connected" && view.phase === "live").length,
+    pages: total(views.map((view) => view.pages)),
+    saved: total(outcomes.map((counts) => counts.Saved)),
+    known: total(outcomes.flatMap((counts) => [counts.Duplicate, counts.Superseded, counts.Deleted, counts.Expired])),
+    rejected: total(outcomes.map((counts) => counts.Rejected)),
+    forged: total(outcomes.map((counts) => counts.Invalid)),
+    dropped: total(views.map((view) => view.dropped))
+  }))
+}
+
+const make = Effect.fnUntraced(function*() {
+  const settings = yield* Settings
+  const supervisor = yield* Supervisor
+  const all = [...new Set(settings.upstreams)].map((url) => new Progress(url, settings.pageSize))
+
+  yield* supervisor.fork(
+    "aggregation/progress",
+    Effect.forever(Effect.andThen(Effect.sleep(logPeriod), Effect.suspend(() => logProgress(all))))
+  )
+  const fibers = yield* Effect.forEach(
+    all,
+    (progress) => supervisor.fork(`aggregation/upstream ${progress.url}`, keepHarvesting(progress))
+  )
+  // The scope would end them one after the other, each waiting for its upstream's goodbye.
+  yield* Effect.addFinalizer(() => Fiber.interruptAll(fibers))
+  return HarvestStatus.of({ upstreams: Effect.sync(() => all.map((progress) => progress.view())) })
+})
+
+export const layer = Layer.effect(HarvestStatus, make())

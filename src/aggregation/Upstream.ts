@@ -1,0 +1,229 @@
+/**
+ * One connection to one upstream: a scope that dials when it opens and says goodbye when it closes.
+ *
+ * Pages are asked for one at a time and end with EOSE or not at all; what arrives live is handed on as it comes. All of it
+ * is read by one fiber that waits for whoever consumes it, so a busy admission pauses the socket. An upstream may say what
+ * it likes: it costs it the connection at worst.
+ */
+import { Deferred, Duration, Effect, Option, Schema } from "effect"
+import { Socket } from "effect/socket"
+import type { Event, EventLimits } from "../domain/Event.ts"
+import type { Filter } from "../domain/Filter.ts"
+import { budgets, Shutdown } from "../lifecycle/Shutdown.ts"
+import { escape } from "../observability/Escape.ts"
+import { decode, type UpstreamMessage } from "./UpstreamMessage.ts"
+
+/** Why a connection is over, or was not made. `detail` is fit for a log line. */
+export class UpstreamError extends Schema.TaggedError<UpstreamError>()("UpstreamError", {
+  /**
+   * - `unreachable`: no connection: name, route, TLS, upgrade, or 10 seconds without an answer.
+   * - `lost`: the connection ended.
+   * - `refused`: it answers a page with CLOSED.
+   * - `silent`: no EOSE within the deadline.
+   * - `misbehaved`: it breaks the protocol or lies; it is given time to think.
+   * - `ours`: what it sent could not be judged or kept, which is no fault of its own.
+   */
+  reason: Schema.Literals(["unreachable", "lost", "refused", "silent", "misbehaved", "ours"]),
+  detail: Schema.String
+}) {
+  override get message() {
+    return `${this.reason}: ${this.detail}`
+  }
+}
+
+/** From dialling to open. */
+export const openTimeout = Duration.seconds(10)
+
+/** From asking for a page to its EOSE, by the wall clock: a drip of events does not extend it. */
+export const pageDeadline = Duration.seconds(30)
+
+/** Events and UTF-16 units of one page before it is given up: some relays ignore `limit`, none needs this much. */
+const pageEventsMax = 10_000
+const pageUnitsMax = 32 * 1024 * 1024
+
+/** Frames that are no message, or answer nothing we asked, before the connection is. */
+const offencesMax = 1000
+
+/** What came of one REQ. */
+export interface PageAnswer {
+  readonly events: ReadonlyArray<Extract<UpstreamMessage, { readonly _tag: "Event" }>>
+  readonly finished: boolean
+}
+
+export interface Connection {
+  /** Asks for stored events and collects them until EOSE. One page at a time. */
+  readonly page: (filter: Filter) => Effect.Effect<PageAnswer, UpstreamError>
+  /** Opens the live subscription unless it is open; its events go to `onLive`. */
+  readonly listen: (filter: Filter) => Effect.Effect<void, UpstreamError>
+  /** Reads until the connection ends. Nothing arrives unless this runs. */
+  readonly read: Effect.Effect<never, UpstreamError>
+}
+
+export interface Options {
+  readonly url: string
+  readonly limits: EventLimits
+  /** Takes what the live subscription brings; nothing more is read until it is done. */
+  readonly onLive: (events: ReadonlyArray<Event>) => Effect.Effect<void, UpstreamError>
+  /** Events and frames that were dropped here. */
+  readonly onDropped: (count: number) => void
+}
+
+const live = "live"
+
+/** A subscription that is over may be answered for a while: that is nobody's fault. */
+const isOurs = (subscription: string) => subscription === live || /^page \d+$/.test(subscription)
+
+/** What `ws` and the operating system say about a socket that failed, on one line. */
+const describe = (error: Socket.SocketError): string => {
+  const { reason } = error
+  if (reason._tag === "SocketCloseError") {
+    const why = reason.closeReason === undefined || reason.closeReason === ""
+      ? ""
+      : ` ${escape(reason.closeReason, 100)}`
+    return `closed with ${reason.code}${why}`
+  }
+  const event = "cause" in reason ? reason.cause : undefined
+  if (typeof event !== "object" || event === null) return reason.message
+  const { error: inner, message, reason: text } = event as {
+    readonly message?: unknown
+    readonly reason?: unknown
+    readonly error?: { readonly code?: unknown } | null
+  }
+  // Several addresses of one name fail together without a message, but with a code.
+  const found = [message, text, inner?.code].find((part) => typeof part === "string" && part !== "")
+  return escape(typeof found === "string" ? found : reason.message, 200)
+}
+
+const socketError = (reason: "unreachable" | "lost") => (error: Socket.SocketError) =>
+  new UpstreamError({ reason, detail: describe(error) })
+
+interface Terminable {
+  terminate(): void
+}
+const isTerminable = (ws: object): ws is Terminable => "terminate" in ws && typeof ws.terminate === "function"
+
+/** An open socket is closed politely, within a budget; every other one at once. */
+const goodbye = Effect.fnUntraced(function*(ws: Socket.WebSocketLike, subscriptions: ReadonlySet<string>) {
+  if (ws.readyState === 1) {
+    const { impatient } = yield* Shutdown
+    const closed = Effect.callback<void>((resume) => {
+      ws.addEventListener("close", () => resume(Effect.void), { once: true })
+      for (const subscription of subscriptions) ws.send(JSON.stringify(["CLOSE", subscription]))
+      ws.close(1000)
+    })
+    yield* Effect.raceFirst(closed, impatient).pipe(
+      Effect.timeoutOption(budgets["upstream close"]),
+      Effect.catchDefect((defect) => Effect.logDebug("upstream not closed", defect))
+    )
+  }
+  if (ws.readyState === 3) return
+  if (isTerminable(ws)) ws.terminate()
+  else ws.close()
+})
+
+/** A page that is being read. */
+interface Reading {
+  readonly id: string
+  readonly events: Array<PageAnswer["events"][number]>
+  units: number
+  readonly answer: Deferred.Deferred<PageAnswer, UpstreamError>
+}
+
+/** Dials; the connection ends with the scope. */
+export const connect = Effect.fn("Upstream.connect")(function*(options: Options) {
+  const { limits, onDropped, onLive, url } = options
+  const construct = yield* Socket.WebSocketConstructor
+  const subscriptions = new Set<string>()
+  const socket = yield* Socket.fromWebSocket(
+    Effect.acquireRelease(Effect.sync(() => construct(url)), (ws) => goodbye(ws, subscriptions)),
+    { openTimeout }
+  )
+  const { pull } = yield* Effect.mapError(socket.reader, socketError("unreachable"))
+  const writer = yield* socket.writer
+  const send = (message: ReadonlyArray<unknown>) =>
+    Effect.mapError(writer.write(JSON.stringify(message)), socketError("lost"))
+
+  let reading: Reading | undefined
+  let pagesAsked = 0
+  let offences = 0
+
+  const offend = (count: number): UpstreamError | undefined => {
+    onDropped(count)
+    offences += count
+    return offences > offencesMax
+      ? new UpstreamError({ reason: "misbehaved", detail: `${offences} frames that answer nothing` })
+      : undefined
+  }
+
+  const collect = (into: Reading, message: PageAnswer["events"][number], units: number): UpstreamError | undefined => {
+    into.events.push(message)
+    into.units += units
+    if (into.events.length <= pageEventsMax && into.units <= pageUnitsMax) return undefined
+    return new UpstreamError({ reason: "misbehaved", detail: "a page without end" })
+  }
+
+  /** One frame; live events are collected in `arrived`. The error, if any, ends the connection. */
+  const take = (frame: string | Uint8Array, arrived: Array<Event>): UpstreamError | undefined => {
+    const message = decode(frame, limits)
+    const page = "subscription" in message && message.subscription === reading?.id ? reading : undefined
+    switch (message._tag) {
+      case "Event":
+        if (page !== undefined) return collect(page, message, frame.length)
+        if (message.subscription !== live || message.event === undefined) return offend(1)
+        arrived.push(message.event)
+        return undefined
+      case "Eose":
+        if (page === undefined) return isOurs(message.subscription) ? undefined : offend(1)
+        Deferred.doneUnsafe(page.answer, Effect.succeed({ events: page.events, finished: message.finished }))
+        reading = undefined
+        return undefined
+      case "Closed":
+        subscriptions.delete(message.subscription)
+        if (page === undefined) return isOurs(message.subscription) ? undefined : offend(1)
+        Deferred.doneUnsafe(
+          page.answer,
+          Effect.fail(new UpstreamError({ reason: "refused", detail: escape(message.reason, 100) }))
+        )
+        reading = undefined
+        return undefined
+      case "Garbage":
+        return offend(1)
+      default:
+        return undefined
+    }
+  }
+
+  const read = Effect.gen(function*() {
+    const frames = yield* Effect.mapError(pull, socketError("lost"))
+    const arrived: Array<Event> = []
+    let broken: UpstreamError | undefined
+    for (const frame of frames) if (broken === undefined) broken = take(frame, arrived)
+    if (arrived.length > 0) yield* onLive(arrived)
+    yield* broken === undefined ? Effect.void : Effect.fail(broken)
+  }).pipe(Effect.forever({ disableYield: true }))
+
+  const page = Effect.fnUntraced(function*(filter: Filter) {
+    const id = `page ${++pagesAsked}`
+    const answer = yield* Deferred.make<PageAnswer, UpstreamError>()
+    reading = { id, events: [], units: 0, answer }
+    subscriptions.add(id)
+    yield* send(["REQ", id, filter])
+    const answered = yield* Effect.timeoutOption(Deferred.await(answer), pageDeadline)
+    if (Option.isNone(answered)) {
+      return yield* new UpstreamError({ reason: "silent", detail: "a page without EOSE" })
+    }
+    subscriptions.delete(id)
+    yield* send(["CLOSE", id])
+    return answered.value
+  })
+
+  const listen = (filter: Filter) =>
+    Effect.suspend(() => {
+      if (subscriptions.has(live)) return Effect.void
+      subscriptions.add(live)
+      return send(["REQ", live, filter])
+    })
+
+  const connection: Connection = { page, listen, read }
+  return connection
+})
