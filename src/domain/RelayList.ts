@@ -52,7 +52,7 @@ export const relayListOf = (event: Pick<Event, "tags">): RelayList => {
   for (const [name, text, marker] of event.tags) {
     if (name !== "r" || text === undefined) continue
     const url = relayUrlOf(text)
-    if (url === undefined || (read.size >= relaysMax && write.size >= relaysMax)) continue
+    if (url === undefined) continue
     const both = marker === undefined || marker === ""
     if ((both || marker === "read") && read.size < relaysMax) read.add(url)
     if ((both || marker === "write") && write.size < relaysMax) write.add(url)

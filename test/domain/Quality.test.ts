@@ -73,7 +73,9 @@ describe("judge", () => {
   })
 
   it("wants a bio that shows something", () => {
-    for (const about of [undefined, "", " \n", 1]) assert.deepStrictEqual(judged({ about }), Rejected("no about"))
+    for (const about of [undefined, "", " \n", "\u200b", 1]) {
+      assert.deepStrictEqual(judged({ about }), Rejected("no about"))
+    }
     assert.deepStrictEqual(judged({ about: "." }), Accepted)
   })
 

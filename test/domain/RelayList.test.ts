@@ -120,6 +120,8 @@ describe("NIP-65 relay lists", () => {
     const write = Array.from({ length: relaysMax + 1 }, (_, i) => `wss://w${i}.example`)
     const list = relayListOf(relayListEvent({ write, read: ["wss://r.example"] }))
     assert.deepStrictEqual(list, { write: write.slice(0, relaysMax), read: ["wss://r.example"] })
+    const read = relayListOf(relayListEvent({ read: write, write: ["wss://r.example"] }))
+    assert.deepStrictEqual(read, { write: ["wss://r.example"], read: write.slice(0, relaysMax) })
   })
 })
 
