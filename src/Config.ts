@@ -126,7 +126,7 @@ export class Settings extends Context.Service<Settings, SettingsShape>()("profil
 
   /**
    * From flags, then the environment (the current `ConfigProvider`), then the file, then defaults. Every wrong value is
-   * reported, one line each (exit 78). Makes the directory of the default database.
+   * reported, a line each, before it fails (exit 78). Makes the directory of the default database.
    */
   static readonly layer = (given: Given): Layer.Layer<Settings, StartError, FileSystem.FileSystem> =>
     Layer.effect(Settings, load(given))
@@ -163,11 +163,18 @@ const sources = Effect.fnUntraced(function*(given: Given) {
   ] satisfies ReadonlyArray<Source>
 })
 
+/** What is wrong with one setting, or between two. */
+interface Problem {
+  readonly variable: string
+  readonly line: string
+}
+
 /** `PAGE_SIZE is "abc" (environment); allowed: events, 1 to 5_000` */
-const wrong = (row: Row, text: string, source: string): string => {
+const wrong = (row: Row, text: string, source: string): Problem => {
   const { allowed, secret, variable } = row.setting
   const shown = secret ? "<redacted>" : JSON.stringify(escape(text, 100)).replaceAll("\\\\", "\\")
-  return `${variable} is ${shown} (${escape(source, 200)}); allowed: ${allowed.replaceAll("`", "")}`
+  const line = `${variable} is ${shown} (${escape(source, 200)}); allowed: ${allowed.replaceAll("`", "")}`
+  return { variable, line }
 }
 
 /** The first source that has a value for the row; an empty one counts as missing. */
@@ -180,22 +187,39 @@ const find = Effect.fnUntraced(function*(row: Row, from: ReadonlyArray<Source>) 
 })
 
 /** Rules between settings. */
-const contradictions = (settings: SettingsShape): ReadonlyArray<string> => [
-  ...(Duration.isGreaterThan(settings.initialBackoff, settings.maxBackoff)
-    ? ["MAX_BACKOFF_SECS is shorter than INITIAL_BACKOFF_SECS; allowed: at least as long"]
-    : []),
-  ...(settings.limits.limitDefault > settings.limits.limitMax
-    ? [
-      `DEFAULT_LIMIT is ${settings.limits.limitDefault}; allowed: at most MAX_LIMIT, which is ${settings.limits.limitMax}`
-    ]
-    : [])
-]
+const contradictions = (settings: SettingsShape): ReadonlyArray<Problem> => {
+  const { limitDefault, limitMax } = settings.limits
+  return [
+    ...(Duration.isGreaterThan(settings.initialBackoff, settings.maxBackoff)
+      ? [{
+        variable: "MAX_BACKOFF_SECS",
+        line: "MAX_BACKOFF_SECS is shorter than INITIAL_BACKOFF_SECS; allowed: at least as long"
+      }]
+      : []),
+    ...(limitDefault > limitMax
+      ? [{
+        variable: "DEFAULT_LIMIT",
+        line: `DEFAULT_LIMIT is ${limitDefault}; allowed: at most MAX_LIMIT, which is ${limitMax}`
+      }]
+      : [])
+  ]
+}
+
+/** One problem is the error itself; several are logged, a line each, and the error names their variables. */
+const refuse = Effect.fnUntraced(function*(problems: ReadonlyArray<Problem>) {
+  if (problems.length === 1) return yield* failure(problems.map(({ line }) => line).join())
+  for (const { line } of problems) {
+    yield* Effect.logError(line).pipe(Effect.annotateLogs({ component: "configuration" }))
+  }
+  const names = problems.map(({ variable }) => variable).join(", ")
+  return yield* failure(`${problems.length} settings are wrong: ${names}`)
+})
 
 const load = Effect.fn("Config.load")(function*(given: Given) {
   const from = yield* sources(given)
   const values: Record<string, unknown> = {}
   const limits: Record<string, unknown> = {}
-  const problems: Array<string> = []
+  const problems: Array<Problem> = []
   for (const row of rows) {
     const found = yield* find(row, from)
     if (found === undefined) continue
@@ -207,7 +231,7 @@ const load = Effect.fn("Config.load")(function*(given: Given) {
   }
   const settings = complete({ ...values, limits })
   if (problems.length === 0) problems.push(...contradictions(settings))
-  if (problems.length > 0) return yield* failure(problems.join("\n"))
+  if (problems.length > 0) return yield* refuse(problems)
   if (settings.databasePath === Settings.defaults.databasePath) yield* makeDataDirectory
   return settings
 })

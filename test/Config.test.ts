@@ -1,6 +1,6 @@
 import { NodeFileSystem, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Duration, Effect, FileSystem, Layer, Option, Redacted, Result, Runtime } from "effect"
+import { ConfigProvider, Duration, Effect, FileSystem, Layer, Logger, Option, Redacted, Result, Runtime } from "effect"
 import { Command } from "effect/cli"
 import * as fs from "node:fs"
 import { type Given, Settings, type SettingsShape } from "../src/Config.ts"
@@ -44,12 +44,16 @@ const load = ({ environment = {}, file, flags = {}, given }: World) => {
 const settingsOf = (world: World): Effect.Effect<SettingsShape, unknown> =>
   Effect.map(load(world), ({ settings }) => settings)
 
-/** Message and exit code of a refused start. */
+/** What was logged, what was said at last, and the exit code of a refused start. */
 const refusalOf = (world: World) =>
-  Effect.map(Effect.flip(load(world)), (error) => ({
-    lines: error.message.split("\n"),
-    code: Runtime.getErrorExitCode(error)
-  }))
+  Effect.suspend(() => {
+    const lines: Array<string> = []
+    const log = Logger.make(({ message }) => void lines.push(String(message)))
+    return Effect.flip(load(world)).pipe(
+      Effect.provide(Logger.layer([log])),
+      Effect.map((error) => ({ lines, message: error.message, code: Runtime.getErrorExitCode(error) }))
+    )
+  })
 
 describe("Settings, where a value comes from", () => {
   it.effect("is the defaults when nobody says anything", () =>
@@ -81,7 +85,7 @@ describe("Settings, where a value comes from", () => {
   it.effect("names the file that it was told to read and could not", () =>
     Effect.gen(function*() {
       const refusal = yield* refusalOf({ given: { flags: {}, file: Option.some("other.env") } })
-      assert.deepStrictEqual(refusal, { lines: ["other.env: cannot be read (NotFound)"], code: 78 })
+      assert.deepStrictEqual(refusal, { lines: [], message: "other.env: cannot be read (NotFound)", code: 78 })
     }))
 
   it.effect("makes the directory of the default database, and no other", () =>
@@ -115,21 +119,30 @@ describe("Settings, wrong values", () => {
         "MAX_LIMIT is \"0\" (.env)"
       ])
       for (const line of refusal.lines) assert.match(line, /; allowed: \S/)
+      assert.strictEqual(refusal.message, "4 settings are wrong: BIND_ADDR, ADMISSION, PAGE_SIZE, MAX_LIMIT")
+    }))
+
+  it.effect("are said once when there is one", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* refusalOf({ environment: { PAGE_SIZE: "many" } }), {
+        lines: [],
+        message: "PAGE_SIZE is \"many\" (environment); allowed: events, 1 to 5_000",
+        code: 78
+      })
     }))
 
   it.effect("never show a secret", () =>
     Effect.gen(function*() {
       const refusal = yield* refusalOf({ environment: { RELAY_SECRET_KEY: "hunter2" } })
-      assert.match(refusal.lines.join(), /^RELAY_SECRET_KEY is <redacted>/)
-      assert.notInclude(refusal.lines.join(), "hunter2")
+      assert.match(refusal.message, /^RELAY_SECRET_KEY is <redacted>/)
+      assert.notInclude(refusal.message, "hunter2")
     }))
 
   it.effect("are escaped and cut", () =>
     Effect.gen(function*() {
       const refusal = yield* refusalOf({ environment: { PAGE_SIZE: `\u001b[2J\n${"9".repeat(10_000)}` } })
-      assert.strictEqual(refusal.lines.length, 1)
-      assert.isBelow(refusal.lines.join().length, 300)
-      assert.include(refusal.lines.join(), "\\u001b[2J\\u000a999")
+      assert.isBelow(refusal.message.length, 300)
+      assert.include(refusal.message, "\\u001b[2J\\u000a999")
     }))
 
   it.effect("include settings that contradict each other", () =>
