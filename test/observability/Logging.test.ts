@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Redacted } from "effect"
+import { Cause, Effect, Redacted, Schema } from "effect"
 import { escape, escapeLines } from "../../src/observability/Escape.ts"
 import * as Logging from "../../src/observability/Logging.ts"
 
@@ -46,6 +46,19 @@ describe("escape", () => {
     assert.strictEqual(escape("ab🙂c", 3), "ab… (+3)")
     assert.strictEqual(escape("ab🙂c", 4), "ab🙂… (+1)")
   })
+
+  it.effect.prop(
+    "never lets a control character through, and never grows beyond six times the bound",
+    { text: Schema.String, max: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 20 })) },
+    ({ max, text }) =>
+      Effect.sync(() => {
+        const hostile = `${text}\u0000\u001b[0m\u009b${text}\ud800`
+        const escaped = escape(hostile, max)
+        assert.isFalse(/[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u.test(escaped), escaped)
+        assert.isAtMost(escaped.length, 6 * max + "… (+999)".length)
+      }),
+    { arbitrary: { runs: 300 } }
+  )
 
   it("keeps the lines of a stack trace and escapes the rest", () => {
     assert.strictEqual(escapeLines("Error: \u001b[0m\n    at x", 100), "Error: \\u001b[0m\n    at x")
