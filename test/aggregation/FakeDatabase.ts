@@ -1,0 +1,118 @@
+/**
+ * A small store with the rules that admission relies on, whose disk a test can stall or break, and which keeps every write
+ * as it was asked for.
+ */
+import { Context, Effect, Latch, Layer, PubSub } from "effect"
+import {
+  type Commit,
+  Database,
+  DatabaseError,
+  type Operation,
+  type Outcome,
+  type StoredRecord
+} from "../../src/database/Database.ts"
+import { addressOf, type Event, expirationOf, rawOf, wins } from "../../src/domain/Event.ts"
+import { matchesAny } from "../../src/domain/Filter.ts"
+
+export class Disk extends Context.Service<Disk, {
+  /** Writes wait while it is closed. */
+  readonly gate: Latch.Latch
+  /** Reads and writes fail while it is true. */
+  readonly broken: { value: boolean }
+  readonly writes: Array<ReadonlyArray<Operation>>
+  readonly events: Map<string, Event>
+  readonly records: Map<string, StoredRecord>
+  /** Who holds a sender now. */
+  readonly holders: Set<string>
+}>()("test/aggregation/Disk") {}
+
+/** Empty, and shared by whoever is given it: what a restart finds. */
+export const blank = (): Disk["Service"] => ({
+  gate: Latch.makeUnsafe(true),
+  broken: { value: false },
+  writes: [],
+  events: new Map(),
+  records: new Map(),
+  holders: new Set()
+})
+
+const keyOf = (event: Event) => addressOf(event) ?? event.id
+
+const make = Effect.fnUntraced(function*(disk: Disk["Service"]) {
+  const commits = yield* PubSub.unbounded<ReadonlyArray<Commit>>()
+  let seq = disk.events.size
+
+  const guarded = <A>(operation: "read" | "write", f: () => A) =>
+    Effect.suspend(() =>
+      disk.broken.value
+        ? Effect.fail(new DatabaseError({ operation, cause: new Error("disk") }))
+        : Effect.succeed(f())
+    )
+
+  const standing = (event: Event, now: number): "New" | "Duplicate" | "Superseded" | "Expired" => {
+    const stored = disk.events.get(keyOf(event))
+    if (stored?.id === event.id) return "Duplicate"
+    if (stored !== undefined && !wins(event, stored)) return "Superseded"
+    return (expirationOf(event) ?? Infinity) < now ? "Expired" : "New"
+  }
+
+  const apply = (operation: Operation, now: number): Outcome => {
+    if (operation._tag === "Record") {
+      const { due, key, value } = operation
+      if (value === null) disk.records.delete(`${operation.space} ${key}`)
+      else disk.records.set(`${operation.space} ${key}`, { key, value, due })
+      return { _tag: "Done" }
+    }
+    if (operation._tag === "Delete") return { _tag: "Done" }
+    const is = standing(operation.event, now)
+    if (is !== "New") return { _tag: is }
+    disk.events.set(keyOf(operation.event), operation.event)
+    return { _tag: "Saved", seq: ++seq }
+  }
+
+  const write = (operations: ReadonlyArray<Operation>) =>
+    Effect.andThen(
+      disk.gate.await,
+      Effect.clockWith((clock) =>
+        guarded("write", () => {
+          disk.writes.push(operations)
+          const outcomes = operations.map((operation) => apply(operation, clock.currentTimeMillisUnsafe() / 1000))
+          const batch = operations.flatMap((operation, i): ReadonlyArray<Commit> => {
+            const outcome = outcomes[i]
+            if (operation._tag !== "Save" || outcome?._tag !== "Saved") return []
+            return [{ seq: outcome.seq, event: operation.event, raw: rawOf(operation.event) }]
+          })
+          PubSub.publishUnsafe(commits, batch)
+          return outcomes
+        })
+      )
+    )
+
+  return Database.of({
+    sender: (holder) =>
+      Effect.as(
+        Effect.acquireRelease(
+          Effect.sync(() => disk.holders.add(holder)),
+          () => Effect.sync(() => disk.holders.delete(holder))
+        ),
+        { write }
+      ),
+    commits: PubSub.subscribe(commits),
+    query: (filters) =>
+      guarded("read", () => {
+        const events = [...disk.events.values()].filter((event) => matchesAny(filters, event)).map(rawOf)
+        return { asOf: seq, events, complete: true }
+      }),
+    count: (filters) =>
+      guarded("read", () => [...disk.events.values()].filter((event) => matchesAny(filters, event)).length),
+    preview: (event) =>
+      Effect.clockWith((clock) => guarded("read", () => standing(event, clock.currentTimeMillisUnsafe() / 1000))),
+    record: (space, key) => guarded("read", () => disk.records.get(`${space} ${key}`)),
+    records: () => guarded("read", () => [...disk.records.values()]),
+    due: () => guarded("read", () => []),
+    stats: guarded("read", () => ({ events: disk.events.size, seq, committed: seq, queue: 0 }))
+  })
+})
+
+export const layer = (disk: Disk["Service"] = blank()): Layer.Layer<Database | Disk> =>
+  Layer.effect(Database, make(disk)).pipe(Layer.provideMerge(Layer.succeed(Disk, disk)))

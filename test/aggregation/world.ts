@@ -1,0 +1,73 @@
+/**
+ * The aggregation component over fakes that a test can steer: sockets, disk, examiner; the verifier is real, on the test's
+ * own thread. Time stands at `now` until the test moves it.
+ */
+import { Effect, Layer, Option, Redacted, type Scope } from "effect"
+import type { Socket } from "effect/socket"
+import { TestClock } from "effect/testing"
+import { hash } from "node:crypto"
+import type { Admission } from "../../src/aggregation/Admission.ts"
+import * as Aggregation from "../../src/aggregation/Aggregation.ts"
+import { Examiner } from "../../src/aggregation/Examiner.ts"
+import type { HarvestStatus } from "../../src/aggregation/HarvestStatus.ts"
+import { type Overrides, Settings } from "../../src/Config.ts"
+import * as WorkerVerifier from "../../src/crypto/WorkerVerifier.ts"
+import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
+import { Supervisor } from "../../src/lifecycle/Supervisor.ts"
+import { epoch } from "../support/events.ts"
+import { byHand, type Dials } from "../support/FakeUpstreamSocket.ts"
+import * as FakeDatabase from "./FakeDatabase.ts"
+
+/** Unix seconds: a day after the fixtures' own time. */
+export const now = epoch + 86_400
+
+export const upstreamUrl = "wss://upstream.example"
+
+export interface Options {
+  readonly settings?: Overrides
+  readonly sockets?: Layer.Layer<Dials | Socket.WebSocketConstructor>
+  readonly disk?: FakeDatabase.Disk["Service"]
+  readonly examiner?: Layer.Layer<Examiner, never, Settings>
+}
+
+const layer = (options: Options) =>
+  Aggregation.layerWithout.pipe(
+    Layer.provide(options.examiner ?? Examiner.layer),
+    Layer.provideMerge(options.sockets ?? byHand),
+    Layer.provideMerge(WorkerVerifier.layerInline),
+    Layer.provideMerge(FakeDatabase.layer(options.disk)),
+    Layer.provideMerge(Supervisor.layer),
+    Layer.provideMerge(Shutdown.layerTest),
+    Layer.provideMerge(Settings.layerTest({
+      relaySecretKey: Option.some(Redacted.make(hash("sha256", "aggregation"))),
+      upstreams: [],
+      ...options.settings
+    }))
+  )
+
+type World = Admission | Dials | FakeDatabase.Disk | HarvestStatus | Shutdown | Supervisor
+
+/** Runs a test inside the component, and releases the component before it returns. */
+export const within = <A, E>(
+  options: Options,
+  test: Effect.Effect<A, E, World | Scope.Scope>
+) =>
+  Effect.andThen(
+    Effect.clockWith((clock) =>
+      clock.currentTimeMillisUnsafe() < now * 1000 ? TestClock.setTime(now * 1000) : Effect.void
+    ),
+    Effect.scoped(test).pipe(Effect.provide(layer(options), { local: true }))
+  )
+
+/** Lets fibers run until `isSo`; time stands still meanwhile. Fails when nothing but time could bring it about. */
+export const eventually = (isSo: () => boolean, what = "what was awaited has not come about") =>
+  Effect.gen(function*() {
+    for (let turn = 0; turn < 2000; turn++) {
+      if (isSo()) return undefined
+      yield* Effect.yieldNow
+    }
+    return yield* Effect.die(new Error(what))
+  })
+
+/** Lets every fiber that can run do so. */
+export const settle = Effect.forEach(Array.from({ length: 50 }), () => Effect.yieldNow, { discard: true })
