@@ -162,6 +162,12 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
     return new UpstreamError({ reason: "misbehaved", detail: "a page without end" })
   }
 
+  /** Whoever waits runs at once, and may ask for the next page before this returns. */
+  const finish = (page: Reading, answer: Effect.Effect<PageAnswer, UpstreamError>) => {
+    reading = undefined
+    Deferred.doneUnsafe(page.answer, answer)
+  }
+
   /** One frame; live events are collected in `arrived`. The error, if any, ends the connection. */
   const take = (frame: string | Uint8Array, arrived: Array<Event>): UpstreamError | undefined => {
     const message = decode(frame, limits)
@@ -174,17 +180,12 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
         return undefined
       case "Eose":
         if (page === undefined) return isOurs(message.subscription) ? undefined : offend(1)
-        Deferred.doneUnsafe(page.answer, Effect.succeed({ events: page.events, finished: message.finished }))
-        reading = undefined
+        finish(page, Effect.succeed({ events: page.events, finished: message.finished }))
         return undefined
       case "Closed":
         subscriptions.delete(message.subscription)
         if (page === undefined) return isOurs(message.subscription) ? undefined : offend(1)
-        Deferred.doneUnsafe(
-          page.answer,
-          Effect.fail(new UpstreamError({ reason: "refused", detail: escape(message.reason, 100) }))
-        )
-        reading = undefined
+        finish(page, Effect.fail(new UpstreamError({ reason: "refused", detail: escape(message.reason, 100) })))
         return undefined
       case "Garbage":
         return offend(1)

@@ -6,7 +6,7 @@ import { backoff, stablePeriod } from "../../src/aggregation/Harvest.ts"
 import { floor, overlap, refreshPeriod, space } from "../../src/aggregation/HarvestSession.ts"
 import { HarvestStatus, type UpstreamStatus } from "../../src/aggregation/HarvestStatus.ts"
 import { openTimeout, pageDeadline } from "../../src/aggregation/Upstream.ts"
-import type { Event } from "../../src/domain/Event.ts"
+import { addressOf, type Event } from "../../src/domain/Event.ts"
 import { type Coverage, cutMin, decodeCoverage } from "../../src/domain/HarvestWindow.ts"
 import { Accepted } from "../../src/domain/Quality.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
@@ -283,6 +283,28 @@ const coverageOf = Effect.map(
   Disk,
   ({ records }) => decodeCoverage(records.get(`${space} ${upstreamUrl}`)?.value ?? "") ?? []
 )
+
+describe("a page", () => {
+  it.effect("that brings nothing new is followed by the next one at once", () => {
+    const disk = blank()
+    const [known] = profiles(1)
+    if (known !== undefined) disk.events.set(addressOf(known) ?? "", known)
+    return within(
+      { ...byHandOptions, disk },
+      Effect.gen(function*() {
+        const socket = yield* opened
+        socket.say(["EVENT", reqOf(socket, 1).id, known])
+        socket.say(["EOSE", reqOf(socket, 1).id])
+        yield* eventually(() => socket.sent.filter(([type]) => type === "REQ").length === 3)
+        socket.say(["EVENT", reqOf(socket, 2).id, known])
+        socket.say(["EOSE", reqOf(socket, 2).id])
+        yield* eventually(() => socket.sent.filter(([type]) => type === "REQ").length === 4)
+        socket.say(["EOSE", reqOf(socket, 3).id])
+        assert.deepStrictEqual((yield* live).outcomes, { Duplicate: 1 })
+      })
+    )
+  })
+})
 
 describe("a page that does not end well", () => {
   it.effect("is given up at its deadline where no EOSE comes, and proves nothing", () =>

@@ -1,0 +1,140 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Layer } from "effect"
+import { HarvestStatus, type UpstreamStatus } from "../../src/aggregation/HarvestStatus.ts"
+import * as UpstreamSocket from "../../src/aggregation/UpstreamSocket.ts"
+import type { Event } from "../../src/domain/Event.ts"
+import { epoch, profileEvent } from "../support/events.ts"
+import * as FakeUpstream from "../support/FakeUpstream.ts"
+import { Dials } from "../support/FakeUpstreamSocket.ts"
+import { blank, type Disk } from "./FakeDatabase.ts"
+import { within } from "./world.ts"
+
+const sockets = Layer.merge(UpstreamSocket.layer, Layer.succeed(Dials, { all: [], next: Effect.never }))
+
+const profiles = (count: number): ReadonlyArray<Event> =>
+  Array.from({ length: count }, (_, n) => profileEvent({}, `author ${n}`, { created_at: epoch - n }))
+
+const harvesting = <A, E>(
+  url: string,
+  test: Parameters<typeof within<A, E>>[1],
+  options: { readonly disk?: Disk["Service"]; readonly pageSize?: number } = {}
+) =>
+  within({
+    sockets,
+    disk: options.disk ?? blank(),
+    settings: {
+      upstreams: [url],
+      pageSize: options.pageSize ?? 5,
+      initialBackoff: Duration.millis(20),
+      maxBackoff: Duration.millis(100)
+    }
+  }, test)
+
+/** Waits until the status of the upstream satisfies the predicate; the test's deadline bounds it. */
+const reached = Effect.fnUntraced(function*(isSo: (status: UpstreamStatus) => boolean) {
+  const { upstreams } = yield* HarvestStatus
+  while (true) {
+    const [seen] = yield* upstreams
+    if (seen !== undefined && isSo(seen)) return seen
+    yield* Effect.sleep(5)
+  }
+})
+const live = reached(({ phase, state }) => phase === "live" && state === "connected")
+const failed = reached(({ lastError }) => lastError !== undefined)
+
+/** How long leaving the component takes, in milliseconds, from when `test` is done. */
+const stopMillis = <A, E>(url: string, test: Parameters<typeof within<A, E>>[1]) =>
+  Effect.gen(function*() {
+    const done = yield* harvesting(url, Effect.map(test, () => performance.now()))
+    return performance.now() - done
+  })
+
+describe("an upstream over a real socket", () => {
+  it.live("is harvested, listened to, and left with Close 1000", () =>
+    Effect.gen(function*() {
+      const upstream = yield* FakeUpstream.make({ events: profiles(23) })
+      yield* harvesting(
+        upstream.url,
+        Effect.gen(function*() {
+          assert.deepStrictEqual((yield* live).outcomes, { Saved: 23 })
+          upstream.publish(profileEvent({}, "fresh", { created_at: Math.floor(Date.now() / 1000) }))
+          yield* reached(({ outcomes }) => outcomes.Saved === 24)
+        })
+      )
+      yield* upstream.until((requests) => requests.some((request) => request._tag === "Closed"))
+      const closed = upstream.requests().find((request) => request._tag === "Closed")
+      assert.strictEqual(closed?.code, 1000)
+      assert.isTrue(
+        upstream.requests().some((request) => request._tag === "Other" && String(request.message) === "CLOSE,live")
+      )
+    }).pipe(Effect.scoped))
+
+  it.live("may drop the connection at any byte: nothing is missed once it behaves", () =>
+    Effect.gen(function*() {
+      const events = profiles(6)
+      const upstream = yield* FakeUpstream.make({ events })
+      // A page of five profiles and the handshake are some 3 kB.
+      for (let bytes = 0; bytes < 3600; bytes += 97) {
+        upstream.behave({ cutAfterBytes: bytes })
+        const disk = blank()
+        yield* harvesting(
+          upstream.url,
+          Effect.gen(function*() {
+            yield* reached(({ lastError, phase }) => lastError !== undefined || phase === "live")
+            upstream.behave({})
+            yield* live
+            yield* reached(({ covered }) => covered.length === 1)
+          }),
+          { disk }
+        )
+        assert.strictEqual(disk.events.size, events.length, `cut after ${bytes} bytes`)
+      }
+    }).pipe(Effect.scoped), 30_000)
+
+  it.live("is cut when a frame is larger than any event", () =>
+    Effect.gen(function*() {
+      const upstream = yield* FakeUpstream.make({
+        events: profiles(1),
+        faults: { hugeFrameBytes: UpstreamSocket.frameBytesMax + 1 }
+      })
+      const { lastError } = yield* harvesting(upstream.url, failed)
+      assert.match(lastError ?? "", /^lost: Max payload size exceeded/)
+    }).pipe(Effect.scoped))
+
+  it.live("is cut when it floods, and does not hold a stop up while it does", () =>
+    Effect.gen(function*() {
+      const upstream = yield* FakeUpstream.make({ events: profiles(50), faults: { flood: true } })
+      const { lastError } = yield* harvesting(upstream.url, failed)
+      assert.match(lastError ?? "", /^misbehaved/)
+      assert.isBelow(yield* stopMillis(upstream.url, reached(({ state }) => state === "connected")), 1000)
+    }).pipe(Effect.scoped))
+
+  it.live("does not hold a stop up while it never answers the handshake", () =>
+    Effect.gen(function*() {
+      const upstream = yield* FakeUpstream.make({ faults: { neverUpgrade: true } })
+      assert.isBelow(yield* stopMillis(upstream.url, Effect.sleep(50)), 300)
+    }).pipe(Effect.scoped))
+
+  it.live("is waited for no longer than half a second when it does not answer Close", () =>
+    Effect.gen(function*() {
+      const upstream = yield* FakeUpstream.make({ faults: { mute: true } })
+      const millis = yield* stopMillis(upstream.url, reached(({ state }) => state === "connected"))
+      assert.isTrue(millis >= 490 && millis < 900, String(millis))
+    }).pipe(Effect.scoped))
+})
+
+const errorOf = (url: string) => Effect.map(harvesting(url, failed), ({ lastError }) => lastError ?? "")
+
+describe("an upstream that cannot be reached", () => {
+  it.live("is told apart by what the network said", () =>
+    Effect.gen(function*() {
+      const upstream = yield* FakeUpstream.make({ faults: { refuse: { status: 503 } } })
+      assert.match(yield* errorOf(upstream.url), /^unreachable: Unexpected server response: 503/)
+      upstream.behave({ refuse: { status: 302, headers: { location: upstream.url } } })
+      assert.match(yield* errorOf(upstream.url), /^unreachable: Unexpected server response: 302/)
+      assert.match(yield* errorOf(upstream.url.replace("ws:", "wss:")), /^unreachable: .*(SSL|TLS|socket)/i)
+      assert.match(yield* errorOf("ws://127.0.0.1:1"), /^unreachable: .*ECONNREFUSED/)
+      assert.match(yield* errorOf("ws://name.invalid"), /^unreachable: .*(ENOTFOUND|EAI_AGAIN)/)
+      assert.match(yield* errorOf("no address"), /^unreachable: .*Invalid URL/)
+    }).pipe(Effect.scoped))
+})
