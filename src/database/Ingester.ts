@@ -1,0 +1,216 @@
+/**
+ * The consumer of the database's mailbox: group commit, answers, announcements, in this order.
+ *
+ * While one transaction is on its way to the disk, the mailbox fills with the next one: an idle store commits single
+ * writes at once, a busy one forms batches by itself. Nobody is answered before the disk has the transaction, and once
+ * storage has failed nobody is told otherwise again.
+ */
+import { Cause, Deferred, Effect, Metric, Option, PubSub, Schema } from "effect"
+import { rawOf } from "../domain/Event.ts"
+import * as Mailbox from "../lifecycle/Mailbox.ts"
+import { Shutdown } from "../lifecycle/Shutdown.ts"
+import { Supervisor } from "../lifecycle/Supervisor.ts"
+import { databaseCommitSeconds, databaseOperations, databaseWriteFailures } from "../observability/Metrics.ts"
+import { type Commit, DatabaseError, type DatabaseSender, type Operation, type Outcome } from "./Database.ts"
+import type { StoreOperation, StoreSizes } from "./storeProtocol.ts"
+import type { StorageFailed, StoreWriter } from "./StoreWriter.ts"
+
+interface Write {
+  readonly _tag: "Write"
+  readonly operations: ReadonlyArray<Operation>
+  readonly reply: Deferred.Deferred<ReadonlyArray<Outcome>, DatabaseError>
+}
+/** Housekeeping; succeeds with whether there is nothing left to do. */
+interface Sweep {
+  readonly _tag: "Sweep"
+  readonly reply: Deferred.Deferred<boolean, DatabaseError>
+}
+type Message = Write | Sweep
+
+/** Writes that may wait; more make their senders wait. */
+const capacity = 4096
+const batchMax = 512
+/** Bounds of one transaction. A single write may exceed them, as it is one transaction whatever its size. */
+const operationsMax = 1024
+const charactersMax = 4 * 1024 * 1024
+
+/** Batches of commits that a subscriber may be behind; then the ingester waits for it, and in the end gives up. */
+const commitsBehindMax = 1024
+const commitsDeadline = "5 seconds"
+
+/** A subscriber to `commits` does not read: a bug in it, and no event may be lost over it. */
+class CommitsStalled extends Schema.TaggedError<CommitsStalled>()("CommitsStalled", {}) {
+  override get message() {
+    return "a subscriber to commits does not read"
+  }
+}
+
+/** A write, prepared: its events as canonical JSON. */
+interface Prepared {
+  readonly write: Write
+  readonly operations: ReadonlyArray<StoreOperation>
+  readonly characters: number
+}
+
+const prepared = (write: Write): Prepared => {
+  let characters = 0
+  const operations = write.operations.map((operation): StoreOperation => {
+    if (operation._tag !== "Save") return operation
+    const raw = rawOf(operation.event)
+    characters += raw.length
+    return { _tag: "Save", raw }
+  })
+  return { write, operations, characters }
+}
+
+/** Cuts a batch into transactions of bounded size, in order. */
+const transactions = (writes: ReadonlyArray<Prepared>): ReadonlyArray<ReadonlyArray<Prepared>> => {
+  const all: Array<Array<Prepared>> = []
+  let operations = 0
+  let characters = 0
+  for (const write of writes) {
+    operations += write.operations.length
+    characters += write.characters
+    if (all.length === 0 || operations > operationsMax || characters > charactersMax) {
+      operations = write.operations.length
+      characters = write.characters
+      all.push([])
+    }
+    all.at(-1)!.push(write)
+  }
+  return all
+}
+
+const refused = (cause: unknown) => Effect.fail(new DatabaseError({ operation: "write", cause }))
+
+/** Commits of one write's operations, in order; an ephemeral event comes after what was committed before it. */
+const commitsOf = (write: Prepared, outcomes: ReadonlyArray<Outcome>, commits: Array<Commit>, last: number) => {
+  let seq = last
+  write.write.operations.forEach((operation, i) => {
+    const outcome = outcomes[i]!
+    if (operation._tag !== "Save") return
+    if (outcome._tag === "Saved") seq = outcome.seq
+    else if (outcome._tag !== "Ephemeral") return
+    commits.push({ seq, event: operation.event, raw: (write.operations[i] as { readonly raw: string }).raw })
+  })
+  return seq
+}
+
+/** Acquires the mailbox, and with it the consumer, into the database's scope. Released before the writer is closed. */
+export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
+  const { journal } = yield* Shutdown
+  const supervisor = yield* Supervisor
+  let sizes: StoreSizes = writer.sizes
+  let committed = 0
+  /** Set once and for good. */
+  let failure: StorageFailed | undefined
+  const announced = yield* Effect.acquireRelease(
+    PubSub.bounded<ReadonlyArray<Commit>>(commitsBehindMax),
+    PubSub.shutdown
+  )
+
+  const fail = (error: StorageFailed) => {
+    failure ??= error
+    return Effect.andThen(
+      Metric.update(databaseWriteFailures, 1),
+      supervisor.fail("database", Cause.fail(error))
+    )
+  }
+
+  const announce = (commits: ReadonlyArray<Commit>) =>
+    Effect.suspend(() => {
+      if (commits.length === 0 || PubSub.publishUnsafe(announced, commits)) return Effect.void
+      return Effect.flatMap(
+        Effect.timeoutOption(PubSub.publish(announced, commits), commitsDeadline),
+        (published) =>
+          Option.isSome(published) ? Effect.void : supervisor.fail("database", Cause.fail(new CommitsStalled({})))
+      )
+    })
+
+  const commit = Effect.fnUntraced(function*(writes: ReadonlyArray<Prepared>) {
+    const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+    const answer = yield* writer.apply({
+      now: Math.floor(now / 1000),
+      writes: writes.map(({ operations }) => operations)
+    })
+    const commits: Array<Commit> = []
+    let last = sizes.seq
+    const counts = new Map<Outcome["_tag"], number>()
+    answer.results.forEach((result, i) => {
+      const write = writes[i]!
+      if (result._tag === "Refused") {
+        Deferred.doneUnsafe(write.write.reply, refused(new Error(result.message)))
+        return
+      }
+      for (const { _tag } of result.outcomes) counts.set(_tag, (counts.get(_tag) ?? 0) + 1)
+      last = commitsOf(write, result.outcomes, commits, last)
+    })
+    sizes = answer
+    const saved = counts.get("Saved") ?? 0
+    committed += saved
+    journal.counters.committed += saved
+    answer.results.forEach((result, i) => {
+      if (result._tag === "Applied") Deferred.doneUnsafe(writes[i]!.write.reply, Effect.succeed(result.outcomes))
+    })
+    yield* announce(commits)
+    for (const [outcome, count] of counts) yield* Metric.update(databaseOperations[outcome], count)
+    const done = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+    yield* Metric.update(databaseCommitSeconds, Math.max(0, done - now) / 1000)
+  })
+
+  const commitOrFail = (writes: ReadonlyArray<Prepared>): Effect.Effect<void> =>
+    Effect.suspend(() => failure === undefined ? commit(writes) : Effect.fail(failure)).pipe(
+      Effect.catch((error) => {
+        for (const { write } of writes) Deferred.doneUnsafe(write.reply, refused(error))
+        return failure === undefined ? fail(error) : Effect.void
+      })
+    )
+
+  const sweep = (replies: ReadonlyArray<Sweep>): Effect.Effect<void> =>
+    Effect.clockWith((clock) => clock.currentTimeMillis).pipe(
+      Effect.flatMap((now) => failure === undefined ? writer.sweep(Math.floor(now / 1000)) : Effect.fail(failure)),
+      Effect.map((answer) => {
+        sizes = answer
+        for (const { reply } of replies) Deferred.doneUnsafe(reply, Effect.succeed(answer.done))
+      }),
+      Effect.catch((error) => {
+        for (const { reply } of replies) Deferred.doneUnsafe(reply, refused(error))
+        return failure === undefined ? fail(error) : Effect.void
+      })
+    )
+
+  const handle = Effect.fnUntraced(function*(batch: ReadonlyArray<Message>) {
+    const writes = batch.filter((message) => message._tag === "Write").map(prepared)
+    for (const transaction of transactions(writes)) yield* commitOrFail(transaction)
+    const sweeps = batch.filter((message) => message._tag === "Sweep")
+    if (sweeps.length > 0) yield* sweep(sweeps)
+  })
+
+  const { consumer, mailbox } = yield* Mailbox.make<Message, never>({
+    name: "database",
+    capacity,
+    batchMax,
+    budget: "ingester drain",
+    handle
+  })
+
+  const sender = (holder: string) =>
+    Effect.map(mailbox.sender(holder), ({ ask }): DatabaseSender => ({
+      write: (operations) => ask((reply) => ({ _tag: "Write", operations, reply }))
+    }))
+
+  // A thread that dies between two batches is noticed now, not at the next write.
+  yield* supervisor.fork("database writer", writer.died.pipe(Effect.catch(fail)))
+
+  return {
+    consumer,
+    sender,
+    /** A housekeeper's right to have the store swept. */
+    sweeper: Effect.map(
+      mailbox.sender("database/sweep"),
+      ({ ask }) => ask<boolean, DatabaseError>((reply) => ({ _tag: "Sweep", reply }))
+    ),
+    commits: PubSub.subscribe(announced),
+    stats: Effect.map(mailbox.depth, (queue) => ({ events: sizes.events, seq: sizes.seq, committed, queue }))
+  }
+})

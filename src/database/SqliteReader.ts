@@ -1,0 +1,219 @@
+/**
+ * Everything that is read from the store, over one connection.
+ *
+ * What may take long is a generator that yields after each bounded piece of work: run to its end in one go, or driven in
+ * slices by the reader thread. It holds one snapshot from its first step to its last, and gives it back when it is
+ * abandoned.
+ */
+import type { DatabaseSync } from "node:sqlite"
+import { type Event, newestFirst } from "../domain/Event.ts"
+import { type Filter, matches } from "../domain/Filter.ts"
+import { prepare, type Row } from "./connection.ts"
+import type { QueryResult, StoredRecord } from "./Database.ts"
+import * as FilterScan from "./FilterScan.ts"
+import { idOfRaw, pubkeyOfRaw } from "./keys.ts"
+import * as Precedence from "./Precedence.ts"
+
+/** A piece of work at a time; the value is what it was for. */
+export type Work<A> = Generator<undefined, A>
+
+/** What the reader thread is asked for, as plain data. `now` in Unix seconds. */
+export type ReadRequest =
+  | {
+    readonly _tag: "Query"
+    readonly filters: ReadonlyArray<Filter>
+    readonly limitMax: number
+    readonly now: number
+  }
+  | { readonly _tag: "Count"; readonly filters: ReadonlyArray<Filter>; readonly now: number }
+  | { readonly _tag: "Records"; readonly space: string }
+
+export type ReadAnswer = QueryResult | number | ReadonlyArray<StoredRecord>
+
+interface Found {
+  readonly created_at: number
+  readonly seq: number
+  readonly id: string
+  readonly raw: string
+}
+
+/** Rows of one statement over records. */
+const recordsPerStep = 1000
+
+const recordOf = (row: Row): StoredRecord => ({
+  key: row[0] as string,
+  value: row[1] as string,
+  due: row[2] as number | null
+})
+
+/** Decides on the full values, where the scan went by short keys. */
+const matcher = (filter: Filter): (raw: string) => boolean => {
+  const others = filter.tags !== undefined && filter.tags.size > 0
+  if (others || (filter.ids !== undefined && (filter.kinds !== undefined || filter.authors !== undefined))) {
+    return (raw) => matches(filter, JSON.parse(raw) as Event)
+  }
+  const ids = filter.ids === undefined ? undefined : new Set(filter.ids)
+  const authors = filter.authors === undefined ? undefined : new Set(filter.authors)
+  return (raw) => (ids?.has(idOfRaw(raw)) ?? true) && (authors?.has(pubkeyOfRaw(raw)) ?? true)
+}
+
+export const make = (db: DatabaseSync) => {
+  const precedence = Precedence.make(db)
+  const { scan } = FilterScan.make(db)
+  const statements = {
+    begin: prepare(db, "BEGIN"),
+    commit: prepare(db, "COMMIT"),
+    sizes: prepare(db, "SELECT seq, events FROM commit_log"),
+    record: prepare(db, "SELECT key, value, due FROM record WHERE space = ? AND key = ?"),
+    records: prepare(
+      db,
+      `SELECT key, value, due FROM record WHERE space = ? AND key > ? ORDER BY key LIMIT ${recordsPerStep}`
+    ),
+    due: prepare(db, "SELECT key, value, due FROM record WHERE space = ? AND due <= ? ORDER BY due, key LIMIT ?"),
+    countKind: prepare(
+      db,
+      "SELECT count(*) FROM event INDEXED BY event_kind WHERE kind = ? AND created_at >= ? AND created_at <= ?"
+    ),
+    countExpired: prepare(
+      db,
+      `SELECT count(*) FROM event INDEXED BY event_expiration
+        WHERE expiration <= ? AND kind = ? AND created_at >= ? AND created_at <= ?`
+    )
+  }
+
+  function* snapshot<A>(body: () => Work<A>): Work<A> {
+    statements.begin.run()
+    try {
+      return yield* body()
+    } finally {
+      statements.commit.run()
+    }
+  }
+
+  const sizes = () => {
+    const [seq, events] = statements.sizes.get() as Row
+    return { seq: seq as number, events: events as number }
+  }
+
+  /** The newest `limit` events of one filter, and whether there are no others. */
+  function* select(filter: Filter, limit: number, now: number): Work<{ found: Array<Found>; complete: boolean }> {
+    const isMatch = matcher(filter)
+    let found: Array<Found> = []
+    let complete = true
+    for (const candidate of scan(filter, limit, now)) {
+      if (candidate === undefined) {
+        yield
+        continue
+      }
+      const { created_at, raw, seq } = candidate
+      // The last second is read to its end, as the lowest ids of it come first. What is older than that may match or
+      // not: saying "incomplete" is always allowed (NIP-67).
+      if (found.length >= limit && created_at < found[limit - 1]!.created_at) {
+        complete = false
+        break
+      }
+      if (raw === null || !isMatch(raw)) continue
+      found.push({ created_at, seq, id: idOfRaw(raw), raw })
+      if (found.length >= 2 * limit + 1000) {
+        found = found.toSorted(newestFirst).slice(0, limit)
+        complete = false
+      }
+    }
+    if (found.length > limit) complete = false
+    return { found: found.toSorted(newestFirst).slice(0, limit), complete }
+  }
+
+  const query = (filters: ReadonlyArray<Filter>, limitMax: number, now: number): Work<QueryResult> =>
+    snapshot(function*() {
+      const asOf = sizes().seq
+      const all: Array<Found> = []
+      let complete = true
+      for (const filter of filters) {
+        const limit = Math.min(filter.limit ?? limitMax, limitMax)
+        if (limit <= 0) {
+          // Nothing is asked for, so nothing is looked up: that there is nothing could only be said by looking.
+          complete = false
+          continue
+        }
+        const selected = yield* select(filter, limit, now)
+        complete &&= selected.complete
+        if (filters.length === 1) return { asOf, events: selected.found.map(({ raw }) => raw), complete }
+        for (const found of selected.found) all.push(found)
+      }
+      const events = [...new Map(all.map((found) => [found.seq, found])).values()].toSorted(newestFirst)
+      return { asOf, events: events.map(({ raw }) => raw), complete }
+    })
+
+  /** Whole kinds are counted in their index, which has no row to read. */
+  function* countKinds(kinds: ReadonlyArray<number>, filter: Filter, now: number): Work<number> {
+    let total = 0
+    for (const kind of new Set(kinds)) {
+      const since = filter.since ?? 0
+      const until = filter.until ?? Number.MAX_SAFE_INTEGER
+      total += statements.countKind.get(kind, since, until)?.[0] as number
+      total -= statements.countExpired.get(now, kind, since, until)?.[0] as number
+      yield
+    }
+    return total
+  }
+
+  const count = (filters: ReadonlyArray<Filter>, now: number): Work<number> =>
+    snapshot(function*() {
+      const [only] = filters
+      if (filters.length === 1 && only?.kinds !== undefined && isOnlyKinds(only)) {
+        return yield* countKinds(only.kinds, only, now)
+      }
+      const seen = new Set<number>()
+      for (const filter of filters) {
+        const isMatch = matcher(filter)
+        for (const candidate of scan(filter, 1000, now)) {
+          if (candidate === undefined) yield
+          else if (candidate.raw !== null && isMatch(candidate.raw)) seen.add(candidate.seq)
+        }
+      }
+      return seen.size
+    })
+
+  const records = (space: string): Work<ReadonlyArray<StoredRecord>> =>
+    snapshot(function*() {
+      const all: Array<StoredRecord> = []
+      for (let key = "";;) {
+        const rows = statements.records.all(space, key).map(recordOf)
+        for (const row of rows) all.push(row)
+        if (rows.length < recordsPerStep) return all
+        key = rows.at(-1)!.key
+        yield
+      }
+    })
+
+  const work = (request: ReadRequest): Work<ReadAnswer> => {
+    switch (request._tag) {
+      case "Query":
+        return query(request.filters, request.limitMax, request.now)
+      case "Count":
+        return count(request.filters, request.now)
+      default:
+        return records(request.space)
+    }
+  }
+
+  return {
+    work,
+    preview: (event: Event, now: number) => {
+      const { _tag } = precedence.judge(event, now)
+      return _tag === "Ephemeral" ? "New" : _tag
+    },
+    record: (space: string, key: string): StoredRecord | undefined => {
+      const row = statements.record.get(space, key)
+      return row === undefined ? undefined : recordOf(row)
+    },
+    due: (space: string, now: number, limit: number): ReadonlyArray<StoredRecord> =>
+      statements.due.all(space, now, limit).map(recordOf),
+    close: () => db.close()
+  }
+}
+
+export type SqliteReader = ReturnType<typeof make>
+
+const isOnlyKinds = (filter: Filter): boolean =>
+  filter.ids === undefined && filter.authors === undefined && (filter.tags === undefined || filter.tags.size === 0)

@@ -1,0 +1,40 @@
+/**
+ * What the ingester asks of the store, as plain data: the same whether the store is in its thread or in ours.
+ */
+import type { Delete, Outcome, Record } from "./Database.ts"
+
+/** An operation on its way to the store. An event travels as its canonical JSON, the cheapest thing to hand over. */
+export type StoreOperation = { readonly _tag: "Save"; readonly raw: string } | Delete | Record
+
+/** One transaction: every write of it is atomic, and all of them reach the disk together. */
+export interface StoreBatch {
+  /** Unix seconds, for what expires. */
+  readonly now: number
+  readonly writes: ReadonlyArray<ReadonlyArray<StoreOperation>>
+}
+
+/** What became of one write: an outcome for each operation, or why none of them was applied. */
+export type StoreResult =
+  | { readonly _tag: "Applied"; readonly outcomes: ReadonlyArray<Outcome> }
+  | { readonly _tag: "Refused"; readonly message: string }
+
+export interface StoreSizes {
+  /** The last sequence number that was committed. */
+  readonly seq: number
+  /** Events stored. */
+  readonly events: number
+}
+
+export interface StoreAnswer extends StoreSizes {
+  readonly results: ReadonlyArray<StoreResult>
+}
+
+export interface SweepAnswer extends StoreSizes {
+  /** Nothing is left to remove. */
+  readonly done: boolean
+}
+
+export type StoreRequest =
+  | { readonly _tag: "Apply"; readonly batch: StoreBatch }
+  /** Removes what has expired by `now` (Unix seconds), and what is left of vanished authors; some of it at a time. */
+  | { readonly _tag: "Sweep"; readonly now: number }
