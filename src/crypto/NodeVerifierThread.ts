@@ -21,15 +21,21 @@ const resourceLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 1
 export const spawn = (options: SpawnOptions): Effect.Effect<VerifierThread, ThreadFailed> =>
   Effect.callback<VerifierThread, ThreadFailed>((resume) => {
     const { port1: port, port2 } = new MessageChannel()
-    const worker = new Worker(options.entry ?? new URL("./worker.ts", import.meta.url), {
-      name: "verifier",
-      workerData: { port: port2, preference: options.preference } satisfies ThreadData,
-      transferList: [port2],
-      // It needs neither the process's flags nor its secrets.
-      execArgv: [],
-      env: {},
-      resourceLimits
-    })
+    let worker: Worker
+    try {
+      worker = new Worker(options.entry ?? new URL("./worker.ts", import.meta.url), {
+        name: "verifier",
+        workerData: { port: port2, preference: options.preference } satisfies ThreadData,
+        transferList: [port2],
+        // It needs neither the process's flags nor its secrets.
+        execArgv: [],
+        env: {},
+        resourceLimits
+      })
+    } catch (error) {
+      port.close()
+      return resume(Effect.fail(new ThreadFailed({ reason: "crashed", detail: String(error) })))
+    }
 
     const jobs = new Map<number, (exit: Exit.Exit<Uint8Array, ThreadFailed>) => void>()
     const failed = Deferred.makeUnsafe<never, ThreadFailed>()

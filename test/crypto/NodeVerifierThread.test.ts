@@ -88,6 +88,14 @@ describe("NodeVerifierThread", () => {
       assert.include(String(failure), "on purpose")
     }))
 
+  it.live("fails to start where there is no entry", () =>
+    Effect.gen(function*() {
+      for (const entry of [new URL("./missing.ts", import.meta.url), new URL("http://entry.example/worker.ts")]) {
+        const exit = yield* Effect.exit(NodeVerifierThread.spawn({ preference: "auto", entry }))
+        assert.instanceOf(failureOf(exit), ThreadFailed)
+      }
+    }))
+
   it.live("ends with the fiber that waits for it to be ready", () =>
     Effect.gen(function*() {
       const started = yield* Effect.timeoutOption(broken("mute"), "100 millis")

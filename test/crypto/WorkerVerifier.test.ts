@@ -1,6 +1,6 @@
 /** One suite for every way to run the verifier, and what it does when threads fail or the service stops. */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Fiber, Layer, Metric, Option, Redacted, Scope } from "effect"
+import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Metric, Option, Redacted, Runtime, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Settings } from "../../src/Config.ts"
 import { CryptoError, type Verification, Verifier } from "../../src/crypto/Verifier.ts"
@@ -270,6 +270,26 @@ describe("verifier threads that fail", () => {
       const exit = yield* Effect.exit(open(2, "answers", "fails"))
       assert.include(String(failureOf(exit)), "cannot start the verifier")
     }).pipe(Effect.scoped))
+})
+
+describe("starting the verifier", () => {
+  it.effect("gives a thread ten seconds to be ready, and then says that it cannot start", () =>
+    Effect.gen(function*() {
+      const asked = yield* Deferred.make<void>()
+      const layer = WorkerVerifier.layerWith(() => ({
+        spawn: () => Effect.andThen(Deferred.succeed(asked, undefined), Effect.never),
+        threads: 1,
+        preference: "wasm"
+      }))
+      const starting = yield* fork(Effect.exit(Effect.scoped(Layer.build(complete(layer)))))
+      yield* Deferred.await(asked)
+      yield* TestClock.adjust("9999 millis")
+      assert.isUndefined(starting.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      const failure = failureOf(yield* Fiber.join(starting))
+      assert.include(String(failure), "was not ready in time")
+      assert.strictEqual(Runtime.getErrorExitCode(failure), 69)
+    }))
 })
 
 describe("verifier mailbox", () => {
