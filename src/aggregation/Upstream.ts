@@ -146,6 +146,8 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
   let reading: Reading | undefined
   let pagesAsked = 0
   let offences = 0
+  /** Some relays say why they do not answer in a NOTICE, and nowhere else. */
+  let notice = ""
 
   const offend = (count: number): UpstreamError | undefined => {
     onDropped(count)
@@ -187,6 +189,9 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
         if (page === undefined) return isOurs(message.subscription) ? undefined : offend(1)
         finish(page, Effect.fail(new UpstreamError({ reason: "refused", detail: escape(message.reason, 100) })))
         return undefined
+      case "Notice":
+        notice = ` (${escape(message.text, 100)})`
+        return undefined
       case "Garbage":
         return offend(1)
       default:
@@ -211,7 +216,7 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
     yield* send(["REQ", id, filter])
     const answered = yield* Effect.timeoutOption(Deferred.await(answer), pageDeadline)
     if (Option.isNone(answered)) {
-      return yield* new UpstreamError({ reason: "silent", detail: "a page without EOSE" })
+      return yield* new UpstreamError({ reason: "silent", detail: `a page without EOSE${notice}` })
     }
     subscriptions.delete(id)
     yield* send(["CLOSE", id])
