@@ -15,6 +15,8 @@ export interface ClientSocketListener {
   /** A binary message came, which Nostr does not have. */
   readonly binary: () => void
   readonly pinged: () => void
+  /** The client broke RFC 6455, or a limit on messages; it is told by a Close frame, and `closed` follows. */
+  readonly violated: (isOversize: boolean) => void
   /** All that had been written is with the kernel; called after `waiting` was at least `drainMin`. */
   readonly drained: () => void
   /** The socket is gone, and nothing else will be called. 1006 when the peer never sent a Close frame (RFC 6455 §7.4.1). */
@@ -45,6 +47,12 @@ export const drainMin = 65_536
 
 /** Header of an unmasked, final text frame (RFC 6455 §5.2). */
 const headerBytes = (payload: number): number => payload < 126 ? 2 : payload < 65_536 ? 4 : 10
+
+/** Exact, as `drained` depends on it. */
+const wireBytes = (text: string): number => {
+  const payload = Buffer.byteLength(text)
+  return headerBytes(payload) + payload
+}
 
 const writeHeader = (into: Buffer, at: number, payload: number): number => {
   into[at] = 0x81
@@ -130,8 +138,11 @@ export class WsClientSocket implements ClientSocket {
     this.#ws = ws
     this.#stream = stream
     this.#flusher = flusher
-    // A protocol error is answered by `ws` with its close code; the close event follows.
-    ws.on("error", () => {})
+    ws.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code?.startsWith("WS_ERR_") === true) {
+        this.#listener?.violated(error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH")
+      }
+    })
     // Nothing may come before somebody listens.
     ws.pause()
   }
@@ -166,7 +177,7 @@ export class WsClientSocket implements ClientSocket {
 
   send(frame: string | SharedFrame): void {
     if (this.#ws.readyState !== 1) return
-    this.#outboxBytes += typeof frame === "string" ? Buffer.byteLength(frame) + 10 : frame.wire.length
+    this.#outboxBytes += typeof frame === "string" ? wireBytes(frame) : frame.wire.length
     if (this.#outbox.push(frame) === 1) this.#flusher.add(this)
   }
 
@@ -190,7 +201,7 @@ export class WsClientSocket implements ClientSocket {
         at += wire.write(frame, at)
       } else at += frame.wire.copy(wire, at)
     }
-    this.#stream.write(wire.subarray(0, at))
+    this.#stream.write(wire)
   }
 
   waiting(): number {

@@ -19,11 +19,13 @@ import { ExitCode } from "../lifecycle/Certificate.ts"
 import { announce, Shutdown } from "../lifecycle/Shutdown.ts"
 import { StartError } from "../lifecycle/StartError.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
+import * as Metrics from "../observability/Metrics.ts"
 import { ClientCount, clientOf } from "./ClientAddress.ts"
 import { Flusher, WsClientSocket } from "./ClientSocket.ts"
 import * as Connection from "./Connection.ts"
 import { relayInformation } from "./RelayInformation.ts"
 import { refuseWhile, routes } from "./Routes.ts"
+import type { Shared } from "./Shared.ts"
 import * as Subscriptions from "./Subscriptions.ts"
 import { Tally } from "./Tally.ts"
 
@@ -100,14 +102,16 @@ const make = Effect.gen(function*() {
   const { limits } = settings
   const { journal } = shutdown
 
+  const context = yield* Effect.context<Admission>()
+  const run = Effect.runForkWith(context)
   const subscriptions = yield* Subscriptions.make
-  const shared: Connection.Shared = {
+  const shared: Shared = {
     limits,
     database,
     subscriptions,
     journal,
     inFlight: new Tally(),
-    connections: new Set(),
+    count: (metric, input) => metric.updateUnsafe(input, context),
     draining: false
   }
 
@@ -152,40 +156,58 @@ const make = Effect.gen(function*() {
   const webSockets = new NodeWS.WebSocketServer(options)
   const flusher = new Flusher()
   const clients = new ClientCount()
-  /** Connections whose scope has not ended. */
+  const connections = new Set<Connection.Connection>()
+  /** How many there are whose scope has not ended. */
   const open = new Tally()
-  const run = Effect.runForkWith(yield* Effect.context<Admission>())
   let connectionNumber = 0
 
   const connect = (webSocket: NodeWS.WebSocket, stream: Duplex, client: string) => {
     clients.add(client)
     open.add()
+    shared.count(Metrics.websocketConnectionsOpened, 1)
+    shared.count(Metrics.websocketConnections, open.count)
     const socket = new WsClientSocket(webSocket, stream, flusher)
-    run(Connection.serve(shared, socket, ++connectionNumber)).addObserver((exit) => {
+    run(Connection.serve(shared, socket, ++connectionNumber, connections)).addObserver((exit) => {
       clients.remove(client)
       open.done()
+      shared.count(Metrics.websocketConnections, open.count)
       if (Exit.isSuccess(exit)) return
       webSocket.terminate()
       run(Effect.logError("connection failed", exit.cause))
     })
   }
 
+  const refusalOf = (client: string): keyof typeof Metrics.websocketConnectionsRefused | undefined => {
+    if (shared.draining) return "stopping"
+    if (clients.total >= limits.connectionsMax) return "total"
+    return clients.of(client) >= limits.connectionsPerAddressMax ? "address" : undefined
+  }
+
   server.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     const client = clientOf(request.socket.remoteAddress)
     if (!isRoot(request.url)) return refuse(stream, 404)
-    if (shared.draining || clients.total >= limits.connectionsMax) return refuse(stream, 503)
-    if (clients.of(client) >= limits.connectionsPerAddressMax) return refuse(stream, 429)
+    const reason = refusalOf(client)
+    if (reason !== undefined) {
+      shared.count(Metrics.websocketConnectionsRefused[reason], 1)
+      return refuse(stream, reason === "address" ? 429 : 503)
+    }
     webSockets.handleUpgrade(request, stream, head, (webSocket) => connect(webSocket, stream, client))
   })
+
+  /** With pauses for other fibers, as there may be many. */
+  const each = (f: (connection: Connection.Connection) => void) =>
+    Effect.suspend(() =>
+      Effect.forEach([...connections], (connection) => Effect.sync(() => f(connection)), { discard: true })
+    )
 
   const idleMillis = Duration.toMillis(limits.idleTimeout)
   yield* supervisor.fork(
     "websocket/idle connections",
-    Effect.clockWith((clock) => {
-      const now = clock.currentTimeMillisUnsafe()
-      for (const connection of shared.connections) connection.look(now, idleMillis)
-      return Effect.void
-    }).pipe(Effect.delay(idleMillis / 4), Effect.forever)
+    Effect.clockWith((clock) => each((connection) => connection.look(clock.currentTimeMillisUnsafe(), idleMillis)))
+      .pipe(
+        Effect.delay(idleMillis / 4),
+        Effect.forever
+      )
   )
 
   // Stopping
@@ -193,11 +215,6 @@ const make = Effect.gen(function*() {
   const closed = new Tally()
   closed.add()
   server.once("close", () => closed.done())
-  const each = (f: (connection: Connection.Connection) => void) =>
-    Effect.sync(() => {
-      for (const connection of shared.connections) f(connection)
-    })
-
   const stop = Effect.gen(function*() {
     // Readiness says no from here on, as the journal has left `ready`.
     yield* Effect.timeoutOption(shutdown.impatient, settings.announceDelay)
@@ -212,7 +229,7 @@ const make = Effect.gen(function*() {
       connection.closeSubscriptions("error: shutting down")
     })
     journal.transition("releasing")
-    yield* each((connection) => connection.end(1001, "shutting down"))
+    yield* each((connection) => connection.end(1001, "shutting down", "stopping"))
     const handshakes = yield* shutdown.bounded("close handshakes", open.zero)
     if (Option.isNone(handshakes)) {
       yield* Effect.logInfo("clients did not answer").pipe(Effect.annotateLogs({ sockets: open.count }))

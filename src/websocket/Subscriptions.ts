@@ -7,11 +7,12 @@
  * Each filter is indexed by its most selective field only. An event is looked up by its id, author, tags and kind, and
  * tested against the few filters that come up: the cost of an event grows with its readers, not with all clients.
  */
-import { Effect, PubSub } from "effect"
+import { Effect, Metric, PubSub } from "effect"
 import { type Commit, Database } from "../database/Database.ts"
 import { type Filter, matches } from "../domain/Filter.ts"
 import * as RelayMessage from "../domain/RelayMessage.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
+import { websocketEventsSent } from "../observability/Metrics.ts"
 import { SharedFrame } from "./ClientSocket.ts"
 
 /** What the index knows of a subscription; `Connection` has the rest. */
@@ -145,16 +146,21 @@ export const make = Effect.gen(function*() {
     "websocket/subscriptions",
     Effect.gen(function*() {
       let delivered = 0
+      let sent = 0
       while (true) {
         for (const batch of yield* PubSub.takeAll(commits)) {
           for (const commit of batch) {
-            // One more than its readers, so that commits without any count as well.
-            delivered += 1 + subscriptions.announce(commit)
+            const readers = subscriptions.announce(commit)
+            sent += readers
+            // One more, so that commits without readers count as well.
+            delivered += 1 + readers
             if (delivered < deliveriesPerTurn) continue
             delivered = 0
             yield* Effect.yieldNow
           }
         }
+        yield* Metric.update(websocketEventsSent, sent)
+        sent = 0
       }
     })
   )

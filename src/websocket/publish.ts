@@ -24,6 +24,7 @@ const deleted = refused("blocked: its author asked for its removal")
 const expired = refused("invalid: the event has expired")
 
 export const shuttingDown = refused("error: shutting down")
+export const unauthenticated = refused("error: authentication is not supported")
 export const failed = refused("error: internal error")
 
 export const answerOf = (outcome: AdmissionOutcome): Answer => {

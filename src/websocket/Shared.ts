@@ -1,0 +1,20 @@
+/** What all connections of a server share. */
+import type { Metric } from "effect"
+import type { SettingsShape } from "../Config.ts"
+import type { Database } from "../database/Database.ts"
+import type { Journal } from "../lifecycle/Journal.ts"
+import type { Subscriptions } from "./Subscriptions.ts"
+import type { Tally } from "./Tally.ts"
+
+export interface Shared {
+  readonly limits: SettingsShape["limits"]
+  readonly database: Pick<Database["Service"], "query" | "count">
+  readonly subscriptions: Subscriptions
+  readonly journal: Journal
+  /** EVENTs without an answer, of all connections. */
+  readonly inFlight: Tally
+  /** Updates a metric, at once and without a fiber. */
+  readonly count: <Input>(metric: Metric.Metric<Input, unknown>, input: Input) => void
+  /** From the moment on which nothing new is taken. */
+  draining: boolean
+}
