@@ -35,9 +35,8 @@ export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireR
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true, maxRetries: 3 }))
 )
 
-/** The port in a line of JSON about listening, however it is said: a URL, an address, or a field of its own. */
-const portOf = (line: string): number =>
-  Number(/"port":"?(\d+)/u.exec(line)?.[1] ?? /(?:\d|\]|localhost):(\d+)/u.exec(line)?.[1] ?? Number.NaN)
+/** The port in the line that says where the service listens. */
+const portOf = (line: string): number => Number(/"url":"ws:[^"]*:(\d+)"/u.exec(line)?.[1])
 
 export const start = Effect.fnUntraced(
   function*(options: Options = {}): Effect.fn.Return<Service, never, Scope.Scope> {

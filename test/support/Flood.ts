@@ -1,0 +1,92 @@
+/**
+ * A client that publishes as fast as it is answered, and keeps account of every answer: what a stop under load owes its
+ * clients is checked against this.
+ */
+import { NodeWS } from "@effect/platform-node"
+import { Effect, type Scope } from "effect"
+import type { Event } from "../../src/domain/Event.ts"
+import { keyOf, signed } from "./events.ts"
+
+export interface Flood {
+  /** Every OK that came, by event id: true, false, or both when it was answered twice. */
+  readonly answers: ReadonlyMap<string, ReadonlyArray<boolean>>
+  /** Ids that were sent, answered or not. */
+  readonly sent: ReadonlyArray<string>
+  /** Subscriptions that were ended with CLOSED, with its reason. */
+  readonly closedSubscriptions: ReadonlyMap<string, string>
+  /** Close code, once the socket is gone. */
+  readonly closeCode: () => number | undefined
+  /** Waits until so many OKs came, or the socket is gone. */
+  readonly answered: (count: number) => Effect.Effect<void>
+  /** Waits until the socket is gone. */
+  readonly ended: Effect.Effect<void>
+}
+
+/** Distinct signed text notes of one author; lazily, as signing costs. */
+export function* noteStream(author: string): Generator<Event, never> {
+  const key = keyOf(author)
+  for (let n = 0;; n++) yield signed({ kind: 1, content: `note ${n} of ${author}`, created_at: 1_700_000_000 + n }, key)
+}
+
+/** Connects, subscribes as `live`, and publishes `events`, `window` of them without an answer at a time. */
+export const start = Effect.fnUntraced(
+  function*(url: string, events: Iterator<Event>, window: number): Effect.fn.Return<Flood, never, Scope.Scope> {
+    const answers = new Map<string, Array<boolean>>()
+    const sent: Array<string> = []
+    const closedSubscriptions = new Map<string, string>()
+    const watchers = new Set<() => void>()
+    let closeCode: number | undefined
+    let oks = 0
+    const socket = yield* Effect.acquireRelease(
+      Effect.sync(() => new NodeWS.WebSocket(url, { perMessageDeflate: false })),
+      (open) => Effect.sync(() => open.terminate())
+    )
+    const publish = () => {
+      const { done, value } = events.next()
+      if (done === true || socket.readyState !== 1) return
+      sent.push(value.id)
+      socket.send(`["EVENT",${JSON.stringify(value)}]`)
+    }
+    const look = () => {
+      for (const watcher of watchers) watcher()
+    }
+    socket.on("open", () => {
+      socket.send(`["REQ","live",{"kinds":[1],"limit":0}]`)
+      for (let i = 0; i < window; i++) publish()
+    })
+    socket.on("message", (data) => {
+      const [type, id, ...rest] = JSON.parse(String(data)) as [string, string, ...Array<unknown>]
+      if (type === "CLOSED") closedSubscriptions.set(id, String(rest[0]))
+      if (type !== "OK") return
+      oks++
+      const accepted = rest[0] === true
+      const before = answers.get(id)
+      if (before === undefined) answers.set(id, [accepted])
+      else before.push(accepted)
+      publish()
+      look()
+    })
+    socket.on("error", () => {})
+    socket.on("close", (code) => {
+      closeCode = code
+      look()
+    })
+    const until = (isSo: () => boolean) =>
+      Effect.callback<void>((resume) => {
+        const watch = () => {
+          if (isSo()) resume(Effect.void)
+        }
+        watchers.add(watch)
+        watch()
+        return Effect.sync(() => void watchers.delete(watch))
+      })
+    return {
+      answers,
+      sent,
+      closedSubscriptions,
+      closeCode: () => closeCode,
+      answered: (count) => until(() => oks >= count || closeCode !== undefined),
+      ended: until(() => closeCode !== undefined)
+    }
+  }
+)
