@@ -52,13 +52,23 @@ export interface UpstreamEvents {
 /** `pageMax`: the relay's own cap on a filter's limit. */
 export const make = (initial: Iterable<Event>, pageMax: number = Number.POSITIVE_INFINITY): UpstreamEvents => {
   const events = [...initial].toSorted(newestFirst)
+  /** The same events by author: whoever looks for one author's posts should not have to pass everybody else's. */
+  const byAuthor = new Map<string, Array<Event>>()
+  const listOf = (author: string) => {
+    const known = byAuthor.get(author)
+    if (known !== undefined) return known
+    const list: Array<Event> = []
+    byAuthor.set(author, list)
+    return list
+  }
+  for (const event of events) listOf(event.pubkey).push(event)
 
   /** Where the first event is that does not come before `place` in the order. */
-  const indexOf = (place: Place): number => {
-    let [low, high] = [0, events.length]
+  const indexOf = (list: ReadonlyArray<Event>, place: Place): number => {
+    let [low, high] = [0, list.length]
     while (low < high) {
       const middle = (low + high) >>> 1
-      const at = events[middle]
+      const at = list[middle]
       if (at !== undefined && newestFirst(at, place) < 0) low = middle + 1
       else high = middle
     }
@@ -66,15 +76,21 @@ export const make = (initial: Iterable<Event>, pageMax: number = Number.POSITIVE
   }
 
   return {
-    add: (event) => void events.splice(indexOf(event), 0, event),
+    add: (event) => {
+      for (const list of [events, listOf(event.pubkey)]) list.splice(indexOf(list, event), 0, event)
+    },
     size: () => events.length,
     query: (filter) => {
       const limit = Math.min(pageMax, typeof filter["limit"] === "number" ? filter["limit"] : Number.POSITIVE_INFINITY)
       const page: Array<Event> = []
+      const authors: unknown = filter["authors"]
+      const list = Array.isArray(authors)
+        ? [...new Set<string>(authors)].flatMap((author) => byAuthor.get(author) ?? []).toSorted(newestFirst)
+        : events
       // A harvest pages backwards by `until`: starting there keeps a whole harvest linear.
-      const start = typeof filter["until"] === "number" ? indexOf({ created_at: filter["until"], id: "" }) : 0
-      for (let i = start; i < events.length && page.length < limit; i++) {
-        const event = events[i]
+      const start = typeof filter["until"] === "number" ? indexOf(list, { created_at: filter["until"], id: "" }) : 0
+      for (let i = start; i < list.length && page.length < limit; i++) {
+        const event = list[i]
         if (event === undefined || event.created_at < Number(filter["since"] ?? 0)) break
         if (matches(filter, event)) page.push(event)
       }

@@ -155,7 +155,8 @@ const pictureOf = (name: Case, handle: string, options: Options, dice: Dice.Dice
   const file = name === "picture placeholder"
     ? "default-avatar"
     : `${encodeURIComponent(handle)}-${dice.between(0, 999)}`
-  const origin = dice.pick(options.imageOrigins)
+  // A host that asks for a pause makes all of its pictures wait: the busy ones keep to themselves.
+  const origin = name === "picture busy" ? options.imageOrigins.at(-1) : dice.pick(options.imageOrigins)
   return `${origin}${pictureFolders[name] ?? ""}/${size}/${file}.${dice.pick(formats)}`
 }
 
