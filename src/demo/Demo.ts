@@ -46,13 +46,16 @@ export const demo = <E>(
 export const layer = <E>(service: Service<E>, screen: Screen.Screen) =>
   Layer.effectDiscard(show(screen)).pipe(Layer.provideMerge(service))
 
+const pageOf = (url: string): string => `${url.replace(/^ws/, "http")}/`
+
 const invitation = (url: string): ReadonlyArray<string> => [
   "",
-  `  Open    ${url.replace(/^ws/, "http")}/`,
+  `  Open    ${pageOf(url)}`,
   `  Try     nak req -k 0 -l 3 ${url}`,
   `  or      npx node -e '${clientLine(url)}'`,
   "  Stop    Ctrl-C: every component is released in order, and the last line proves it.",
-  ""
+  "",
+  "Somebody new turns up every 3 seconds."
 ]
 
 /** A Nostr client in one line, for a machine that has no other: three profiles, then new ones as they come. */
@@ -72,7 +75,7 @@ const show = Effect.fnUntraced(function*(screen: Screen.Screen) {
   const totals = Effect.map(upstreams, HarvestReport.totalsOf)
 
   yield* Effect.addFinalizer(() => Effect.sync(screen.clear))
-  for (const line of invitation(url)) screen.line(line)
+  screen.line(`Serving at ${pageOf(url)} and ${url}, harvesting meanwhile.`)
 
   const watch = totals.pipe(
     Effect.tap((found) =>
@@ -90,13 +93,11 @@ const show = Effect.fnUntraced(function*(screen: Screen.Screen) {
     )
   )
   const arrivals = Effect.gen(function*() {
-    let arrived = 0
-    while (true) {
+    const before = yield* totals
+    for (let arrived = 1;; arrived++) {
       yield* Effect.sleep(arrivalEvery)
       yield* world.arrive
-      arrived += 1
-      const { outcomes } = yield* totals
-      screen.live(`live: ${arrived} people turned up since · ${outcomes.Saved ?? 0} events kept in all`)
+      screen.live(HarvestReport.liveLine(arrived, before, yield* totals))
     }
   })
   yield* supervisor.fork("demo", Effect.andThen(watch, arrivals))

@@ -14,7 +14,7 @@ export interface DemoUpstream {
   readonly publish: (event: Event) => void
   /** Stores events before anybody asks for them. */
   readonly add: (events: ReadonlyArray<Event>) => void
-  /** Events of the kinds that somebody has paged through: what a whole harvest will have read. */
+  /** Events that a reader who pages backwards will have met at the end. */
   readonly offered: () => number
 }
 
@@ -37,17 +37,16 @@ const parse = (data: NodeWS.RawData): ReadonlyArray<unknown> => {
 const isFilter = (value: unknown): value is UpstreamEvents.WireFilter =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
+/** What a reader who pages backwards through everybody's events asks for. */
+const isPage = ({ authors, ids, until }: UpstreamEvents.WireFilter) =>
+  until !== undefined && authors === undefined && ids === undefined
+
 /** Starts an upstream that ends, with all of its connections, when the scope closes. `port` 0 takes a free one. */
 export const make = Effect.fnUntraced(function*(port: number): Effect.fn.Return<DemoUpstream, never, Scope.Scope> {
   const events = UpstreamEvents.make([], pageMax)
   const connections = new Map<NodeWS.WebSocket, Map<string, Filters>>()
-  const kindsAsked = new Set<unknown>()
-  const countByKind = new Map<number, number>()
-
-  const add = (event: Event) => {
-    events.add(event)
-    countByKind.set(event.kind, (countByKind.get(event.kind) ?? 0) + 1)
-  }
+  /** The first and widest page that was asked for. */
+  let history: UpstreamEvents.WireFilter | undefined
 
   /** An event that two filters match is sent once. */
   const answer = (filters: Filters): ReadonlyArray<Event> =>
@@ -66,11 +65,7 @@ export const make = Effect.fnUntraced(function*(port: number): Effect.fn.Return<
       return say("CLOSED", id, "error: too many subscriptions")
     }
     subscriptions.set(id, filters)
-    for (const { authors, ids, kinds } of filters) {
-      if (authors === undefined && ids === undefined && Array.isArray(kinds)) {
-        for (const kind of kinds) kindsAsked.add(kind)
-      }
-    }
+    history ??= filters.find(isPage)
     for (const event of answer(filters)) say("EVENT", id, event)
     say("EOSE", id)
   }
@@ -91,9 +86,9 @@ export const make = Effect.fnUntraced(function*(port: number): Effect.fn.Return<
 
   return {
     url: `ws://127.0.0.1:${taken}`,
-    add: (initial) => initial.forEach(add),
+    add: (initial) => initial.forEach(events.add),
     publish: (event) => {
-      add(event)
+      events.add(event)
       for (const [socket, subscriptions] of connections) {
         for (const [id, filters] of subscriptions) {
           if (!filters.some((filter) => UpstreamEvents.matches(filter, event))) continue
@@ -101,10 +96,6 @@ export const make = Effect.fnUntraced(function*(port: number): Effect.fn.Return<
         }
       }
     },
-    offered: () => {
-      let sum = 0
-      for (const [kind, count] of countByKind) if (kindsAsked.has(kind)) sum += count
-      return sum
-    }
+    offered: () => history === undefined ? 0 : events.count(history)
   }
 })

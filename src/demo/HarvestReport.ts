@@ -59,14 +59,23 @@ export const bar = (done: number, total: number, complete = done >= total): stri
   return `${"█".repeat(full)}${"░".repeat(barCells - full)} ${String(Math.floor(share * 100)).padStart(3)} %`
 }
 
-/** One line while it goes on; `offered` is how many events there are to read. */
-export const progressLine = (totals: Totals, offered: number, seconds: number): string => {
-  const counts = words.flatMap(([tag, word]) => {
-    const count = totals.outcomes[tag] ?? 0
+/** `12 kept · 3 rejected`, without what did not happen. */
+const countsOf = (outcomes: Totals["outcomes"]): ReadonlyArray<string> =>
+  words.flatMap(([tag, word]) => {
+    const count = outcomes[tag] ?? 0
     return count === 0 ? [] : [`${grouped(count)} ${word}`]
   })
+
+/** One line while it goes on; `offered` is how many events there are to read. */
+export const progressLine = (totals: Totals, offered: number, seconds: number): string => {
   const head = `harvest ${bar(totals.read, offered, totals.complete)}  ${grouped(totals.read)} of ${grouped(offered)}`
-  return [`${head} events, ${Math.floor(seconds)} s`, ...counts].join(" · ")
+  return [`${head} events, ${Math.floor(seconds)} s`, ...countsOf(totals.outcomes)].join(" · ")
+}
+
+/** One line afterwards: what became of the events that came since `before`. */
+export const liveLine = (newcomers: number, before: Totals, now: Totals): string => {
+  const since = Object.fromEntries(words.map(([tag]) => [tag, (now.outcomes[tag] ?? 0) - (before.outcomes[tag] ?? 0)]))
+  return [`live: ${grouped(newcomers)} newcomer${newcomers === 1 ? "" : "s"}`, ...countsOf(since)].join(" · ")
 }
 
 /** What came of it, a line per outcome, and one per reason below the rejected. */

@@ -29,6 +29,9 @@ export interface Terminal {
 /** Milliseconds between two plain lines. */
 const plainEvery = 2000
 
+/** What a terminal of no stated width is taken for. */
+const columnsUnknown = 80
+
 /** `now`: monotonic milliseconds. */
 export const make = (output: Output, terminal: Terminal, now: () => number): Screen => {
   const isLive = output.isTerminal && terminal.isTTY === true
@@ -46,7 +49,7 @@ export const make = (output: Output, terminal: Terminal, now: () => number): Scr
   const live = (text: string) => {
     if (!isLive) return
     // The cursor returns, so that a line that is written past us covers the text instead of following it.
-    terminal.write(`\r\u001b[K${text.slice(0, (terminal.columns ?? 80) - 1)}\r`)
+    terminal.write(`\r\u001b[K${text.slice(0, (terminal.columns || columnsUnknown) - 1)}\r`)
     shown = true
   }
   const plain = (text: string) => {

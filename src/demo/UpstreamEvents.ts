@@ -47,6 +47,8 @@ export interface UpstreamEvents {
   readonly size: () => number
   /** Newest first, then lowest id; `limit`, or `pageMax` where it is less, at most. */
   readonly query: (filter: WireFilter) => ReadonlyArray<Event>
+  /** How many match, whatever the limits. */
+  readonly count: (filter: WireFilter) => number
 }
 
 /** `pageMax`: the relay's own cap on a filter's limit. */
@@ -80,6 +82,7 @@ export const make = (initial: Iterable<Event>, pageMax: number = Number.POSITIVE
       for (const list of [events, listOf(event.pubkey)]) list.splice(indexOf(list, event), 0, event)
     },
     size: () => events.length,
+    count: (filter) => events.reduce((count, event) => count + Number(matches(filter, event)), 0),
     query: (filter) => {
       const limit = Math.min(pageMax, typeof filter["limit"] === "number" ? filter["limit"] : Number.POSITIVE_INFINITY)
       const page: Array<Event> = []
