@@ -27,9 +27,16 @@ export const make = (seed: number): Dice => {
     between,
     chance: (probability) => fraction() < probability,
     pick: (list) => list[between(0, list.length - 1)] ?? list[0],
-    shuffle: (list) => {
-      const rest = [...list]
-      return list.flatMap(() => rest.splice(between(0, rest.length - 1), 1))
+    shuffle: <A>(list: ReadonlyArray<A>) => {
+      // Fisher and Yates: each place, from the last one down, gets one of those that are left.
+      const shuffled = [...list]
+      for (let last = shuffled.length - 1; last > 0; last--) {
+        const chosen = between(0, last)
+        const moved = shuffled[last] as A
+        shuffled[last] = shuffled[chosen] as A
+        shuffled[chosen] = moved
+      }
+      return shuffled
     }
   }
 }

@@ -41,6 +41,18 @@ type Place = Pick<Event, "created_at" | "id">
 export const newestFirst = (a: Place, b: Place): number =>
   b.created_at - a.created_at || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
 
+/** Where the first event is that does not come before `place` in the order. */
+const indexOf = (list: ReadonlyArray<Event>, place: Place): number => {
+  let [low, high] = [0, list.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const at = list[middle]
+    if (at !== undefined && newestFirst(at, place) < 0) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
 export interface UpstreamEvents {
   /** Keeps everything it is given, the same event twice if need be: relays do. */
   readonly add: (event: Event) => void
@@ -53,34 +65,28 @@ export interface UpstreamEvents {
 
 /** `pageMax`: the relay's own cap on a filter's limit. */
 export const make = (initial: Iterable<Event>, pageMax: number = Number.POSITIVE_INFINITY): UpstreamEvents => {
-  const events = [...initial].toSorted(newestFirst)
+  const events: Array<Event> = []
   /** The same events by author: whoever looks for one author's posts should not have to pass everybody else's. */
   const byAuthor = new Map<string, Array<Event>>()
-  const listOf = (author: string) => {
-    const known = byAuthor.get(author)
-    if (known !== undefined) return known
-    const list: Array<Event> = []
-    byAuthor.set(author, list)
-    return list
+  let isSorted = true
+  const add = (event: Event) => {
+    events.push(event)
+    const own = byAuthor.get(event.pubkey)
+    if (own === undefined) byAuthor.set(event.pubkey, [event])
+    else own.push(event)
+    isSorted = false
   }
-  for (const event of events) listOf(event.pubkey).push(event)
+  for (const event of initial) add(event)
 
-  /** Where the first event is that does not come before `place` in the order. */
-  const indexOf = (list: ReadonlyArray<Event>, place: Place): number => {
-    let [low, high] = [0, list.length]
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      const at = list[middle]
-      if (at !== undefined && newestFirst(at, place) < 0) low = middle + 1
-      else high = middle
-    }
-    return low
+  /** In order; put so when somebody asks, as many may have been added since. */
+  const sorted = (): ReadonlyArray<Event> => {
+    if (!isSorted) events.sort(newestFirst)
+    isSorted = true
+    return events
   }
 
   return {
-    add: (event) => {
-      for (const list of [events, listOf(event.pubkey)]) list.splice(indexOf(list, event), 0, event)
-    },
+    add,
     size: () => events.length,
     count: (filter) => events.reduce((count, event) => count + Number(matches(filter, event)), 0),
     query: (filter) => {
@@ -89,7 +95,7 @@ export const make = (initial: Iterable<Event>, pageMax: number = Number.POSITIVE
       const authors: unknown = filter["authors"]
       const list = Array.isArray(authors)
         ? [...new Set<string>(authors)].flatMap((author) => byAuthor.get(author) ?? []).toSorted(newestFirst)
-        : events
+        : sorted()
       // A harvest pages backwards by `until`: starting there keeps a whole harvest linear.
       const start = typeof filter["until"] === "number" ? indexOf(list, { created_at: filter["until"], id: "" }) : 0
       for (let i = start; i < list.length && page.length < limit; i++) {
