@@ -18,7 +18,7 @@ export interface RelayKey {
   readonly pubkey: string
   /**
    * BIP-340 signature of a 32-byte event id, with fresh auxiliary randomness, as 128 lower-case hex characters. Runs in
-   * plain JavaScript on the calling thread, about a millisecond: the relay signs a handful of events in its life, and a
+   * plain JavaScript on the calling thread, one to two milliseconds: the relay signs a handful of events in its life, and a
    * key that never crosses a thread boundary has one place less to leak from.
    */
   readonly sign: (id: Uint8Array) => string
