@@ -53,6 +53,15 @@ export interface SettingsShape {
   readonly outboxRelays: ReadonlyArray<string>
   /** Kinds of which one event proves that an author really posts. */
   readonly proofKinds: ReadonlyArray<number>
+  /** Relays that must have answered with nothing before an author counts as one who never posted; 0: never. */
+  readonly proofQuorum: number
+  /** Rules that ask others; `off` leaves them out. */
+  readonly proof: "on" | "off"
+  readonly pictures: "on" | "off"
+  /** A last accepted version is served on for so long after a newer one was rejected. */
+  readonly profileGrace: Duration.Duration
+  /** Profiles that wait to be checked, or checked again. */
+  readonly retriesMax: number
   /** Readiness says 503 for so long before the listener closes. */
   readonly announceDelay: Duration.Duration
   /** `conventional`: a clean stop by a signal exits with 128 + its number. */

@@ -52,6 +52,14 @@ const seconds = (minimum: number, maximum: number): Notation<Duration.Duration> 
   }
 })
 
+const days = (minimum: number, maximum: number): Notation<Duration.Duration> => ({
+  allowed: `days, ${minimum} to ${group(maximum)}, with up to 3 decimals`,
+  decode: (text) => {
+    const value = /^\d{1,9}(?:\.\d{1,3})?$/u.test(text) ? Number(text) : Number.NaN
+    return value >= minimum && value <= maximum ? Option.some(Duration.days(value)) : Option.none()
+  }
+})
+
 const oneOf = <const A extends string>(values: ReadonlyArray<A>): Notation<A> => ({
   allowed: values.map((value) => `\`${value}\``).join(", "),
   decode: (text) => Option.fromUndefinedOr(values.find((value) => value.toLowerCase() === text.toLowerCase()))
@@ -235,6 +243,36 @@ export const table = {
     list(whole(0, 65_535), "event kinds, 0 to 65_535", 32),
     "1",
     "One event of any of these kinds proves that an author really posts."
+  ),
+  proofQuorum: setting(
+    "PROOF_QUORUM",
+    whole(0, 64, "relays"),
+    "2",
+    "How many must have answered that they hold nothing by an author before that rejects; 0: it never does."
+  ),
+  proof: setting(
+    "PROOF",
+    oneOf(["on", "off"]),
+    "on",
+    "Whether an author must be found to have posted, at relays that are asked."
+  ),
+  pictures: setting(
+    "PICTURES",
+    oneOf(["on", "off"]),
+    "on",
+    "Whether pictures are fetched and measured; off judges their URL alone."
+  ),
+  profileGrace: setting(
+    "PROFILE_GRACE",
+    days(0, 3650),
+    "30",
+    "How long the last accepted profile is served on after a newer version of it was rejected."
+  ),
+  retriesMax: setting(
+    "MAX_RETRIES",
+    whole(100, 1_000_000, "profiles"),
+    "20_000",
+    "Profiles that wait to be checked, or to be checked again."
   ),
   announceDelay: setting(
     "ANNOUNCE_DELAY_SECS",
