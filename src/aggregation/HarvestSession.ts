@@ -192,7 +192,10 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
     }
     if (progress.phase === "history") {
       progress.phase = "live"
-      yield* Effect.logInfo("upstream is covered").pipe(Effect.annotateLogs({ upstream: url, pages: progress.pages }))
+      const { outcomes, pages, rejections } = progress.view()
+      yield* Effect.logInfo("upstream is covered").pipe(
+        Effect.annotateLogs({ upstream: url, pages, outcomes, rejections })
+      )
     }
   })
 

@@ -1,36 +1,41 @@
 /** The command line: `profile-aggregator [serve | demo]`. */
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
-import { CliError, Command } from "effect/cli"
+import { CliError, Command, Flag } from "effect/cli"
 import manifest from "../../package.json" with { type: "json" }
 import { Settings } from "../Config.ts"
 import { cliConfig, flags, fromFlags } from "../ConfigFlags.ts"
+import * as Demo from "../demo/Demo.ts"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import type { ProcessHost } from "../lifecycle/process.ts"
-import type { Shutdown } from "../lifecycle/Shutdown.ts"
 import { StartError } from "../lifecycle/StartError.ts"
-import type { Supervisor } from "../lifecycle/Supervisor.ts"
 import { serve } from "./serve.ts"
 
-/** Every layer of the service, above its settings and the lifecycle. */
-export type Service = Layer.Layer<never, unknown, Settings | Shutdown | Supervisor>
+const count = (name: string, fallback: number, meaning: string) =>
+  Flag.Int(name).pipe(Flag.withDescription(`${meaning} Default: ${fallback}.`), Flag.withDefault(fallback))
 
-const commands = (host: ProcessHost, service: Service) => {
+const commands = <E>(host: ProcessHost, service: Demo.Service<E>) => {
   const run = (parsed: Parameters<typeof fromFlags>[0]) =>
     serve(host, service, Layer.provide(Settings.layer(fromFlags(parsed)), NodeServices.layer))
 
+  const serveCommand = Command.make("serve", flags, run).pipe(
+    Command.withDescription("Harvest, check, store and serve profiles until told to stop.")
+  )
+  const demoCommand = Command.make("demo", {
+    profiles: count("profiles", Demo.defaults.profiles, "People in the made-up world."),
+    seed: count("seed", Demo.defaults.seed, "The same seed makes the same world."),
+    port: count("port", Demo.defaults.port, "Where to listen; 0 takes a free port.")
+  }, (options) => Demo.demo(host, service, options)).pipe(
+    Command.withDescription("Run the service over a made-up world on this machine; needs no network.")
+  )
   return Command.make("profile-aggregator", flags, run).pipe(
     Command.withDescription("A Nostr relay that keeps the profiles worth having. Without a command, it serves."),
-    Command.withSubcommands([
-      Command.make("serve", flags, run).pipe(
-        Command.withDescription("Harvest, check, store and serve profiles until told to stop.")
-      )
-    ])
+    Command.withSubcommands([serveCommand, demoCommand])
   )
 }
 
 /** Runs the command in `process.argv`; a wrong one fails with the exit code for wrong usage. */
-export const program = (host: ProcessHost, service: Service) =>
+export const program = <E>(host: ProcessHost, service: Demo.Service<E>) =>
   Command.run(commands(host, service), { version: manifest.version }).pipe(
     Effect.catch((error) =>
       CliError.isCliError(error) && !(error._tag === "ShowHelp" && error.errors.length === 0)

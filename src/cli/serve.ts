@@ -1,6 +1,6 @@
 /** `profile-aggregator serve`: runs the service until it is told to stop. */
 import { Effect, Layer } from "effect"
-import { type Given, Settings } from "../Config.ts"
+import { Settings } from "../Config.ts"
 import { attach, launch } from "../lifecycle/Launch.ts"
 import type { ProcessHost } from "../lifecycle/process.ts"
 import { Shutdown } from "../lifecycle/Shutdown.ts"
@@ -36,10 +36,11 @@ export const serve = <A, E, E2, R>(
   Effect.suspend(() => {
     host.serving()
     const app = service.pipe(Layer.provideMerge(foundation(host)), Layer.provideMerge(settings))
-    return attach(host, launch(app)).pipe(
-      Effect.provide(Supervisor.layer.pipe(Layer.provideMerge(Shutdown.layer(host.journal)))),
-      Effect.provide(earlyLogging(host))
+    return Effect.provide(
+      attach(host, launch(app)),
+      Supervisor.layer.pipe(
+        Layer.provideMerge(Shutdown.layer(host.journal)),
+        Layer.provideMerge(earlyLogging(host))
+      )
     )
   })
-
-export const settingsOf = (given: Given) => Settings.layer(given)

@@ -81,6 +81,8 @@ export const threaded = (
 /** Counts what is written after the close: nothing, unless the order of release is broken. */
 export const guarded = (writer: StoreWriter, journal: Journal): StoreWriter => {
   let isClosed = false
+  // Until `release` has seen it exit.
+  journal.ingesterExited = false
   const guard = <A>(call: Effect.Effect<A, StorageFailed>): Effect.Effect<A, StorageFailed> =>
     Effect.suspend(() => {
       if (!isClosed) return call

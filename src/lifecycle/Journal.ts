@@ -77,7 +77,7 @@ export class Journal {
     socketsClean: 0,
     socketsTerminated: 0
   }
-  /** Set by the database: did its ingester end by itself before the file was closed? */
+  /** Set by the database: did its ingester end by itself before the file was closed? Undefined: there never was one. */
   ingesterExited: boolean | undefined
   writesAfterClose = 0
   wal: string | undefined

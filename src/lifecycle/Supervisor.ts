@@ -39,11 +39,12 @@ export class Supervisor extends Context.Service<Supervisor, {
           Effect.asVoid
         )
 
+      // Masked, so that no interrupt falls between the entry in the list and the promise to take it out again.
       const watch = <A, E, R>(name: string, effect: Effect.Effect<A, E, R>) =>
-        Effect.suspend(() => {
+        Effect.uninterruptibleMask((restore) => {
           const view = { name, since: journal.wallTime() }
           journal.fibers.add(view)
-          return Effect.onExit(effect, (exit) => {
+          return Effect.onExit(restore(effect), (exit) => {
             journal.fibers.delete(view)
             return Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? Effect.void : fail(name, exit.cause)
           })

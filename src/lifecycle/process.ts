@@ -88,6 +88,8 @@ export const install = (): ProcessHost => {
 
   /** Writes the last line once and says which code it states. */
   const certificate = (handles: ReadonlyArray<string>, code?: number): number => {
+    // First, as the phase that it ends is in the certificate.
+    if (!written) journal.transition("stopped")
     const stated = certify(journal, handles)
     const conventional = stated.code === ExitCode.Clean && signalExit === "conventional" && firstSignal !== undefined
       ? 128 + os.constants.signals[firstSignal]
@@ -95,7 +97,6 @@ export const install = (): ProcessHost => {
     const final = code ?? conventional
     if (!written) {
       written = true
-      journal.transition("stopped")
       output.writeSync(JSON.stringify({ stopped: { ...stated, code: final } }))
     }
     return final

@@ -12,7 +12,7 @@ const { beats, lookMillis, warnLooks, killLooks } = workerData as WatchdogData
 const pause = new Int32Array(new SharedArrayBuffer(4))
 
 const say = (message: string, silentLooks: number) => {
-  const line = JSON.stringify({ level: "ERROR", message, component: "watchdog", silentMs: silentLooks * lookMillis })
+  const line = JSON.stringify({ level: "error", message, component: "watchdog", silentMs: silentLooks * lookMillis })
   try {
     fs.writeSync(2, `${line}\n`)
   } catch {

@@ -12,6 +12,7 @@ const { NodeRuntime } = await import("@effect/platform-node")
 const { Context, Effect, Layer, Logger, Scope } = await import("effect")
 const { attach, launch, teardown } = await import("../../src/lifecycle/Launch.ts")
 const Mailbox = await import("../../src/lifecycle/Mailbox.ts")
+const { StartError } = await import("../../src/lifecycle/StartError.ts")
 const { announce, Shutdown } = await import("../../src/lifecycle/Shutdown.ts")
 const { Supervisor } = await import("../../src/lifecycle/Supervisor.ts")
 
@@ -30,7 +31,9 @@ const store = Layer.effect(
         journal.ingesterExited = true
       })
     )
-    if (fault === "fails to start") return yield* Effect.fail(new Error("no such disk"))
+    if (fault === "fails to start") {
+      return yield* new StartError({ component: "database", message: "no such disk", exitCode: 74 })
+    }
     const { mailbox } = yield* Mailbox.make<number, never>({
       name: "database",
       capacity: 8,
@@ -93,9 +96,9 @@ const Logs = Logger.layer([Logger.make(({ logLevel, message }) => {
 
 host.serving()
 NodeRuntime.runMain(
-  attach(host, launch(App)).pipe(
-    Effect.provide(Supervisor.layer.pipe(Layer.provideMerge(Shutdown.layer(host.journal)))),
-    Effect.provide(Logs)
+  Effect.provide(
+    attach(host, launch(App)),
+    Supervisor.layer.pipe(Layer.provideMerge(Shutdown.layer(host.journal)), Layer.provideMerge(Logs))
   ),
   { teardown: teardown(host), disableErrorReporting: true }
 )

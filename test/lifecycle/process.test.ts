@@ -142,7 +142,7 @@ describe.concurrent("a fault", () => {
     Effect.gen(function*() {
       const child = yield* start("fails to start")
       const { certificate, code } = yield* child.ended
-      assert.deepStrictEqual([code, certificate?.cause], [1, "start failed: no such disk"])
+      assert.deepStrictEqual([code, certificate?.cause], [74, "start failed: no such disk"])
       assert.deepStrictEqual(certificate?.released, ["database"])
       assert.isTrue(certificate?.proofs.order)
     }).pipe(Effect.scoped))

@@ -23,32 +23,38 @@ const acknowledged = (flood: Flood.Flood): ReadonlyArray<string> =>
   [...flood.answers].filter(([, answers]) => answers.includes(true)).map(([id]) => id)
 
 describe("SIGTERM with six clients flooding", () => {
-  it.live("keeps every acknowledged event, answers none twice, and says goodbye to each client", () =>
-    Effect.gen(function*() {
-      const service = yield* Service.start({ env })
-      const { url } = yield* service.listening
-      const floods = yield* Effect.forEach([0, 1, 2, 3, 4, 5], (n) =>
-        Flood.start(url, Flood.noteStream(`flooder ${n}`), 64))
-      yield* Effect.forEach(floods, (flood) => flood.answered(300))
-      const { certificate, code } = yield* service.stop("SIGTERM")
-      yield* Effect.forEach(floods, (flood) => flood.ended)
+  it.live(
+    "keeps every acknowledged event, answers none twice, and says goodbye to each client",
+    () =>
+      Effect.gen(function*() {
+        const service = yield* Service.start({ env })
+        const { url } = yield* service.listening
+        const floods = yield* Effect.forEach(
+          [0, 1, 2, 3, 4, 5],
+          (n) => Flood.start(url, Flood.noteStream(`flooder ${n}`), 64)
+        )
+        yield* Effect.forEach(floods, (flood) => flood.answered(300))
+        const { certificate, code } = yield* service.stop("SIGTERM")
+        yield* Effect.forEach(floods, (flood) => flood.ended)
 
-      assert.strictEqual(code, 0, JSON.stringify(certificate))
-      assert.deepStrictEqual([certificate?.forced, certificate?.senders, certificate?.queue], [[], [], 0])
-      assert.isTrue(service.stdout.some((line) => line.includes("Ingester thread exited")))
-      const stored = idsIn(service.databasePath)
-      let told = 0
-      for (const flood of floods) {
-        told += acknowledged(flood).length
-        assert.deepStrictEqual(acknowledged(flood).filter((id) => !stored.has(id)), [], "acknowledged, so stored")
-        assert.deepStrictEqual([...flood.answers.values()].filter((answers) => answers.length > 1), [], "once")
-        assert.match(flood.closedSubscriptions.get("live") ?? "", /^error: shutting down/)
-        assert.strictEqual(flood.closeCode(), 1001)
-      }
-      assert.isAtLeast(told, 1800)
-      assert.isAtMost(told, certificate?.answered.true ?? 0)
-      assert.strictEqual(stored.size, certificate?.committed)
-    }).pipe(Effect.scoped), 60_000)
+        assert.strictEqual(code, 0, JSON.stringify(certificate))
+        assert.deepStrictEqual([certificate?.forced, certificate?.senders, certificate?.queue], [[], [], 0])
+        assert.isTrue(service.stdout.some((line) => line.includes("Ingester thread exited")))
+        const stored = idsIn(service.databasePath)
+        let told = 0
+        for (const flood of floods) {
+          told += acknowledged(flood).length
+          assert.deepStrictEqual(acknowledged(flood).filter((id) => !stored.has(id)), [], "acknowledged, so stored")
+          assert.deepStrictEqual([...flood.answers.values()].filter((answers) => answers.length > 1), [], "once")
+          assert.match(flood.closedSubscriptions.get("live") ?? "", /^error: shutting down/)
+          assert.strictEqual(flood.closeCode(), 1001)
+        }
+        assert.isAtLeast(told, 1800)
+        assert.isAtMost(told, certificate?.answered.true ?? 0)
+        assert.strictEqual(stored.size, certificate?.committed)
+      }).pipe(Effect.scoped),
+    60_000
+  )
 })
 
 describe("SIGKILL under load, ten times on one file", () => {
@@ -62,7 +68,8 @@ describe("SIGKILL under load, ten times on one file", () => {
           const { url } = yield* service.listening
           const floods = yield* Effect.forEach([0, 1, 2], (n) =>
             Flood.start(url, Flood.noteStream(`round ${round}, flooder ${n}`), 64))
-          yield* Effect.forEach(floods, (flood) => flood.answered(50 + round * 20))
+          yield* Effect.forEach(floods, (flood) =>
+            flood.answered(50 + round * 20))
           yield* service.signal("SIGKILL")
           yield* Effect.forEach(floods, (flood) => flood.ended)
           told.push(...floods.flatMap(acknowledged))

@@ -55,7 +55,7 @@ export const start = Effect.fnUntraced(
       for (let i = 0; i < window; i++) publish()
     })
     socket.on("message", (data) => {
-      const [type, id, ...rest] = JSON.parse(String(data)) as [string, string, ...Array<unknown>]
+      const [type, id, ...rest] = JSON.parse((data as Buffer).toString()) as [string, string, ...Array<unknown>]
       if (type === "CLOSED") closedSubscriptions.set(id, String(rest[0]))
       if (type !== "OK") return
       oks++

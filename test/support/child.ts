@@ -3,10 +3,20 @@
  *
  * Real time and real signals: use it under `it.live`.
  */
-import { Deferred, Effect, Exit, type Scope } from "effect"
+import { Deferred, Effect, Exit, Schema, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import type { Certificate } from "../../src/lifecycle/Certificate.ts"
+
+/** What was waited for did not come; `tail` is the end of what the process said. */
+export class ChildFailed extends Schema.TaggedError<ChildFailed>()("ChildFailed", {
+  what: Schema.String,
+  tail: Schema.String
+}) {
+  override get message() {
+    return `${this.what}\n${this.tail}`
+  }
+}
 
 export interface Ended {
   readonly code: number | null
@@ -23,12 +33,12 @@ export interface Child {
   readonly stdout: ReadonlyArray<string>
   readonly stderr: ReadonlyArray<string>
   /** The first line of stdout, past or to come, that has `text` in it; fails when the process ends or 20 s pass first. */
-  readonly line: (text: string) => Effect.Effect<string, Error>
+  readonly line: (text: string) => Effect.Effect<string, ChildFailed>
   /** Closes our end of its stdout: its next write meets EPIPE. */
   readonly closeStdout: Effect.Effect<void>
   readonly signal: (name: NodeJS.Signals) => Effect.Effect<void>
   /** Waits for the end, at most 20 s. */
-  readonly ended: Effect.Effect<Ended, Error>
+  readonly ended: Effect.Effect<Ended, ChildFailed>
   /** Names of the lifecycle states reported so far. */
   readonly states: () => ReadonlyArray<string>
 }
@@ -40,6 +50,8 @@ export interface Options {
   readonly execArgv?: ReadonlyArray<string>
   /** `stall` leaves its stdout unread, in a pipe that is never drained. */
   readonly stdout?: "read" | "stall"
+  /** `open` keeps its stdin open until the scope closes. */
+  readonly stdin?: "open"
 }
 
 const parse = (line: string | undefined): Record<string, unknown> => {
@@ -50,9 +62,6 @@ const parse = (line: string | undefined): Record<string, unknown> => {
     return {}
   }
 }
-
-const deadline = <A, E>(what: () => string, effect: Effect.Effect<A, E>) =>
-  Effect.timeoutOrElse(effect, { duration: "20 seconds", orElse: () => Effect.fail(new Error(what())) })
 
 /** Runs a TypeScript file with this very Node. */
 export const start = Effect.fnUntraced(
@@ -71,7 +80,7 @@ export const start = Effect.fnUntraced(
         spawn(process.execPath, ["--disable-sigusr1", ...options.execArgv ?? [], file, ...args], {
           cwd: options.cwd,
           env: { PATH: process.env["PATH"], ...options.env },
-          stdio: ["ignore", "pipe", "pipe"]
+          stdio: ["pipe", "pipe", "pipe"]
         })
       ),
       (child) =>
@@ -81,6 +90,7 @@ export const start = Effect.fnUntraced(
           return Effect.asVoid(Deferred.await(done))
         })
     )
+    if (options.stdin !== "open") spawned.stdin.end()
     const collect = (stream: NodeJS.ReadableStream, into: Array<string>) =>
       createInterface({ input: stream }).on("line", (line) => {
         into.push(line)
@@ -105,18 +115,21 @@ export const start = Effect.fnUntraced(
     spawned.on(options.stdout === "stall" ? "exit" : "close", finish)
 
     const tail = () => `stdout:\n${stdout.slice(-20).join("\n")}\nstderr:\n${stderr.slice(-20).join("\n")}`
+    const failed = (what: string) => new ChildFailed({ what, tail: tail() })
+    const deadline = <A, E>(what: string, effect: Effect.Effect<A, E>) =>
+      Effect.timeoutOrElse(effect, { duration: "20 seconds", orElse: () => Effect.suspend(() => failed(what)) })
     return {
       pid: spawned.pid ?? 0,
       stdout,
       stderr,
       line: (text) =>
         deadline(
-          () => `no line with ${JSON.stringify(text)}\n${tail()}`,
-          Effect.callback<string, Error>((resume) => {
+          `no line with ${JSON.stringify(text)}`,
+          Effect.callback<string, ChildFailed>((resume) => {
             const look = () => {
               const found = stdout.find((line) => line.includes(text))
               if (found !== undefined) resume(Effect.succeed(found))
-              else if (spawned.exitCode !== null) resume(Effect.fail(new Error(`ended without ${text}\n${tail()}`)))
+              else if (spawned.exitCode !== null) resume(failed(`ended without ${text}`))
             }
             watchers.add(look)
             look()
@@ -125,7 +138,7 @@ export const start = Effect.fnUntraced(
         ),
       closeStdout: Effect.sync(() => void spawned.stdout.destroy()),
       signal: (name) => Effect.sync(() => void spawned.kill(name)),
-      ended: deadline(() => `still running\n${tail()}`, Deferred.await(done)),
+      ended: deadline("still running", Deferred.await(done)),
       states: () =>
         stdout.flatMap((line) => {
           const state = (parse(line)["lifecycle"] as { readonly state?: string } | undefined)?.state

@@ -16,9 +16,12 @@ export interface Service extends child.Child {
   readonly folder: string
   readonly databasePath: string
   /** Waits for the line that says where it listens. */
-  readonly listening: Effect.Effect<{ readonly port: number; readonly url: string; readonly http: string }, Error>
+  readonly listening: Effect.Effect<
+    { readonly port: number; readonly url: string; readonly http: string },
+    child.ChildFailed
+  >
   /** Sends a signal, and waits for the end. */
-  readonly stop: (signal?: NodeJS.Signals) => Effect.Effect<child.Ended, Error>
+  readonly stop: (signal?: NodeJS.Signals) => Effect.Effect<child.Ended, child.ChildFailed>
 }
 
 export interface Options extends Pick<child.Options, "stdout" | "execArgv"> {

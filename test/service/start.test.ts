@@ -1,0 +1,267 @@
+/** What keeps the service from starting, and what it says then: one clear line, an exit code, and nothing left behind. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { spawnSync } from "node:child_process"
+import { chmodSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import type { Ended } from "../support/child.ts"
+import { profileEvent } from "../support/events.ts"
+import * as Service from "../support/service.ts"
+import * as TestClient from "../support/TestClient.ts"
+
+/** How a start ends that is expected to fail, and the error lines it logged. */
+const failing = (options: Service.Options) =>
+  Effect.gen(function*() {
+    const service = yield* Service.start(options)
+    const ended = yield* service.ended
+    const errors = service.stdout.flatMap((line) => {
+      const { level, message } = JSON.parse(line) as { readonly level?: string; readonly message?: string }
+      return level === "error" ? [message ?? ""] : []
+    })
+    return { ...ended, errors, stderr: service.stderr }
+  })
+
+const assertFailed = (
+  { certificate, code, errors, stderr }: Ended & {
+    readonly errors: ReadonlyArray<string>
+    readonly stderr: ReadonlyArray<string>
+  },
+  expected: number,
+  says: RegExp
+) => {
+  assert.strictEqual(code, expected, errors.join("\n"))
+  assert.strictEqual(errors.length, 1, errors.join("\n"))
+  assert.match(errors[0] ?? "", says)
+  assert.deepStrictEqual(stderr, [])
+  assert.strictEqual(certificate?.code, expected)
+  assert.notInclude(Object.values(certificate?.proofs ?? {}), false)
+  assert.deepStrictEqual(certificate?.senders, [])
+}
+
+/** A folder with a database that a service made, filled and closed. */
+const used = Effect.gen(function*() {
+  const folder = yield* Service.folder
+  yield* Effect.scoped(Effect.gen(function*() {
+    const service = yield* Service.start({ folder, env: { ADMISSION: "open" } })
+    const { url } = yield* service.listening
+    const client = yield* TestClient.connect(url)
+    for (let n = 0; n < 20; n++) yield* client.publish(profileEvent({ name: `person ${n}` }, `person ${n}`))
+    assert.strictEqual((yield* service.stop()).code, 0)
+  }))
+  return { folder, path: join(folder, "profiles.db") }
+})
+
+describe("the database file", () => {
+  it.live("in use by another instance: 69, before it is touched", () =>
+    Effect.gen(function*() {
+      const folder = yield* Service.folder
+      const first = yield* Service.start({ folder })
+      yield* first.listening
+      const before = readFileSync(first.databasePath)
+      assertFailed(yield* failing({ folder }), 69, /profiles\.db.*another/)
+      assert.isTrue(before.equals(readFileSync(first.databasePath)))
+      assert.strictEqual((yield* first.stop()).code, 0)
+    }).pipe(Effect.scoped), 30_000)
+
+  it.live("is free again after SIGKILL", () =>
+    Effect.gen(function*() {
+      const folder = yield* Service.folder
+      const first = yield* Service.start({ folder })
+      yield* first.listening
+      yield* first.signal("SIGKILL")
+      yield* first.ended
+      const second = yield* Service.start({ folder })
+      yield* second.listening
+      assert.strictEqual((yield* second.stop()).code, 0)
+    }).pipe(Effect.scoped), 30_000)
+
+  it.live("in a folder that does not exist: 74", () =>
+    Effect.gen(function*() {
+      const folder = yield* Service.folder
+      const path = join(folder, "nowhere", "profiles.db")
+      assertFailed(yield* failing({ folder, env: { DATABASE_PATH: path } }), 74, /nowhere/)
+      assert.isFalse(existsSync(join(folder, "nowhere")))
+    }).pipe(Effect.scoped))
+
+  it.live("that is a folder: 74", () =>
+    Effect.gen(function*() {
+      const folder = yield* Service.folder
+      mkdirSync(join(folder, "profiles.db"))
+      assertFailed(yield* failing({ folder }), 74, /profiles\.db/)
+    }).pipe(Effect.scoped))
+
+  it.live("with a header of garbage: 74, and left as it is", () =>
+    Effect.gen(function*() {
+      const folder = yield* Service.folder
+      const garbage = Buffer.alloc(65_536, "not a database ")
+      writeFileSync(join(folder, "profiles.db"), garbage)
+      assertFailed(yield* failing({ folder }), 74, /profiles\.db.*(not a|corrupt)/)
+      assert.isTrue(garbage.equals(readFileSync(join(folder, "profiles.db"))))
+    }).pipe(Effect.scoped))
+
+  it.live("cut short: 74, and left as it is", () =>
+    Effect.gen(function*() {
+      const { folder, path } = yield* used
+      const size = readFileSync(path).length
+      truncateSync(path, Math.floor(size / 2 / 8192) * 8192)
+      const before = readFileSync(path)
+      assertFailed(yield* failing({ folder }), 74, /profiles\.db/)
+      assert.isTrue(before.equals(readFileSync(path)))
+    }).pipe(Effect.scoped), 30_000)
+
+  it.live("of a newer version of this service: 78, and left as it is", () =>
+    Effect.gen(function*() {
+      const { folder, path } = yield* used
+      const database = new DatabaseSync(path)
+      database.exec("INSERT INTO effect_sql_migrations (migration_id, name) VALUES (9999, 'from_the_future')")
+      database.close()
+      assertFailed(yield* failing({ folder }), 78, /newer/)
+    }).pipe(Effect.scoped), 30_000)
+
+  // Root may write everywhere, so the service runs as somebody else.
+  it.live.skipIf(process.getuid?.() !== 0)("that may not be written: 74", () =>
+    Effect.gen(function*() {
+      const { folder, path } = yield* used
+      chmodSync(folder, 0o555)
+      const entry = join(import.meta.dirname, "../../src/entry.ts")
+      const asNobody = spawnSync("setpriv", ["--reuid=65534", "--clear-groups", process.execPath, entry], {
+        env: { BIND_ADDR: "127.0.0.1:0", DATABASE_PATH: path, DISCOVERY_RELAY_URL: "none", LOG_FORMAT: "json" },
+        encoding: "utf8",
+        timeout: 15_000
+      })
+      assert.strictEqual(asNobody.status, 74, asNobody.stdout + asNobody.stderr)
+    }).pipe(Effect.scoped), 30_000)
+})
+
+describe("settings and ports", () => {
+  it.live("a port in use: 69, and the components below are released in order", () =>
+    Effect.gen(function*() {
+      const taken = yield* Effect.acquireRelease(
+        Effect.callback<ReturnType<typeof createServer>>((resume) => {
+          const server = createServer()
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+      )
+      const address = taken.address()
+      const port = typeof address === "object" ? address?.port : undefined
+      const result = yield* failing({ env: { BIND_ADDR: `127.0.0.1:${port}` } })
+      assertFailed(result, 69, /in use/)
+      assert.deepStrictEqual(result.certificate?.released, ["websocket", "aggregation", "crypto", "database"])
+    }).pipe(Effect.scoped))
+
+  it.live("a wrong value: 78, naming variable, value and what is allowed; nothing is acquired", () =>
+    Effect.gen(function*() {
+      const result = yield* failing({ env: { PAGE_SIZE: "many" } })
+      assertFailed(result, 78, /PAGE_SIZE is "many".*allowed: .*1 to/)
+      assert.deepStrictEqual(result.certificate?.released, [])
+    }).pipe(Effect.scoped))
+
+  it.live("an unknown flag: 64", () =>
+    Effect.gen(function*() {
+      const service = yield* Service.start({ args: ["--no-such-flag"] })
+      const { code } = yield* service.ended
+      assert.strictEqual(code, 64)
+      assert.match([...service.stdout, ...service.stderr].join("\n"), /no-such-flag/)
+    }).pipe(Effect.scoped))
+
+  it.live("--help says what there is and ends with 0", () =>
+    Effect.gen(function*() {
+      const service = yield* Service.start({ args: ["--help"] })
+      const { certificate, code } = yield* service.ended
+      assert.deepStrictEqual([code, certificate], [0, undefined])
+      assert.match(service.stdout.join("\n"), /--page-size/)
+    }).pipe(Effect.scoped))
+
+  it.live("flags win over the environment", () =>
+    Effect.gen(function*() {
+      const folder = yield* Service.folder
+      const path = join(folder, "by-flag.db")
+      const service = yield* Service.start({ folder, args: ["serve", "--database-path", path] })
+      yield* service.listening
+      assert.isTrue(existsSync(path))
+      assert.strictEqual((yield* service.stop()).code, 0)
+    }).pipe(Effect.scoped))
+})
+
+describe("starting", () => {
+  it.live("accepts connections in under 2 seconds", () =>
+    Effect.gen(function*() {
+      const begun = performance.now()
+      const service = yield* Service.start()
+      yield* service.listening
+      assert.isBelow(performance.now() - begun, 2000)
+      assert.strictEqual((yield* service.stop()).code, 0)
+    }).pipe(Effect.scoped))
+
+  it.live("without a network serves what it has, says what cannot be reached and when it tries again", () =>
+    Effect.gen(function*() {
+      const service = yield* Service.start({ env: { DISCOVERY_RELAY_URL: "ws://127.0.0.1:9" } })
+      const { http } = yield* service.listening
+      const line = JSON.parse(yield* service.line("upstream cannot be reached"))
+      assert.strictEqual(line.upstream, "ws://127.0.0.1:9")
+      assert.match(line.retryAt, /^\d{4}-/)
+      const answer = yield* Effect.promise(() => fetch(`${http}/ready`))
+      assert.strictEqual(answer.status, 200)
+      assert.strictEqual((yield* service.stop("SIGINT")).code, 0)
+    }).pipe(Effect.scoped))
+
+  it.live("stops clean in the middle of a dial", () =>
+    Effect.gen(function*() {
+      // Accepts TCP and never says a word.
+      const mute = yield* Effect.acquireRelease(
+        Effect.callback<ReturnType<typeof createServer>>((resume) => {
+          const server = createServer()
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      )
+      const dialled = Effect.callback<void>((resume) => void mute.once("connection", () => resume(Effect.void)))
+      const address = mute.address()
+      const port = typeof address === "object" ? address?.port : undefined
+      const service = yield* Service.start({ env: { DISCOVERY_RELAY_URL: `ws://127.0.0.1:${port}` } })
+      yield* dialled
+      yield* service.listening
+      const before = performance.now()
+      const { certificate, code } = yield* service.stop("SIGINT")
+      assert.deepStrictEqual([code, certificate?.forced], [0, []])
+      assert.isBelow(performance.now() - before, 1000)
+    }).pipe(Effect.scoped))
+
+  it.live("a signal at any moment of it ends in 0, in order", () =>
+    Effect.gen(function*() {
+      for (let millis = 60; millis <= 900; millis += 70) {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const service = yield* Service.start()
+          yield* Effect.sleep(millis)
+          const { certificate, code, signal } = yield* service.stop("SIGTERM")
+          // Before its first few milliseconds are over a process has no handlers, and nothing to release.
+          if (signal === "SIGTERM" && service.stdout.length === 0) return
+          assert.strictEqual(code, 0, `${millis} ms: ${service.stdout.join("\n")}`)
+          assert.isTrue(certificate?.proofs.order)
+          assert.deepStrictEqual(certificate?.forced, [])
+        }))
+      }
+    }).pipe(Effect.scoped), 60_000)
+})
+
+describe("stopping when idle", () => {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    it.live(`${signal}: in order, 0, within 100 ms of work`, () =>
+      Effect.gen(function*() {
+        const service = yield* Service.start()
+        yield* service.line(`"state":"ready"`)
+        const { certificate, code } = yield* service.stop(signal)
+        assert.strictEqual(code, 0)
+        assert.deepStrictEqual(certificate?.released, ["websocket", "aggregation", "crypto", "database"])
+        assert.strictEqual(certificate?.wal, "checkpointed")
+        assert.deepStrictEqual([certificate?.forced, certificate?.senders, certificate?.handles], [[], [], []])
+        assert.notInclude(Object.values(certificate?.proofs ?? {}), false)
+        const { draining, releasing } = certificate?.phases ?? { draining: 1000, releasing: 1000 }
+        assert.isBelow(draining + releasing, 100)
+        assert.isTrue(service.stdout.some((line) => line.includes("Ingester thread exited")))
+      }).pipe(Effect.scoped))
+  }
+})
