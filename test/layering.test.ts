@@ -15,10 +15,24 @@ const table: ReadonlyArray<{
   { files: ["Config.ts", "ConfigTable.ts", "ConfigFlags.ts"], may: ["lifecycle/", "observability/"], packages: "any" },
   { files: ["database/"], may: ["domain/", "lifecycle/", "observability/", "Config.ts"], packages: "any" },
   { files: ["crypto/"], may: ["domain/", "lifecycle/", "observability/", "Config.ts"], packages: "any" },
+  // How strangers' hosts are contacted; what for is its callers' business.
+  {
+    files: ["fetch/"],
+    may: ["domain/", "lifecycle/", "observability/", "Config.ts", "ConfigTable.ts"],
+    packages: "any"
+  },
   {
     files: ["aggregation/"],
     // Contracts only: which engine answers is not its business.
-    may: ["domain/", "lifecycle/", "observability/", "Config.ts", "database/Database.ts", "crypto/Verifier.ts"],
+    may: [
+      "domain/",
+      "lifecycle/",
+      "observability/",
+      "Config.ts",
+      "database/Database.ts",
+      "crypto/Verifier.ts",
+      "fetch/"
+    ],
     packages: "any"
   },
   {
