@@ -8,6 +8,7 @@ import { Migrator, SqlClient } from "effect/sql"
 import * as fs from "node:fs"
 import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { pathToFileURL } from "node:url"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import { StartError } from "../lifecycle/StartError.ts"
 import { applicationId, connect, pageSize, prepare } from "./connection.ts"
@@ -94,8 +95,11 @@ const lock = (path: string): DatabaseSync => {
   }
 }
 
-/** What the first page says of the file, without SQLite: a wrong file must not even be opened for writing. */
-const checkHeader = (path: string, size: number, walSize: number) => {
+/**
+ * What the first page says of the file, without SQLite: a wrong file must not even be opened for writing. Returns whose
+ * file it is, whatever a log beside it claims.
+ */
+const checkHeader = (path: string, size: number, walSize: number): number => {
   const header = Buffer.alloc(100)
   const file = fs.openSync(path, "r")
   fs.readSync(file, header, 0, 100, 0)
@@ -109,15 +113,41 @@ const checkHeader = (path: string, size: number, walSize: number) => {
   if (walSize === 0 && size < expected) {
     throw broken(`${path} is truncated: ${size} of ${expected} bytes are left; restore it from a backup`)
   }
+  return header.readUInt32BE(68)
+}
+
+/** Which file this is, as its own pages say, without the log beside it; undefined when they do not say. */
+const identityWithoutLog = (path: string): string | undefined => {
+  const url = pathToFileURL(path)
+  url.searchParams.set("immutable", "1")
+  try {
+    const db = new DatabaseSync(url, { readOnly: true })
+    try {
+      return identityOf(db)
+    } finally {
+      db.close()
+    }
+  } catch {
+    // A crash during a checkpoint leaves pages that only the log completes.
+    return undefined
+  }
+}
+
+const identityOf = (db: DatabaseSync): string | undefined => {
+  const [identity] = prepare(db, "SELECT hex(identity) FROM commit_log").get() ?? []
+  return identity as string | undefined
 }
 
 /** Reads without writing: a log that belongs to another file must not be folded into this one. */
-const checkContent = (path: string, isThorough: boolean) => {
+const checkContent = (path: string, size: number, walSize: number) => {
   const db = new DatabaseSync(path, { readOnly: true, timeout: 0 })
   try {
     const rows = (sql: string) => prepare(db, sql).all()
     const tables = new Set(rows("SELECT name FROM sqlite_schema WHERE type = 'table'").map(([name]) => name))
     if (tables.size > 0 && rows("PRAGMA application_id")[0]?.[0] !== applicationId) {
+      if (owner === applicationId) {
+        throw broken(`${path}-wal is the log of another database: move it away, or restore both files from a backup`)
+      }
       throw startError(ExitCode.Configuration, `${path} is another program's database: choose another DATABASE_PATH`)
     }
     if (tables.has(migrationTable)) {
@@ -129,7 +159,13 @@ const checkContent = (path: string, isThorough: boolean) => {
         )
       }
     }
-    const problem = isThorough ? rows("PRAGMA quick_check(1)")[0]?.[0] : "ok"
+    if (walSize > 0 && tables.has("commit_log")) {
+      const own = identityWithoutLog(path)
+      if (own !== undefined && own !== identityOf(db)) {
+        throw broken(`${path}-wal is the log of another database than ${path}: move it away`)
+      }
+    }
+    const problem = walSize > 0 || size <= checkedMax ? rows("PRAGMA quick_check(1)")[0]?.[0] : "ok"
     if (problem !== "ok") {
       throw broken(`${path} is corrupt (${String(problem).replaceAll(/\s+/g, " ")}): restore it from a backup`)
     }
@@ -155,7 +191,7 @@ const check = (path: string): number => {
   }
   checkHeader(path, stat.size, walSize)
   try {
-    checkContent(path, walSize > 0 || stat.size <= checkedMax)
+    checkContent(path, stat.size, walSize)
   } catch (error) {
     if (error instanceof StartError) throw error
     throw broken(`${path} cannot be read (${messageOf(error)}): restore it from a backup`, error)

@@ -160,6 +160,8 @@ export const install = (): ProcessHost => {
       // The event loop is empty: nothing that we opened is left, and the process ends by itself after this line.
       process.once("beforeExit", () => {
         process.exitCode = certificate([])
+        // Node takes its signal handlers down before it ends; leaving from here keeps them to the last instruction.
+        process.once("exit", () => process.exit())
       })
       setTimeout(() => {
         const handles = newHandles(baseline)

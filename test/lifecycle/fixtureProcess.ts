@@ -74,6 +74,9 @@ const top = Layer.effectDiscard(Effect.gen(function*() {
   yield* announce("websocket")
   if (fault === "slow start") yield* Effect.sleep("10 seconds")
   const shutdown = yield* Shutdown
+  if (fault === "short drain") {
+    yield* Effect.addFinalizer(() => shutdown.bounded("drain", Effect.sleep("2 seconds")))
+  }
   if (fault === "slow drain") {
     yield* Effect.addFinalizer(() => shutdown.bounded("drain", Effect.never))
   }

@@ -56,6 +56,30 @@ describe("a signal", () => {
       assert.deepStrictEqual([code, certificate?.cause, certificate?.forced], [0, "SIGINT", []])
     }).pipe(Effect.scoped))
 
+  for (const [millis, expected] of [[0, 0], [100, 0], [300, 75], [1000, 75]] as const) {
+    it.live(`that comes second after ${millis} ms ${expected === 0 ? "is the same one" : "cuts the drain"}`, () =>
+      Effect.gen(function*() {
+        const child = yield* start("short drain")
+        yield* ready(child)
+        yield* child.signal("SIGINT")
+        yield* child.line(`"state":"draining"`)
+        yield* Effect.sleep(millis)
+        yield* child.signal("SIGTERM")
+        const { certificate, code } = yield* child.ended
+        assert.deepStrictEqual([code, certificate?.forced], [expected, expected === 0 ? [] : ["drain"]])
+        assert.deepStrictEqual(certificate?.released, inOrder)
+      }).pipe(Effect.scoped))
+  }
+
+  it.live("that comes until the very end does not change how it ended", () =>
+    Effect.gen(function*() {
+      const child = yield* start("none")
+      yield* ready(child)
+      yield* Effect.forever(Effect.delay(child.signal("SIGTERM"), 1)).pipe(Effect.forkScoped)
+      const { certificate, code, signal } = yield* child.ended
+      assert.deepStrictEqual([code, signal, certificate?.code], [0, null, 0])
+    }).pipe(Effect.scoped))
+
   it.live("that comes second, whichever it is, cuts the drain short: 75", () =>
     Effect.gen(function*() {
       const child = yield* start("slow drain")

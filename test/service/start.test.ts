@@ -111,6 +111,20 @@ describe("the database file", () => {
       assert.isTrue(before.equals(readFileSync(path)))
     }).pipe(Effect.scoped), 30_000)
 
+  it.live("beside the log of another database: 74, and neither is folded into the other", () =>
+    Effect.gen(function*() {
+      const { folder, path } = yield* used
+      const other = join(folder, "other.db")
+      const database = new DatabaseSync(other)
+      database.exec("PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(100000))")
+      const log = readFileSync(`${other}-wal`)
+      database.close()
+      const before = readFileSync(path)
+      writeFileSync(`${path}-wal`, log)
+      assertFailed(yield* failing({ folder }), 74, /profiles\.db/)
+      assert.isTrue(before.equals(readFileSync(path)))
+    }).pipe(Effect.scoped), 30_000)
+
   it.live("of a newer version of this service: 78, and left as it is", () =>
     Effect.gen(function*() {
       const { folder, path } = yield* used
