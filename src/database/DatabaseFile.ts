@@ -139,15 +139,16 @@ const identityOf = (db: DatabaseSync): string | undefined => {
 }
 
 /** Reads without writing: a log that belongs to another file must not be folded into this one. */
-const checkContent = (path: string, size: number, walSize: number) => {
+const checkContent = (path: string, owner: number, size: number, walSize: number) => {
+  const foreignLog = broken(
+    `${path}-wal is the log of another database: move it away, or restore both files from a backup`
+  )
   const db = new DatabaseSync(path, { readOnly: true, timeout: 0 })
   try {
     const rows = (sql: string) => prepare(db, sql).all()
     const tables = new Set(rows("SELECT name FROM sqlite_schema WHERE type = 'table'").map(([name]) => name))
     if (tables.size > 0 && rows("PRAGMA application_id")[0]?.[0] !== applicationId) {
-      if (owner === applicationId) {
-        throw broken(`${path}-wal is the log of another database: move it away, or restore both files from a backup`)
-      }
+      if (owner === applicationId) throw foreignLog
       throw startError(ExitCode.Configuration, `${path} is another program's database: choose another DATABASE_PATH`)
     }
     if (tables.has(migrationTable)) {
@@ -161,9 +162,7 @@ const checkContent = (path: string, size: number, walSize: number) => {
     }
     if (walSize > 0 && tables.has("commit_log")) {
       const own = identityWithoutLog(path)
-      if (own !== undefined && own !== identityOf(db)) {
-        throw broken(`${path}-wal is the log of another database than ${path}: move it away`)
-      }
+      if (own !== undefined && own !== identityOf(db)) throw foreignLog
     }
     const problem = walSize > 0 || size <= checkedMax ? rows("PRAGMA quick_check(1)")[0]?.[0] : "ok"
     if (problem !== "ok") {
@@ -189,9 +188,9 @@ const check = (path: string): number => {
   } catch (error) {
     throw broken(`${path} is not readable and writable: change its owner or mode`, error)
   }
-  checkHeader(path, stat.size, walSize)
+  const owner = checkHeader(path, stat.size, walSize)
   try {
-    checkContent(path, stat.size, walSize)
+    checkContent(path, owner, stat.size, walSize)
   } catch (error) {
     if (error instanceof StartError) throw error
     throw broken(`${path} cannot be read (${messageOf(error)}): restore it from a backup`, error)

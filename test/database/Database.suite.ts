@@ -8,9 +8,7 @@ import type { Filter } from "../../src/domain/Filter.ts"
 import type { MailboxClosed } from "../../src/lifecycle/Mailbox.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { deletionEvent, epoch, keyOf, profileEvent, signed } from "../support/events.ts"
-
-/** The layer under test with everything it needs; a new store each time it is built, unless told otherwise. */
-export type TestLayer = Layer.Layer<Database | Shutdown, unknown>
+import type { TestLayer } from "./support.ts"
 
 export interface Options {
   /** How time passes for the layer: `it.live` for threads and files, `it.effect` for the test clock. */

@@ -4,6 +4,7 @@ import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Settings } from "../../src/Config.ts"
+import type { Database } from "../../src/database/Database.ts"
 import * as SqliteDatabase from "../../src/database/SqliteDatabase.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { Supervisor } from "../../src/lifecycle/Supervisor.ts"
@@ -11,10 +12,13 @@ import { Supervisor } from "../../src/lifecycle/Supervisor.ts"
 const relayUrl = "ws://localhost:8080"
 
 /** Thousands of lines about stores that open and close say nothing. */
-const quiet = Layer.succeed(References.MinimumLogLevel, "Warn")
+export const quiet = Layer.succeed(References.MinimumLogLevel, "Warn")
 
 /** The lifecycle that every component needs, a new one each time. */
-const lifecycle = Supervisor.layer.pipe(Layer.provideMerge(Layer.fresh(Shutdown.layerTest)))
+export const lifecycle = Supervisor.layer.pipe(Layer.provideMerge(Layer.fresh(Shutdown.layerTest)))
+
+/** The layer under test, with what it needs. */
+export type TestLayer = Layer.Layer<Database | Shutdown, unknown>
 
 export const memory = SqliteDatabase.layerMemory.pipe(
   Layer.provideMerge(lifecycle),
@@ -23,11 +27,11 @@ export const memory = SqliteDatabase.layerMemory.pipe(
 )
 
 /** The store in that file. */
-export const at = (databasePath: string) =>
+export const at = (databasePath: string, level: "Warn" | "Info" = "Warn") =>
   SqliteDatabase.layer.pipe(
     Layer.provideMerge(lifecycle),
     Layer.provide(Settings.layerTest({ relayUrl, databasePath })),
-    Layer.provide(quiet)
+    Layer.provide(Layer.succeed(References.MinimumLogLevel, level))
   )
 
 /** A directory of its own, removed with the scope. */

@@ -49,9 +49,14 @@ const statements = [
     until INTEGER NOT NULL,
     pending INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID`,
-  // Its one row: the last sequence number given out, and how many events are stored.
-  `CREATE TABLE commit_log (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, events INTEGER NOT NULL) STRICT`,
-  `INSERT INTO commit_log VALUES (1, 0, 0)`,
+  // Its one row: the last sequence number given out, how many events are stored, and which file this is.
+  `CREATE TABLE commit_log (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    seq INTEGER NOT NULL,
+    events INTEGER NOT NULL,
+    identity BLOB NOT NULL
+  ) STRICT`,
+  `INSERT INTO commit_log VALUES (1, 0, 0, randomblob(16))`,
   `CREATE TABLE record (
     space TEXT NOT NULL,
     key TEXT NOT NULL,
