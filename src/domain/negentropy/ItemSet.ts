@@ -1,9 +1,10 @@
 /**
  * A set of items that is kept ready while it changes: what a relay holds of one filter, for example.
  *
- * The items lie in blocks of a few hundred. Adding or removing one costs a search and a move within its block, a
- * snapshot costs a walk over the blocks (about 0.1 ms for a million items), and a block that a snapshot reads is copied
- * before it changes. An item takes 40 bytes of a block, and blocks are half full to full: full where items come in order.
+ * The items lie in blocks of a few hundred. Adding or removing one costs a search and a move within its block, and a
+ * block that a snapshot reads is copied before it changes. A snapshot costs a walk over the blocks, 0.04 ms for 100,000
+ * items and 0.7 ms for a million, so whoever is asked for one more often than once a second had better keep it that
+ * long. An item takes 40 bytes of a block, and blocks are half full to full: full where items come in order.
  */
 import { idBytes } from "./Fingerprint.ts"
 import { blockItemsMax, ItemBlock } from "./ItemBlock.ts"
