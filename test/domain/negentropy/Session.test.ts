@@ -50,7 +50,7 @@ describe("negentropy session", () => {
         assert.deepStrictEqual(outcome.need, idsOf(other.filter((item) => !mine.includes(item))))
         assert.isAtMost(outcome.bytesLongest, Math.max(frameBytesMax, relayFrame))
       }),
-    { arbitrary: { runs: 150 } }
+    { arbitrary: { runs: 150 }, timeout: 60_000 }
   )
 
   it("is over after one round where the sets are the same", () => {

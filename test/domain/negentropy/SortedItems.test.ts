@@ -124,7 +124,7 @@ describe("ItemSet", () => {
         }
         for (const [items, entries] of snapshots) assertSame(items, entries, roll)
       }),
-    { arbitrary: { runs: 8 } }
+    { arbitrary: { runs: 8 }, timeout: 60_000 }
   )
 
   const items = itemsOf(5, 3000, 1000)
