@@ -2,7 +2,7 @@
  * One filter as a walk over index ranges: events that may match, newest first, a bounded piece of work at a time.
  *
  * Every list in a filter multiplies into ranges (one per author and kind, per tag value, per kind) that each yield rows
- * by `created_at` descending; a heap merges them. No range is read further than the answer needs, and no statement reads
+ * newest first and then by lowest id, as their indexes do; a heap merges them. No range is read further than the answer needs, and no statement reads
  * more than a chunk, so a walk can stop or pause anywhere.
  */
 import type { DatabaseSync } from "node:sqlite"
@@ -14,6 +14,8 @@ import { prefixKey, tagKey } from "./keys.ts"
 /** A row that an index range led to. `raw` is null when a column already said no. */
 export interface Candidate {
   readonly created_at: number
+  /** The first bits of the id, in its order. */
+  readonly id_key: number
   readonly seq: number
   readonly raw: string | null
 }
@@ -36,8 +38,15 @@ const pairsMax = 4096
 const maxTime = Number.MAX_SAFE_INTEGER
 
 type Rows = ReadonlyArray<Candidate>
-/** Reads the next chunk of a range: rows strictly after (`created_at`, `seq`) in descending order. */
-type Fetch = (created_at: number, seq: number, chunk: number) => Rows
+/** Reads the next chunk of a range: what comes after this place in it. */
+type Fetch = (after: Place, chunk: number) => Rows
+
+/** A place in the order of answers, `seq` telling apart what nothing else does. */
+type Place = Omit<Candidate, "raw">
+
+/** Negative when `a` comes before `b`: newer, or of the same second with a lower id. */
+export const placeOrder = (a: Place, b: Place): number =>
+  b.created_at - a.created_at || a.id_key - b.id_key || a.seq - b.seq
 
 interface Cursor {
   rows: Rows
@@ -47,9 +56,10 @@ interface Cursor {
   fetch: Fetch | undefined
 }
 
-const time = (cursor: Cursor): number => cursor.rows[cursor.at]?.created_at ?? -1
+/** Does the next row of `a` come before that of `b`? */
+const isBefore = (a: Cursor, b: Cursor): boolean => placeOrder(a.rows[a.at]!, b.rows[b.at]!) < 0
 
-/** Heap of cursors, the one with the newest row on top. */
+/** Heap of cursors that have a next row, the first of these on top. */
 class Heap {
   readonly #cursors: Array<Cursor> = []
 
@@ -62,7 +72,7 @@ class Heap {
     let child = heap.push(cursor) - 1
     while (child > 0) {
       const parent = (child - 1) >> 1
-      if (time(heap[parent]!) >= time(cursor)) break
+      if (!isBefore(cursor, heap[parent]!)) break
       heap[child] = heap[parent]!
       child = parent
     }
@@ -85,8 +95,8 @@ class Heap {
     for (;;) {
       let child = 2 * parent + 1
       if (child >= heap.length) break
-      if (child + 1 < heap.length && time(heap[child + 1]!) > time(heap[child]!)) child++
-      if (time(heap[child]!) <= time(cursor)) break
+      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++
+      if (!isBefore(heap[child]!, cursor)) break
       heap[parent] = heap[child]!
       parent = child
     }
@@ -97,46 +107,47 @@ class Heap {
 const unique = <A>(values: ReadonlyArray<A>): ReadonlyArray<A> => values.length < 2 ? values : [...new Set(values)]
 
 const rowsOf = (rows: ReadonlyArray<ReadonlyArray<unknown>>): Rows =>
-  rows.map(([created_at, seq, raw]) => ({ created_at, seq, raw }) as Candidate)
+  rows.map(([created_at, id_key, seq, raw]) => ({ created_at, id_key, seq, raw }) as Candidate)
 
 /** Not expired by ?1. */
 const live = "(e.expiration IS NULL OR e.expiration > ?1)"
 
-/** Rows not before since (?2) and after (?3, ?4) in descending order, at most ?5. */
-const range = (created_at: string, seq: string) =>
-  `${created_at} >= ?2 AND ${created_at} <= ?3 AND (${created_at} < ?3 OR ${seq} < ?4)
-    ORDER BY ${created_at} DESC, ${seq} DESC LIMIT ?5`
+/** Rows of `table` not before since (?2) and after the place (?3, ?4, ?5), in the order of answers, at most ?6. */
+const range = (table: string) =>
+  `${table}.created_at >= ?2 AND ${table}.created_at <= ?3 AND (${table}.created_at < ?3 OR ${table}.id_key > ?4
+      OR (${table}.id_key = ?4 AND ${table}.seq > ?5))
+    ORDER BY ${table}.created_at DESC, ${table}.id_key, ${table}.seq LIMIT ?6`
 
 export const make = (db: DatabaseSync) => {
   const statements = {
     byKind: prepare(
       db,
-      `SELECT e.created_at, e.seq, CASE WHEN ${live} THEN e.raw END FROM event e INDEXED BY event_kind
-        WHERE e.kind = ?6 AND ${range("e.created_at", "e.seq")}`
+      `SELECT e.created_at, e.id_key, e.seq, CASE WHEN ${live} THEN e.raw END FROM event e INDEXED BY event_kind
+        WHERE e.kind = ?7 AND ${range("e")}`
     ),
     byAuthor: prepare(
       db,
-      `SELECT e.created_at, e.seq, CASE WHEN ${live} THEN e.raw END FROM event e INDEXED BY event_author
-        WHERE e.pubkey_key = ?6 AND e.kind = ?7 AND ${range("e.created_at", "e.seq")}`
+      `SELECT e.created_at, e.id_key, e.seq, CASE WHEN ${live} THEN e.raw END FROM event e INDEXED BY event_author
+        WHERE e.pubkey_key = ?7 AND e.kind = ?8 AND ${range("e")}`
     ),
     // The residual conditions are columns, not a WHERE: a statement then stops after its chunk even if nothing matches.
     byTag: prepare(
       db,
-      `SELECT t.created_at, t.seq, CASE WHEN ${live}
-          AND (?7 IS NULL OR e.kind IN (SELECT value FROM json_each(?7)))
-          AND (?8 IS NULL OR e.pubkey_key IN (SELECT value FROM json_each(?8))) THEN e.raw END
+      `SELECT t.created_at, t.id_key, t.seq, CASE WHEN ${live}
+          AND (?8 IS NULL OR e.kind IN (SELECT value FROM json_each(?8)))
+          AND (?9 IS NULL OR e.pubkey_key IN (SELECT value FROM json_each(?9))) THEN e.raw END
         FROM tag t CROSS JOIN event e ON e.seq = t.seq
-        WHERE t.key = ?6 AND ${range("t.created_at", "t.seq")}`
+        WHERE t.key = ?7 AND ${range("t")}`
     ),
     byIds: prepare(
       db,
-      `SELECT e.created_at, e.seq, CASE WHEN ${live} THEN e.raw END
+      `SELECT e.created_at, e.id_key, e.seq, CASE WHEN ${live} THEN e.raw END
         FROM json_each(?4) j CROSS JOIN event e INDEXED BY event_id ON e.id_key = j.value
         WHERE e.created_at >= ?2 AND e.created_at <= ?3`
     ),
     byAuthors: prepare(
       db,
-      `SELECT e.created_at, e.seq, CASE WHEN ${live} THEN e.raw END
+      `SELECT e.created_at, e.id_key, e.seq, CASE WHEN ${live} THEN e.raw END
         FROM json_each(?4) j CROSS JOIN event e INDEXED BY event_author ON e.pubkey_key = j.value AND e.kind = ?5
         WHERE e.created_at >= ?2 AND e.created_at <= ?3`
     ),
@@ -174,8 +185,7 @@ export const make = (db: DatabaseSync) => {
   }
 
   /**
-   * Candidates of one filter in the order of `created_at` descending; of the same second, in no order. No row twice.
-   * `now` in Unix seconds; `wanted` is how many rows the caller expects to take.
+   * Candidates of one filter in the order of answers, as far as `id_key` tells; no row twice. `now` in Unix seconds; `wanted` is how many rows the caller expects to take.
    */
   function* scan(filter: Filter, wanted: number, now: number): Generator<Step, void> {
     const since = filter.since ?? 0
@@ -208,14 +218,14 @@ export const make = (db: DatabaseSync) => {
       const inKinds = kinds === undefined ? null : JSON.stringify(kinds)
       const inAuthors = authors === undefined ? null : JSON.stringify(authors)
       for (const key of tag.keys) {
-        opened.push((created_at, seq, chunk) =>
-          rowsOf(statements.byTag.all(now, since, created_at, seq, chunk, key, inKinds, inAuthors))
+        opened.push(({ created_at, id_key, seq }, chunk) =>
+          rowsOf(statements.byTag.all(now, since, created_at, id_key, seq, chunk, key, inKinds, inAuthors))
         )
       }
     } else if (authors !== undefined) {
       const open = (author: number, kind: number) => {
-        opened.push((created_at, seq, chunk) =>
-          rowsOf(statements.byAuthor.all(now, since, created_at, seq, chunk, author, kind))
+        opened.push(({ created_at, id_key, seq }, chunk) =>
+          rowsOf(statements.byAuthor.all(now, since, created_at, id_key, seq, chunk, author, kind))
         )
       }
       // One row per pair: reading a list of authors at once costs less than half of asking for each.
@@ -243,18 +253,20 @@ export const make = (db: DatabaseSync) => {
     } else {
       for (const kind of kinds !== undefined && kinds.length <= listMax ? kinds : kindsOf()) {
         if (kinds !== undefined && kinds.length > listMax && !kinds.includes(kind)) continue
-        opened.push((created_at, seq, chunk) => rowsOf(statements.byKind.all(now, since, created_at, seq, chunk, kind)))
+        opened.push(({ created_at, id_key, seq }, chunk) =>
+          rowsOf(statements.byKind.all(now, since, created_at, id_key, seq, chunk, kind))
+        )
       }
     }
 
     if (collected.length > 0) {
       // Keys of 52 bits may coincide, and then lead to one row twice.
       const rows = [...new Map(collected.map((row) => [row.seq, row])).values()]
-      heap.push({ rows: rows.toSorted((a, b) => b.created_at - a.created_at), at: 0, chunk: 0, fetch: undefined })
+      heap.push({ rows: rows.toSorted(placeOrder), at: 0, chunk: 0, fetch: undefined })
     }
     const chunk = Math.min(chunkMax, Math.max(chunkMin, Math.ceil((wanted + 1) / Math.max(1, opened.length))))
     for (const fetch of opened) {
-      const rows = fetch(until, maxTime, chunk)
+      const rows = fetch({ created_at: until, id_key: -1, seq: -1 }, chunk)
       if (rows.length > 0) heap.push({ rows, at: 0, chunk, fetch: rows.length < chunk ? undefined : fetch })
       if ((work += 1 + rows.length) >= workPerStep) {
         work = 0
@@ -268,7 +280,7 @@ export const make = (db: DatabaseSync) => {
       const row = cursor.rows[cursor.at++]!
       if (cursor.at === cursor.rows.length && cursor.fetch !== undefined) {
         const chunk = Math.min(chunkMax, 2 * cursor.chunk)
-        const rows = cursor.fetch(row.created_at, row.seq, chunk)
+        const rows = cursor.fetch(row, chunk)
         cursor.rows = rows
         cursor.at = 0
         cursor.chunk = chunk

@@ -32,6 +32,7 @@ export type ReadAnswer = QueryResult | number | ReadonlyArray<StoredRecord>
 
 interface Found {
   readonly created_at: number
+  readonly id_key: number
   readonly seq: number
   readonly id: string
   readonly raw: string
@@ -98,26 +99,22 @@ export const make = (db: DatabaseSync) => {
   /** The newest `limit` events of one filter, and whether there are no others. */
   function* select(filter: Filter, limit: number, now: number): Work<{ found: Array<Found>; complete: boolean }> {
     const isMatch = matcher(filter)
-    let found: Array<Found> = []
+    const found: Array<Found> = []
     let complete = true
     for (const candidate of scan(filter, limit, now)) {
       if (candidate === undefined) {
         yield
         continue
       }
-      const { created_at, raw, seq } = candidate
-      // The last second is read to its end, as the lowest ids of it come first. What is older than that may match or
+      const { created_at, id_key, raw, seq } = candidate
+      // Ids that begin alike are read to the last of them, to be put in order. What comes after the limit may match or
       // not: saying "incomplete" is always allowed (NIP-67).
-      if (found.length >= limit && created_at < found[limit - 1]!.created_at) {
+      const last = found[limit - 1]
+      if (last !== undefined && (created_at !== last.created_at || id_key !== last.id_key)) {
         complete = false
         break
       }
-      if (raw === null || !isMatch(raw)) continue
-      found.push({ created_at, seq, id: idOfRaw(raw), raw })
-      if (found.length >= 2 * limit + 1000) {
-        found = found.toSorted(newestFirst).slice(0, limit)
-        complete = false
-      }
+      if (raw !== null && isMatch(raw)) found.push({ created_at, id_key, seq, id: idOfRaw(raw), raw })
     }
     if (found.length > limit) complete = false
     return { found: found.toSorted(newestFirst).slice(0, limit), complete }

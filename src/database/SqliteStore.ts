@@ -171,9 +171,10 @@ export class SqliteStore {
     if (standing.replaces !== undefined) this.#remove(standing.replaces)
     const seq = this.#seq + 1
     const keys = tagKeys(event.tags)
+    const idKey = prefixKey(event.id)
     this.#statements.insert.run(
       seq,
-      prefixKey(event.id),
+      idKey,
       prefixKey(event.pubkey),
       event.kind,
       event.created_at,
@@ -182,7 +183,7 @@ export class SqliteStore {
       keys.length,
       raw
     )
-    for (const key of keys) this.#statements.insertTag.run(key, event.created_at, seq)
+    for (const key of keys) this.#statements.insertTag.run(key, event.created_at, idKey, seq)
     this.#seq = seq
     this.#events++
     if (event.kind === deletionKind) this.#applyDeletion(event)
@@ -193,8 +194,9 @@ export class SqliteStore {
   #remove(stored: Stored): void {
     this.#statements.remove.run(stored.seq)
     if (stored.tags > 0) {
-      const { tags } = JSON.parse(stored.raw) as Event
-      for (const key of tagKeys(tags)) this.#statements.removeTag.run(key, stored.created_at, stored.seq)
+      const { id, tags } = JSON.parse(stored.raw) as Event
+      const idKey = prefixKey(id)
+      for (const key of tagKeys(tags)) this.#statements.removeTag.run(key, stored.created_at, idKey, stored.seq)
     }
     this.#events--
   }
@@ -281,9 +283,9 @@ const statementsOf = (db: DatabaseSync) => {
     release: prepare(db, "RELEASE write"),
     log: prepare(db, "UPDATE commit_log SET seq = ?, events = ? WHERE one = 1"),
     insert: prepare(db, "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-    insertTag: prepare(db, "INSERT INTO tag VALUES (?, ?, ?)"),
+    insertTag: prepare(db, "INSERT INTO tag VALUES (?, ?, ?, ?)"),
     remove: prepare(db, "DELETE FROM event WHERE seq = ?"),
-    removeTag: prepare(db, "DELETE FROM tag WHERE key = ? AND created_at = ? AND seq = ?"),
+    removeTag: prepare(db, "DELETE FROM tag WHERE key = ? AND created_at = ? AND id_key = ? AND seq = ?"),
     remember: prepare(
       db,
       `INSERT INTO record VALUES (?, ?, ?, ?)

@@ -5,6 +5,9 @@
  * a profile (id and author), both over 52-bit prefixes, which are half as wide as the full keys and safe JavaScript
  * integers; the reader checks the full value in `raw`. There is no index over time alone: the few filters without kinds
  * merge one cursor per kind that exists.
+ *
+ * Indexes end in the order of an answer, newest first and then lowest id (NIP-01), so that a page of results is one
+ * stretch of an index even where thousands of events share a second.
  */
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
@@ -23,8 +26,8 @@ const statements = [
     raw TEXT NOT NULL
   ) STRICT`,
   `CREATE INDEX event_id ON event (id_key)`,
-  `CREATE INDEX event_author ON event (pubkey_key, kind, created_at)`,
-  `CREATE INDEX event_kind ON event (kind, created_at)`,
+  `CREATE INDEX event_author ON event (pubkey_key, kind, created_at DESC, id_key)`,
+  `CREATE INDEX event_kind ON event (kind, created_at DESC, id_key)`,
   // Addressable kinds only: an author may have thousands of them in one kind.
   `CREATE UNIQUE INDEX event_address ON event (address) WHERE address IS NOT NULL`,
   `CREATE INDEX event_expiration ON event (expiration) WHERE expiration IS NOT NULL`,
@@ -32,8 +35,9 @@ const statements = [
   `CREATE TABLE tag (
     key INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
+    id_key INTEGER NOT NULL,
     seq INTEGER NOT NULL,
-    PRIMARY KEY (key, created_at, seq)
+    PRIMARY KEY (key, created_at DESC, id_key, seq)
   ) STRICT, WITHOUT ROWID`,
   // Removed by its author (NIP-09), whether it was here or not: what was deleted must not come back.
   `CREATE TABLE removed_id (
