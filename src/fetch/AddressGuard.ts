@@ -8,6 +8,7 @@
 import { Context, Effect, FiberSet, Layer, Result, Schema } from "effect"
 import type { LookupAddress } from "node:dns"
 import type { LookupFunction } from "node:net"
+import { Settings } from "../Config.ts"
 import type { Network } from "../ConfigTable.ts"
 import { type ResolveError, Resolver } from "./Resolver.ts"
 import { type Address, isSpecial, matcher, parseAddress } from "./SpecialAddress.ts"
@@ -51,7 +52,9 @@ export class AddressGuard extends Context.Service<AddressGuard, {
   static readonly layerWith = (allow: ReadonlyArray<Network>): Layer.Layer<AddressGuard, never, Resolver> =>
     Layer.effect(AddressGuard, Effect.suspend(() => make(allow)))
 
-  static readonly layer: Layer.Layer<AddressGuard, never, Resolver> = AddressGuard.layerWith([])
+  static readonly layer: Layer.Layer<AddressGuard, never, Resolver | Settings> = Layer.unwrap(
+    Effect.map(Settings, ({ fetchAllow }) => AddressGuard.layerWith(fetchAllow))
+  )
 }
 
 /** Of `http`, `https`, `ws` and `wss`; the parser drops a scheme's own port. */

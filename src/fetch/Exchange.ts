@@ -121,7 +121,7 @@ const send = (
     socket.destroy()
   })
   made.on("response", (incoming) => {
-    // It may fail when nobody reads it any more, which would end the process.
+    // It may fail between two reads, when nobody listens.
     incoming.on("error", () => {})
     Deferred.doneUnsafe(response, Effect.succeed(incoming))
   })
@@ -188,6 +188,8 @@ const decoded = (incoming: http.IncomingMessage): Readable | FetchError => {
   }
   const last = chain.at(-1)
   if (last === undefined) return incoming
+  // A decoder whose input is cut fails, when nobody may be reading any more; unheard, that would end the process.
+  for (const decoder of chain) decoder.on("error", () => {})
   // The last one gets every error of those before it, and passes it on to whoever reads.
   pipeline([incoming, ...chain], () => {})
   return last

@@ -5,11 +5,12 @@
  * comes back is bounded in bytes, encodings and time. No cookies, no referrer, no credentials, no proxy.
  */
 import { Clock, Context, Effect, Exit, Layer, Result, Scope, type Stream } from "effect"
+import type { Settings } from "../Config.ts"
 import { AddressGuard, type TargetRefused } from "./AddressGuard.ts"
 import { type Answer, type Caps, Deadline, type Deadlines, exchange } from "./Exchange.ts"
 import { FetchError } from "./FetchError.ts"
 import { type BudgetExhausted, HostBudgets, type Reservation } from "./HostBudgets.ts"
-import type { ResolveError } from "./Resolver.ts"
+import { type ResolveError, Resolver } from "./Resolver.ts"
 import { retryAfterMillis } from "./RetryAfter.ts"
 
 export interface Request {
@@ -56,7 +57,13 @@ export class GuardedFetch extends Context.Service<GuardedFetch, {
   ): Layer.Layer<GuardedFetch, never, AddressGuard | HostBudgets> =>
     Layer.effect(GuardedFetch, Effect.suspend(() => make({ ...defaults, ...options })))
 
-  static readonly layer: Layer.Layer<GuardedFetch, never, AddressGuard | HostBudgets> = GuardedFetch.layerWith({})
+  /** With everything beneath it. The guard and the budgets are there for sockets and pages as well. */
+  static readonly layer: Layer.Layer<GuardedFetch | HostBudgets | AddressGuard, never, Settings> = GuardedFetch
+    .layerWith({}).pipe(
+      Layer.provideMerge(HostBudgets.layer),
+      Layer.provideMerge(AddressGuard.layer),
+      Layer.provide(Resolver.layer)
+    )
 }
 
 const refused = (error: TargetRefused) => new FetchError({ reason: "Refused", detail: error.reason })

@@ -214,9 +214,7 @@ describe("HostBudgets: pauses", () => {
   test(
     "takes a pause of zero for none that was named",
     {},
-    Effect.gen(function*() {
-      yield* tell("a.example", ({ refused }) => Effect.map(refused(0), (pause) => assert.strictEqual(pause, 30_000)))
-    })
+    tell("a.example", ({ refused }) => Effect.map(refused(0), (pause) => assert.strictEqual(pause, 30_000)))
   )
 
   test(

@@ -4,8 +4,12 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { execFileSync, spawn, spawnSync } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { createServer as createSecureServer } from "node:https"
+import type { AddressInfo, Server } from "node:net"
 import { createServer } from "node:net"
-import type { AddressInfo } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { Plan, Report } from "./fetchProcess.ts"
 
@@ -36,6 +40,22 @@ if (!isPermitted) {
 
 const reportsOf = (output: string): ReadonlyArray<Report> =>
   output.trim().split("\n").map((line) => JSON.parse(line) as Report)
+
+const listen = (server: Server) =>
+  new Promise<number>((resolve) => server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port)))
+
+/** What the program says, while this process goes on serving it. */
+const run = async (plan: Plan, env: NodeJS.ProcessEnv): Promise<string> => {
+  const child = spawn(process.execPath, [program, JSON.stringify(plan)], {
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+    timeout: 9000
+  })
+  let output = ""
+  child.stdout.on("data", (chunk: Buffer) => void (output += chunk.toString()))
+  await new Promise((resolve) => child.once("close", resolve))
+  return output
+}
 
 describe("in a network where every address answers", () => {
   it.skipIf(!isPermitted)("sends no packet to a private target, whichever way it is named", () => {
@@ -113,10 +133,6 @@ describe("behind environment variables that name a proxy", () => {
       socket.on("error", () => {})
       socket.once("data", () => socket.end("HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\ndirect"))
     })
-    const listen = (server: typeof proxy) =>
-      new Promise<number>((resolve) =>
-        server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port))
-      )
     const [proxyPort, targetPort] = [await listen(proxy), await listen(target)]
     try {
       const plan: Plan = {
@@ -133,19 +149,58 @@ describe("behind environment variables that name a proxy", () => {
         HTTPS_PROXY: url,
         ALL_PROXY: url
       }
-      const child = spawn(process.execPath, [program, JSON.stringify(plan)], {
-        env: { ...env, NO_PROXY: "", no_proxy: "" },
-        stdio: ["ignore", "pipe", "inherit"],
-        timeout: 9000
-      })
-      let output = ""
-      child.stdout.on("data", (chunk: Buffer) => void (output += chunk.toString()))
-      await new Promise((resolve) => child.once("close", resolve))
+      const output = await run(plan, { ...env, NO_PROXY: "", no_proxy: "" })
       assert.deepStrictEqual(reportsOf(output).map(({ outcome }) => outcome), ["direct", "not opened"])
       assert.strictEqual(asked, 0)
     } finally {
       proxy.close()
       target.close()
+    }
+  })
+})
+
+const hasOpenssl = spawnSync("openssl", ["version"]).status === 0
+if (!hasOpenssl) {
+  console.warn("test/fetch/network.test.ts: no `openssl` to make a certificate with; TLS is skipped")
+}
+
+describe("over TLS", () => {
+  it.skipIf(!hasOpenssl)("connects to the checked address, and believes only a certificate for the name", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "tls-"))
+    const [key, cert] = [join(directory, "key.pem"), join(directory, "cert.pem")]
+    const request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=a.example"
+    const files = ["-addext", "subjectAltName=DNS:a.example", "-keyout", key, "-out", cert]
+    execFileSync("openssl", [...request.split(" "), ...files], { stdio: "ignore" })
+    const names: Array<unknown> = []
+    const server = createSecureServer({ key: readFileSync(key), cert: readFileSync(cert) }, (message, response) => {
+      names.push("servername" in message.socket ? message.socket.servername : undefined)
+      if (message.url === "/down") response.writeHead(302, { location: "http://a.example/" }).end()
+      else response.end("secure")
+    })
+    try {
+      const port = await listen(server)
+      const plan: Plan = {
+        urls: ["a.example", "b.example", "127.0.0.1"].map((host) => `https://${host}:${port}/`).concat(
+          `https://a.example.:${port}/`,
+          `https://a.example:${port}/down`
+        ),
+        allow: [{ address: "127.0.0.1", prefix: 32, family: "ipv4" }],
+        names: { "a.example": ["127.0.0.1"], "b.example": ["127.0.0.1"] }
+      }
+      const output = await run(plan, { ...process.env, NODE_EXTRA_CA_CERTS: cert })
+      assert.deepStrictEqual(reportsOf(output).map(({ outcome }) => outcome), [
+        "secure",
+        "Tls: ERR_TLS_CERT_ALTNAME_INVALID",
+        "Tls: ERR_TLS_CERT_ALTNAME_INVALID",
+        "secure",
+        "Refused: redirect from https to http"
+      ])
+      assert.deepStrictEqual(names, ["a.example", "a.example", "a.example"])
+      const distrusted = await run({ ...plan, urls: plan.urls.slice(0, 1) }, process.env)
+      assert.match(reportsOf(distrusted)[0]?.outcome ?? "", /^Tls: /)
+    } finally {
+      server.close()
+      rmSync(directory, { recursive: true })
     }
   })
 })
