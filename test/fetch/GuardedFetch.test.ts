@@ -379,6 +379,13 @@ describe("fault 53: hosts that take their time", () => {
   )
   cut("cuts one that sends hints for ever", { _tag: "EndlessHints" }, /no headers/, 700)
 
+  test("cuts one that never answers a TLS handshake at the connect deadline", (host) =>
+    Effect.gen(function*() {
+      const outcomes = yield* outcome(`https://127.0.0.1:${host.port}/`)
+      assert.strictEqual(outcomes, "Timeout: connecting took too long")
+      yield* host.until(() => host.open() === 0)
+    }), { deadlines: { connect: 200 } })
+
   test("cuts a body without end at the cap", (host) =>
     Effect.gen(function*() {
       host.script("/a", { _tag: "Endless", chunk: Buffer.alloc(10_000, 1) })
