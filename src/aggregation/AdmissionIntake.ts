@@ -1,62 +1,76 @@
 /**
  * Admission behind its mailbox: one pipeline per submitted event, judge → save → answer, many at a time.
  *
- * A slow check holds nobody else up: it occupies one of `pipelinesMax` places. When all are taken the mailbox fills, and
- * then its senders wait. At release what was accepted is still judged, saved and answered, exactly once; only checks that
- * would wait for the network are cut, and after the `drain` budget whatever is left.
+ * A slow check holds nobody else up, but for later events of the same author, which keep their order: it occupies one of
+ * `pipelinesMax` places, for `patience` at most, then it is left to the retry queue. When all places are taken the mailbox
+ * fills, and then its senders wait; each of them has its answer within `answerTimeout` all the same. At release what was
+ * accepted is still judged, saved and answered, exactly once; only checks that would wait for the network are cut (the
+ * retry queue keeps their profiles), and after the `drain` budget whatever is left.
  */
-import { Deferred, Effect, Exit, FiberSet, Layer, Metric, Option, Semaphore } from "effect"
-import { Database, type DatabaseSender } from "../database/Database.ts"
+import { Clock, Deferred, Effect, Exit, FiberSet, Layer, Option, Semaphore } from "effect"
+import { Database } from "../database/Database.ts"
 import type { Event } from "../domain/Event.ts"
+import { Undetermined } from "../domain/Quality.ts"
 import * as Mailbox from "../lifecycle/Mailbox.ts"
 import { Shutdown } from "../lifecycle/Shutdown.ts"
-import { aggregationAdmissions, aggregationRejections } from "../observability/Metrics.ts"
 import { Admission, type AdmissionOutcome } from "./Admission.ts"
-import { type Decision, Judgement, shuttingDown } from "./Judgement.ts"
+import { count } from "./AdmissionCount.ts"
+import { commit } from "./Commits.ts"
+import { Judgement, shuttingDown } from "./Judgement.ts"
+import { RetryQueue } from "./RetryQueue.ts"
 
 /** Events judged at a time, clients' and upstreams' live ones together. */
 export const pipelinesMax = 256
+
+/** Milliseconds from an event's arrival after which it is left to the retry queue, and after which it is answered anyway. */
+export const patience = 9000
+export const answerTimeout = 10_000
 
 /** Events waiting for a place before senders have to. */
 const capacity = 1024
 
 interface Submission {
   readonly event: Event
+  /** Unix milliseconds. */
+  readonly at: number
   readonly reply: Deferred.Deferred<AdmissionOutcome>
 }
 
-/** Counts one answer, in total and by reason. */
-export const count = (outcome: AdmissionOutcome): Effect.Effect<void> => {
-  const counted = Metric.update(aggregationAdmissions[outcome._tag], 1)
-  if (outcome._tag !== "Rejected") return counted
-  return Effect.andThen(counted, Metric.update(aggregationRejections(outcome.reason), 1))
-}
+const unanswered = Undetermined("not checked in time", 30_000)
 
-/** Writes what was decided about one event. */
-const settle = Effect.fnUntraced(function*(database: DatabaseSender, { operations, outcome }: Decision) {
-  if (operations.length === 0) return outcome ?? shuttingDown
-  const [saved] = yield* database.write(operations)
-  return outcome ?? (saved as Exclude<typeof saved, undefined | { readonly _tag: "Done" }>)
-}, (effect) =>
-  Effect.catchTags(effect, {
-    DatabaseError: () => Effect.succeed<AdmissionOutcome>({ _tag: "Failed", detail: "storage is unavailable" }),
-    MailboxClosed: () => Effect.succeed<AdmissionOutcome>(shuttingDown)
-  }))
+/** Comes when an event that arrived `at` has been waited for long enough. */
+const late = (at: number) =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.as(Effect.sleep(at + patience - now), "late" as const))
 
 const make = Effect.fnUntraced(function*() {
   const shutdown = yield* Shutdown
   const { judge } = yield* Judgement
   const database = yield* (yield* Database).sender("aggregation/admission")
   const stopping = yield* Deferred.make<void>()
-  const giveUp = Deferred.await(stopping)
+  const stop = Effect.as(Deferred.await(stopping), "stopping" as const)
+  const queue = yield* RetryQueue
   const places = yield* Semaphore.make(pipelinesMax)
   // Acquired before the mailbox, so that nothing interrupts a pipeline while the mailbox drains.
   const pipelines = yield* FiberSet.make<AdmissionOutcome>()
   let cut = false
 
-  const pipeline = ({ event, reply }: Submission) =>
-    Effect.flatMap(judge(event, giveUp), (decision) => settle(database, decision)).pipe(
+  /** The last event of each author that is in the pipelines: the next one waits for it. */
+  const latest = new Map<string, Deferred.Deferred<void>>()
+
+  const answer = Effect.fnUntraced(function*({ at, event }: Submission) {
+    const decision = yield* judge(event, Effect.raceFirst(late(at), stop))
+    const [outcome] = yield* commit(database, queue, [decision])
+    return outcome ?? shuttingDown
+  }, (effect) =>
+    Effect.catchTags(effect, {
+      DatabaseError: () => Effect.succeed<AdmissionOutcome>({ _tag: "Failed", detail: "storage is unavailable" }),
+      MailboxClosed: () => Effect.succeed<AdmissionOutcome>(shuttingDown)
+    }))
+
+  const pipeline = (submission: Submission, before: Effect.Effect<void>, done: Deferred.Deferred<void>) =>
+    Effect.andThen(before, answer(submission)).pipe(
       Effect.onExit((exit) => {
+        const { reply } = submission
         // A defect is answered like any failure of ours; it must not leave a client waiting.
         const outcome = Exit.isSuccess(exit)
           ? exit.value
@@ -68,13 +82,30 @@ const make = Effect.fnUntraced(function*() {
           : Effect.void
         return Effect.andThen(Deferred.succeed(reply, outcome), Effect.andThen(report, count(outcome)))
       }),
-      Effect.ensuring(places.release(1))
+      Effect.ensuring(Effect.suspend(() => {
+        const { pubkey } = submission.event
+        Deferred.doneUnsafe(done, Exit.void)
+        if (latest.get(pubkey) === done) latest.delete(pubkey)
+        return places.release(1)
+      }))
     )
 
   const start = (submission: Submission): Effect.Effect<unknown> =>
     cut
       ? Deferred.succeed(submission.reply, shuttingDown)
-      : Effect.andThen(places.take(1), FiberSet.run(pipelines, pipeline(submission)))
+      : Effect.andThen(
+        places.take(1),
+        Effect.suspend(() => {
+          const { pubkey } = submission.event
+          const before = latest.get(pubkey)
+          const done = Deferred.makeUnsafe<void>()
+          latest.set(pubkey, done)
+          return FiberSet.run(
+            pipelines,
+            pipeline(submission, before === undefined ? Effect.void : Deferred.await(before), done)
+          )
+        })
+      )
 
   const { mailbox } = yield* Mailbox.make<Submission, never>({
     name: "aggregation",
@@ -104,7 +135,11 @@ const make = Effect.fnUntraced(function*() {
     sender: Effect.fn("Admission.sender")((holder: string) =>
       Effect.map(mailbox.sender(holder), (sender) => ({
         submit: (event: Event) =>
-          sender.ask((reply: Deferred.Deferred<AdmissionOutcome>): Submission => ({ event, reply }))
+          Effect.flatMap(Clock.currentTimeMillis, (at) =>
+            Effect.timeoutOrElse(
+              sender.ask((reply: Deferred.Deferred<AdmissionOutcome>): Submission => ({ event, at, reply })),
+              { duration: answerTimeout, orElse: () => Effect.succeed<AdmissionOutcome>(unanswered) }
+            ))
       }))
     )
   })

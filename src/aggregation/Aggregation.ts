@@ -1,23 +1,69 @@
 /**
  * Component 3: harvests upstreams, and admits what they and the clients bring.
  *
- * Acquired, it holds its senders to the database and the verifier, opens the way in (`Admission`) and dials the upstreams.
- * Released, it takes the same steps back: upstream sockets close first, then what was submitted is answered, then the
- * senders are given back.
+ * Acquired, it holds its senders to the database and the verifier, goes on with what waits to be checked, opens the way in
+ * (`Admission`) and dials the upstreams. Released, it takes the same steps back: upstream sockets close first, then what
+ * was submitted is answered, then checks end where they are, and the senders are given back.
  */
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
+import { Settings } from "../Config.ts"
+import { AddressGuard } from "../fetch/AddressGuard.ts"
+import { GuardedFetch } from "../fetch/GuardedFetch.ts"
+import * as GuardedWebSocket from "../fetch/GuardedWebSocket.ts"
+import { HostBudgets } from "../fetch/HostBudgets.ts"
+import { Resolver } from "../fetch/Resolver.ts"
 import { announce } from "../lifecycle/Shutdown.ts"
 import * as AdmissionIntake from "./AdmissionIntake.ts"
 import { Examiner } from "./Examiner.ts"
+import { Grace } from "./Grace.ts"
 import * as Harvest from "./Harvest.ts"
+import * as Housekeeping from "./Housekeeping.ts"
 import { Judgement } from "./Judgement.ts"
+import { Outbox } from "./Outbox.ts"
+import { Picture } from "./Picture.ts"
+import { LearntSocket, RelayPool } from "./RelayPool.ts"
+import * as RememberedPictures from "./RememberedPictures.ts"
+import { Retries } from "./Retries.ts"
+import { RetryQueue } from "./RetryQueue.ts"
 import * as UpstreamSocket from "./UpstreamSocket.ts"
+import { Verdicts } from "./Verdicts.ts"
 
-/** Over whatever makes its sockets and examines its profiles. */
-export const layerWithout = Harvest.layer.pipe(
+const component = Harvest.layer.pipe(
   Layer.provideMerge(AdmissionIntake.layer),
+  Layer.provideMerge(Retries.layer),
+  Layer.provideMerge(Housekeeping.layer),
   Layer.provideMerge(Judgement.layer),
-  Layer.provideMerge(Layer.effectDiscard(announce("aggregation")))
+  Layer.provideMerge(RetryQueue.layer),
+  Layer.provideMerge(Verdicts.layer),
+  Layer.provideMerge(Grace.layer)
 )
 
-export const layer = layerWithout.pipe(Layer.provide(Examiner.layer), Layer.provide(UpstreamSocket.layer))
+const announced = Layer.effectDiscard(announce("aggregation"))
+
+/** Over whatever makes its sockets and examines its profiles. */
+export const layerWithout = Layer.provideMerge(component, announced)
+
+/** Who may be asked, when it was a stranger who named the host: the same guard for pictures and for relays. */
+const guard = Layer.unwrap(Effect.map(Settings, ({ fetchAllow }) => AddressGuard.layerWith(fetchAllow))).pipe(
+  Layer.provide(Resolver.layer)
+)
+
+/** The examiner over whatever fetches pictures and makes sockets. */
+export const examiner = Examiner.layerNetwork.pipe(
+  Layer.provide(Picture.layer),
+  Layer.provide(RememberedPictures.layer),
+  Layer.provide(Outbox.layer),
+  Layer.provide(RelayPool.layer)
+)
+
+const network = UpstreamSocket.layer.pipe(
+  Layer.provideMerge(Layer.effect(LearntSocket, GuardedWebSocket.make())),
+  Layer.provideMerge(GuardedFetch.layer.pipe(Layer.provide(HostBudgets.layer))),
+  Layer.provide(guard)
+)
+
+export const layer = component.pipe(
+  Layer.provide(examiner),
+  Layer.provide(network),
+  Layer.provideMerge(announced)
+)

@@ -1,35 +1,99 @@
 /**
  * The rules a profile is held to, once it is known to be its author's: gathers facts, lets `domain/Quality` decide.
  *
- * Today the facts are those in the event itself. Those that only the network can tell (has the author posted, how large
- * is the picture) are gathered here as well, after the first verdict and before a second one: the caller already allows
- * for an answer that takes long, and cuts the wait when the service stops.
+ * Facts come in the order of their cost, and none is gathered once a rule has said no: the event itself, then the
+ * picture's host, then relays that may have seen its author post. What was found out is remembered by what it depends on
+ * (the picture's URL, the author), so that a later version is asked about only where it differs.
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import { Settings } from "../Config.ts"
+import type { CryptoError } from "../crypto/Verifier.ts"
+import type { DatabaseError, Operation } from "../database/Database.ts"
 import type { Event } from "../domain/Event.ts"
 import * as Quality from "../domain/Quality.ts"
+import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
+import { HostPacing } from "./HostPacing.ts"
+import { Outbox } from "./Outbox.ts"
+import { factOf, Picture } from "./Picture.ts"
+import { thresholdsOf } from "./Rules.ts"
+
+export interface Examination {
+  readonly verdict: Quality.Verdict
+  /** Verified events by the same author that were met on the way: lists to keep if the profile is kept. */
+  readonly companions: ReadonlyArray<Event>
+  /** What was found out, to be written whatever the verdict. */
+  readonly operations: ReadonlyArray<Operation>
+}
+
+/** Our side failed, so that nothing can be said about the profile. */
+export type ExaminerError = DatabaseError | CryptoError | MailboxClosed
 
 export class Examiner extends Context.Service<Examiner, {
-  /** The verdict on one kind 0 event whose signature is valid. May be interrupted at any time. */
-  readonly examine: (event: Event) => Effect.Effect<Quality.Verdict>
+  /** By what the event says itself. `Accepted`: nothing speaks against it so far. Asks nobody. */
+  readonly glance: (event: Event) => Effect.Effect<Quality.Verdict>
+  /** Whether `examine` has to ask anybody. */
+  readonly asks: boolean
+  /** By all that can be found out. Bounded in time, and may be interrupted at any moment. */
+  readonly examine: (event: Event) => Effect.Effect<Examination, ExaminerError>
 }>()("profile-aggregator/aggregation/Examiner") {
+  /** Judges by the event alone, whatever the settings say. */
   static readonly layer: Layer.Layer<Examiner, never, Settings> = Layer.effect(
     Examiner,
-    Effect.gen(function*() {
-      const { limits } = yield* Settings
-      const thresholds: Quality.Thresholds = {
-        ...Quality.thresholds,
-        createdAtFutureMax: limits.createdAtFutureMax,
-        contentMax: limits.contentMax
-      }
-      return Examiner.of({
-        examine: (event) =>
-          Effect.map(
-            Clock.currentTimeMillis,
-            (now) => Quality.judge(Quality.factsOf(event, Math.floor(now / 1000), thresholds), thresholds)
-          )
-      })
+    Effect.map(Settings, (settings) => {
+      const glance = glanceWith(thresholdsOf(settings))
+      return Examiner.of({ asks: false, glance, examine: (event) => Effect.map(glance(event), withoutFacts) })
     })
   )
+
+  /** Asks pictures' hosts and authors' relays too, where the settings say so. */
+  static readonly layerNetwork: Layer.Layer<Examiner, never, Settings | Picture | Outbox> = Layer.effect(
+    Examiner,
+    Effect.suspend(() => make())
+  )
 }
+
+/** A verdict that nothing was found out for. */
+export const withoutFacts = (verdict: Quality.Verdict): Examination => ({ verdict, companions: [], operations: [] })
+
+const factsNow = (event: Event, thresholds: Quality.Thresholds) =>
+  Effect.map(Clock.currentTimeMillis, (now) => Quality.factsOf(event, Math.floor(now / 1000), thresholds))
+
+const glanceWith = (thresholds: Quality.Thresholds) => (event: Event) =>
+  Effect.map(factsNow(event, thresholds), (facts) => Quality.judge(facts, thresholds))
+
+const make = Effect.fnUntraced(function*() {
+  const settings = yield* Settings
+  const thresholds = thresholdsOf(settings)
+  const picture = yield* Picture
+  const outbox = yield* Outbox
+  const pacing = new HostPacing()
+
+  const lookAtPicture = Effect.fnUntraced(function*({ pictureUrl, profile }: Quality.Facts) {
+    if (settings.pictures === "off" || pictureUrl._tag === "Refused" || typeof profile === "string") return undefined
+    if (pictureUrl._tag === "Inline") return factOf(yield* picture.look(profile.picture))
+    const fact = factOf(yield* picture.look(pictureUrl.url))
+    if (fact._tag !== "Unanswered" || fact.reason !== "not checked in time") return fact
+    // Our own pace: everybody who waits for this host gets a turn of their own, instead of all trying at once.
+    const now = yield* Clock.currentTimeMillis
+    return { ...fact, retryAfter: pacing.turn(pictureUrl.host, now, fact.retryAfter) }
+  })
+
+  return Examiner.of({
+    asks: settings.pictures === "on" || settings.proof === "on",
+
+    glance: glanceWith(thresholds),
+
+    examine: Effect.fn("Examiner.examine")(function*(event) {
+      const said = yield* factsNow(event, thresholds)
+      const first = Quality.judge(said, thresholds)
+      if (first._tag !== "Accepted") return withoutFacts(first)
+
+      const seen: Quality.Facts = { ...said, picture: yield* lookAtPicture(said) }
+      const second = Quality.judge(seen, thresholds)
+      if (second._tag !== "Accepted" || settings.proof === "off") return withoutFacts(second)
+
+      const { bridge, companions, operations, textNotes } = yield* outbox.prove(event.pubkey)
+      return { verdict: Quality.judge({ ...seen, bridge, textNotes }, thresholds), companions, operations }
+    })
+  })
+})

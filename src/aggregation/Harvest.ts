@@ -10,6 +10,7 @@ import { Supervisor } from "../lifecycle/Supervisor.ts"
 import { aggregationDialsFailed, aggregationUpstreamsConnected } from "../observability/Metrics.ts"
 import { session } from "./HarvestSession.ts"
 import { HarvestStatus, Progress } from "./HarvestStatus.ts"
+import { Retries, type RetryStatus } from "./Retries.ts"
 import { UpstreamError } from "./Upstream.ts"
 
 /** A connection that lasted so long has earned a prompt new one. */
@@ -74,9 +75,9 @@ const keepHarvesting = Effect.fnUntraced(function*(progress: Progress) {
 const total = (counts: ReadonlyArray<number | undefined>): number => counts.reduce<number>((a, b) => a + (b ?? 0), 0)
 
 /** Where the harvest stands, in one line. */
-const logProgress = (all: ReadonlyArray<Progress>) => {
+const logProgress = (all: ReadonlyArray<Progress>, retries: RetryStatus) => {
   const views = all.map((progress) => progress.view())
-  const outcomes = views.map((view) => view.outcomes)
+  const outcomes = [...views.map((view) => view.outcomes), retries.outcomes]
   return Effect.logInfo("harvest").pipe(Effect.annotateLogs({
     connected: `${views.filter((view) => view.state === "connected").length}/${views.length}`,
     live: views.filter((view) => view.state === "connected" && view.phase === "live").length,
@@ -85,6 +86,8 @@ const logProgress = (all: ReadonlyArray<Progress>) => {
     known: total(outcomes.flatMap((counts) => [counts.Duplicate, counts.Superseded, counts.Deleted, counts.Expired])),
     rejected: total(outcomes.map((counts) => counts.Rejected)),
     forged: total(outcomes.map((counts) => counts.Invalid)),
+    waiting: retries.waiting,
+    checking: retries.checking,
     dropped: total(views.map((view) => view.dropped))
   }))
 }
@@ -92,11 +95,14 @@ const logProgress = (all: ReadonlyArray<Progress>) => {
 const make = Effect.fnUntraced(function*() {
   const settings = yield* Settings
   const supervisor = yield* Supervisor
+  const retries = yield* Retries
   const all = [...new Set(settings.upstreams)].map((url) => new Progress(url, settings.pageSize))
 
   yield* supervisor.fork(
     "aggregation/progress",
-    Effect.forever(Effect.andThen(Effect.sleep(logPeriod), Effect.suspend(() => logProgress(all))))
+    Effect.forever(
+      Effect.andThen(Effect.sleep(logPeriod), Effect.flatMap(retries.status, (status) => logProgress(all, status)))
+    )
   )
   const fibers = yield* Effect.forEach(
     all,
@@ -104,7 +110,10 @@ const make = Effect.fnUntraced(function*() {
   )
   // The scope would end them one after the other, each waiting for its upstream's goodbye.
   yield* Effect.addFinalizer(() => Fiber.interruptAll(fibers))
-  return HarvestStatus.of({ upstreams: Effect.sync(() => all.map((progress) => progress.view())) })
+  return HarvestStatus.of({
+    upstreams: Effect.sync(() => all.map((progress) => progress.view())),
+    retries: retries.status
+  })
 })
 
 export const layer = Layer.effect(HarvestStatus, make())

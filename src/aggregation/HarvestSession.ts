@@ -8,20 +8,21 @@
  */
 import { Clock, Duration, Effect, Metric } from "effect"
 import { Settings } from "../Config.ts"
-import { Database, type DatabaseSender, type Operation, type Record } from "../database/Database.ts"
+import { Database, type DatabaseSender, type Record } from "../database/Database.ts"
 import type { Event } from "../domain/Event.ts"
 import * as HarvestWindow from "../domain/HarvestWindow.ts"
 import { thresholds } from "../domain/Quality.ts"
 import { aggregationEventsHarvested, aggregationPagesHarvested } from "../observability/Metrics.ts"
-import type { AdmissionOutcome } from "./Admission.ts"
-import { count } from "./AdmissionIntake.ts"
+import { count } from "./AdmissionCount.ts"
+import { commit } from "./Commits.ts"
 import type { Progress } from "./HarvestStatus.ts"
-import { type Decision, Judgement } from "./Judgement.ts"
+import { Judgement } from "./Judgement.ts"
+import { RetryQueue } from "./RetryQueue.ts"
 import * as Upstream from "./Upstream.ts"
 
-/** Read backwards. Lists arrive live only; those of older profiles are to be asked for by author. */
+/** Read backwards. Lists and removals arrive live only; those of older profiles are asked for by author (`Outbox`). */
 const historyKinds = [0]
-const liveKinds = [0, 10_002, 10_050]
+const liveKinds = [0, 5, 62, 10_002, 10_050]
 
 /** Where reading backwards ends. Sent as `since`: some relays take a small `until` for none and start again at the top. */
 export const floor = thresholds.createdAtMin
@@ -48,42 +49,30 @@ const nowSeconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(mi
 const ours = (detail: string) => new Upstream.UpstreamError({ reason: "ours", detail })
 const misbehaved = (detail: string) => new Upstream.UpstreamError({ reason: "misbehaved", detail })
 
-/** The outcome of each decision, given those of all their operations in one write. */
-const outcomesOf = (
-  decisions: ReadonlyArray<Decision>,
-  written: ReadonlyArray<AdmissionOutcome | { readonly _tag: "Done" }>
-): ReadonlyArray<AdmissionOutcome> => {
-  let at = 0
-  return decisions.flatMap(({ operations, outcome }) => {
-    const first = written[at]
-    at += operations.length
-    if (outcome !== undefined) return [outcome]
-    return first === undefined || first._tag === "Done" ? [] : [first]
-  })
-}
-
 /** Judges events and writes what is kept, with `records`, in one transaction. */
 const makeAdmit = Effect.fnUntraced(function*(sender: DatabaseSender, progress: Progress) {
   const { judge } = yield* Judgement
+  const queue = yield* RetryQueue
   let forgeries = 0
 
   return Effect.fnUntraced(function*(events: ReadonlyArray<Event>, records: ReadonlyArray<Record>) {
     yield* Metric.update(aggregationEventsHarvested, events.length)
-    const decisions = yield* Effect.forEach(events, (event) => judge(event, Effect.never), { concurrency: judgedMax })
+    // What has to be asked about is left to the retry queue; while too much waits there, so do we, and so the upstream.
+    yield* queue.room
+    const decisions = yield* Effect.forEach(events, (event) => judge(event), { concurrency: judgedMax })
     const isWhole = decisions.every(({ outcome }) => outcome?._tag !== "Failed")
     // What could not be judged must be read again, so nothing may be recorded as covered.
-    const operations: ReadonlyArray<Operation> = [
-      ...decisions.flatMap((decision) => decision.operations),
-      ...(isWhole ? records : [])
-    ]
-    const written = operations.length === 0 ? [] : yield* Effect.mapError(
-      sender.write(operations),
+    const outcomes = yield* Effect.mapError(
+      commit(sender, queue, decisions, isWhole ? records : []),
       (error) => ours(error._tag === "DatabaseError" ? "storage is unavailable" : "shutting down")
     )
-    for (const outcome of outcomesOf(decisions, written)) {
-      progress.count(outcome)
+    for (const [i, outcome] of outcomes.entries()) {
+      // What waits already is not new, from wherever it came first.
+      const isKnown = outcome._tag === "Undetermined" && decisions[i]?.operations.length === 0
+      const counted = isKnown ? { _tag: "Duplicate" } as const : outcome
+      progress.count(counted)
       if (outcome._tag === "Invalid") forgeries++
-      yield* count(outcome)
+      yield* count(counted)
     }
     const error = isWhole
       ? forgeries > forgeriesMax ? misbehaved(`${forgeries} forged events`) : undefined

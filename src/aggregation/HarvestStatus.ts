@@ -4,6 +4,7 @@
 import { Context, type Effect } from "effect"
 import type { Coverage } from "../domain/HarvestWindow.ts"
 import type { AdmissionOutcome } from "./Admission.ts"
+import type { RetryStatus } from "./Retries.ts"
 
 /** What an upstream's connection is doing. */
 export type UpstreamState = "connecting" | "connected" | "waiting"
@@ -18,7 +19,7 @@ export interface UpstreamStatus {
   readonly phase: UpstreamPhase
   /** Ranges of `created_at` that have been read. */
   readonly covered: Coverage
-  /** Events it has sent that were judged, by outcome. */
+  /** Events it has sent that were judged, by outcome; those left to the retry queue are `Undetermined` here for good. */
   readonly outcomes: Readonly<Partial<Record<AdmissionOutcome["_tag"], number>>>
   /** Rejected ones, by reason. */
   readonly rejections: Readonly<Record<string, number>>
@@ -37,6 +38,8 @@ export interface UpstreamStatus {
 export class HarvestStatus extends Context.Service<HarvestStatus, {
   /** In configured order. */
   readonly upstreams: Effect.Effect<ReadonlyArray<UpstreamStatus>>
+  /** Profiles that are asked about, whoever brought them. */
+  readonly retries: Effect.Effect<RetryStatus>
 }>()("profile-aggregator/aggregation/HarvestStatus") {}
 
 /** One upstream's status while it is being written. */

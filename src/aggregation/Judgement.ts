@@ -4,44 +4,53 @@
  * The decision says what to write and what to answer, so that a client's event can be written alone, and a harvested page
  * in one transaction with the coverage it proves. Until the signature has been checked nothing is remembered that could
  * shield another event: a forgery must not be able to poison what follows it.
+ *
+ * Whoever cannot wait for the network leaves the event to the retry queue: that, too, is something to write.
  */
 import { Cause, Clock, Context, Effect, Layer } from "effect"
 import { Settings, type SettingsShape } from "../Config.ts"
-import { type CryptoError, Verifier } from "../crypto/Verifier.ts"
+import { Verifier } from "../crypto/Verifier.ts"
 import { Database, type DatabaseError, type Operation } from "../database/Database.ts"
 import { type Event, isProtected } from "../domain/Event.ts"
-import { Rejected, type RejectionReason, thresholds } from "../domain/Quality.ts"
+import { Rejected, type RejectionReason, thresholds, Undetermined } from "../domain/Quality.ts"
 import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
 import type { AdmissionOutcome } from "./Admission.ts"
-import { Examiner } from "./Examiner.ts"
-import { RecentRejections } from "./RecentRejections.ts"
+import { type Examination, Examiner, type ExaminerError, withoutFacts } from "./Examiner.ts"
+import { Grace } from "./Grace.ts"
+import { RetryQueue, type Waiting } from "./RetryQueue.ts"
+import { Verdicts } from "./Verdicts.ts"
 
 /** What to write for one event, in one transaction, and what its sender is told. */
 export interface Decision {
-  /** An event that is kept has its `Save` first; what is to be remembered about it follows, and may come alone. */
   readonly operations: ReadonlyArray<Operation>
-  /** The answer; undefined when it is the outcome of the `Save`. */
+  /** The answer; undefined when it is the outcome of the first operation, which is its `Save` then. */
   readonly outcome: AdmissionOutcome | undefined
 }
 
+/** Why somebody stops waiting for the network. */
+export type Impatience = "late" | "stopping"
+
 export class Judgement extends Context.Service<Judgement, {
   /**
-   * Never fails: what is broken on our side is an outcome too. Waits for the network only where `Examiner` does, and not
-   * beyond `giveUp`, which answers the event with `shuttingDown`.
+   * Never fails: what is broken on our side is an outcome too. Waits for the network, where there is anything to ask, no
+   * longer than `patience`; without one, not at all.
    */
-  readonly judge: (event: Event, giveUp: Effect.Effect<void>) => Effect.Effect<Decision>
+  readonly judge: (event: Event, patience?: Effect.Effect<Impatience>) => Effect.Effect<Decision>
+  /** The same for a profile from the retry queue, for as long as it takes. Fails where our side is broken. */
+  readonly resume: (waiting: Waiting) => Effect.Effect<Decision, ExaminerError>
 }>()("profile-aggregator/aggregation/Judgement") {
-  static readonly layer: Layer.Layer<Judgement, MailboxClosed, Database | Verifier | Examiner | Settings> = Layer
-    .effect(
-      Judgement,
-      Effect.suspend(() => make())
-    )
+  static readonly layer: Layer.Layer<
+    Judgement,
+    MailboxClosed,
+    Database | Verifier | Examiner | Settings | Verdicts | Grace | RetryQueue
+  > = Layer.effect(Judgement, Effect.suspend(() => make()))
 }
 
 const answer = (outcome: AdmissionOutcome): Decision => ({ operations: [], outcome })
 const rejected = (reason: RejectionReason): Decision => answer(Rejected(reason))
 const failed = (detail: string): Decision => answer({ _tag: "Failed", detail })
-const keep = (event: Event): Decision => ({ operations: [{ _tag: "Save", event }], outcome: undefined })
+const save = (event: Event): Operation => ({ _tag: "Save", event })
+const keep = (event: Event): Decision => ({ operations: [save(event)], outcome: undefined })
 
 /** Said to whoever waits for an answer that a stop has made impossible. */
 export const shuttingDown = { _tag: "Failed", detail: "shutting down" } as const satisfies AdmissionOutcome
@@ -82,18 +91,23 @@ const refuse = (event: Event, settings: SettingsShape, now: number): Decision | 
 }
 
 /** Our side failed: never a rejection. */
-const blame = (error: DatabaseError | CryptoError | MailboxClosed) => {
+const blame = (error: ExaminerError) => {
   if (error._tag === "MailboxClosed") return Effect.succeed(answer(shuttingDown))
   const detail = error._tag === "DatabaseError" ? "storage is unavailable" : "signature could not be checked"
   return Effect.as(Effect.logDebug("event not judged", Cause.fail(error)), failed(detail))
 }
 
+/** Milliseconds after which a client may ask about a profile that nobody has looked at yet. */
+const uncheckedRetry = 30_000
+
 const make = Effect.fnUntraced(function*() {
   const settings = yield* Settings
   const database = yield* Database
   const examiner = yield* Examiner
+  const verdicts = yield* Verdicts
+  const grace = yield* Grace
+  const queue = yield* RetryQueue
   const verifier = yield* (yield* Verifier).sender("aggregation/admission")
-  const recent = new RecentRejections()
 
   const isHeld = (pubkey: string) =>
     Effect.map(
@@ -108,34 +122,102 @@ const make = Effect.fnUntraced(function*() {
     return (yield* isHeld(event.pubkey)) ? undefined : rejected("author has no accepted profile")
   })
 
-  const judgeStepwise = Effect.fnUntraced(function*(event: Event, giveUp: Effect.Effect<void>) {
-    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-    const refused = refuse(event, settings, now)
-    if (refused !== undefined) return refused
-    const remembered = recent.get(event.id)
+  /** What is known about exactly this event, from the store or from before. */
+  const known = Effect.fnUntraced(function*(event: Event) {
+    const remembered = yield* verdicts.recall(event)
     if (remembered !== undefined) return answer(remembered)
     const preview = yield* database.preview(event)
     if (preview !== "New") return answer({ _tag: preview })
-    const stranger = yield* refuseStranger(event)
-    if (stranger !== undefined) return stranger
+    const waiting = yield* queue.find(event.id)
+    if (waiting !== undefined) return answer(waiting)
+    if (event.kind === 0 && settings.admission === "profiles" && (yield* grace.isOutlived(event))) {
+      return rejected("a newer version was rejected")
+    }
+    return yield* refuseStranger(event)
+  })
+
+  /** The event goes to the queue, to be checked at once, and its sender is told `outcome`. */
+  const handOver = Effect.fnUntraced(function*(event: Event, outcome: AdmissionOutcome) {
+    const since = yield* Clock.currentTimeMillis
+    const record = yield* queue.later({ event, attempts: 0, since }, undefined)
+    if (record !== undefined) return { operations: [record], outcome } satisfies Decision
+    return failed("too many profiles wait to be checked")
+  })
+
+  const accept = Effect.fnUntraced(function*(event: Event, { companions, operations }: Examination) {
+    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    const kept = companions.filter((companion) => refuse(companion, settings, now) === undefined)
+    return {
+      operations: [save(event), ...kept.map(save), ...operations, ...(yield* grace.onAccepted(event))],
+      outcome: undefined
+    } satisfies Decision
+  })
+
+  /** What follows from an examination of a profile whose signature is valid. `asked`: it took a network. */
+  const conclude = Effect.fnUntraced(
+    function*(waiting: Waiting, examination: Examination, asked: boolean): Effect.fn.Return<Decision, DatabaseError> {
+      const { event } = waiting
+      const { operations, verdict } = examination
+      if (verdict._tag === "Accepted") return yield* accept(event, examination)
+      if (verdict._tag === "Rejected") {
+        return {
+          operations: [
+            ...operations,
+            ...(yield* verdicts.remember(event, verdict, asked)),
+            ...(yield* grace.onRejected(event))
+          ],
+          outcome: verdict
+        }
+      }
+      // Our own pace says nothing about the world, so it does not count as an attempt.
+      const attempts = waiting.attempts + (verdict.reason === "not checked in time" ? 0 : 1)
+      const record = yield* queue.later({ ...waiting, attempts }, verdict)
+      return { operations: record === undefined ? operations : [...operations, record], outcome: verdict }
+    }
+  )
+
+  const judgeStepwise = Effect.fnUntraced(function*(event: Event, patience: Effect.Effect<Impatience> | undefined) {
+    const since = yield* Clock.currentTimeMillis
+    const settled = refuse(event, settings, Math.floor(since / 1000)) ?? (yield* known(event))
+    if (settled !== undefined) return settled
 
     const verification = yield* verifier.verify(event)
     if (verification === "InvalidId") return answer({ _tag: "Invalid", detail: "id does not match the event" })
     if (verification === "InvalidSignature") return answer({ _tag: "Invalid", detail: "signature does not match" })
-
     if (settings.admission === "open" || event.kind !== 0) return keep(event)
-    const verdict = yield* Effect.raceFirst(examiner.examine(event), Effect.as(giveUp, shuttingDown))
-    if (verdict._tag === "Accepted") return keep(event)
-    // An undetermined profile goes to the retry queue: a `Record` beside this outcome, once there is one.
-    if (verdict._tag === "Rejected") recent.add(event.id, verdict)
-    return answer(verdict)
+
+    const waiting: Waiting = { event, attempts: 0, since }
+    const glance = yield* examiner.glance(event)
+    if (glance._tag !== "Accepted") return yield* conclude(waiting, withoutFacts(glance), false)
+    if (!examiner.asks) return yield* conclude(waiting, yield* examiner.examine(event), false)
+    const unchecked = Undetermined("not checked yet", uncheckedRetry)
+    if (patience === undefined) return yield* handOver(event, unchecked)
+    const examination = yield* Effect.raceFirst(examiner.examine(event), patience)
+    if (examination === "stopping") return yield* handOver(event, shuttingDown)
+    if (examination === "late") return yield* handOver(event, unchecked)
+    return yield* conclude(waiting, examination, true)
   })
 
-  const judge = (event: Event, giveUp: Effect.Effect<void>) =>
-    judgeStepwise(event, giveUp).pipe(
+  const judge = (event: Event, patience?: Effect.Effect<Impatience>) =>
+    judgeStepwise(event, patience).pipe(
       Effect.catch(blame),
       Effect.catchCauseIf(Cause.hasDies, (cause) =>
         Effect.as(Effect.logError("judging died", cause), failed("internal error")))
     )
-  return Judgement.of({ judge })
+
+  const resume = Effect.fn("Judgement.resume")(function*(waiting: Waiting) {
+    const { event } = waiting
+    const forget = queue.forget(event)
+    const preview = yield* database.preview(event)
+    if (preview !== "New") return { operations: [forget], outcome: { _tag: preview } } satisfies Decision
+    if (yield* grace.isOutlived(event)) {
+      return { operations: [forget], outcome: Rejected("a newer version was rejected") } satisfies Decision
+    }
+    const examination = yield* examiner.examine(event)
+    const { operations, outcome } = yield* conclude(waiting, examination, true)
+    const staysIn = operations.some((operation) => operation._tag === "Record" && operation.space === forget.space)
+    return { operations: staysIn ? operations : [...operations, forget], outcome } satisfies Decision
+  })
+
+  return Judgement.of({ judge, resume })
 })

@@ -94,7 +94,7 @@ const describe = (error: Socket.SocketError): string => {
   return escape(typeof found === "string" ? found : reason.message, 200)
 }
 
-const socketError = (reason: "unreachable" | "lost") => (error: Socket.SocketError) =>
+export const socketError = (reason: "unreachable" | "lost") => (error: Socket.SocketError) =>
   new UpstreamError({ reason, detail: describe(error) })
 
 interface Terminable {
@@ -103,7 +103,7 @@ interface Terminable {
 const isTerminable = (ws: object): ws is Terminable => "terminate" in ws && typeof ws.terminate === "function"
 
 /** An open socket is closed politely, within a budget; every other one at once. */
-const goodbye = Effect.fnUntraced(function*(ws: Socket.WebSocketLike, subscriptions: ReadonlySet<string>) {
+export const goodbye = Effect.fnUntraced(function*(ws: Socket.WebSocketLike, subscriptions: ReadonlySet<string>) {
   if (ws.readyState === 1) {
     const { impatient } = yield* Shutdown
     const closed = Effect.callback<void>((resume) => {
@@ -192,6 +192,8 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
       case "Notice":
         notice = ` (${escape(message.text, 100)})`
         return undefined
+      // We publish nothing here, so nothing can have been accepted.
+      case "Ok":
       case "Garbage":
         return offend(1)
       default:

@@ -14,7 +14,10 @@ export type UpstreamMessage =
   | { readonly _tag: "Eose"; readonly subscription: string; readonly finished: boolean }
   | { readonly _tag: "Closed"; readonly subscription: string; readonly reason: string }
   | { readonly _tag: "Notice"; readonly text: string }
-  | { readonly _tag: "Auth" }
+  /** It wants to know who we are (NIP-42). */
+  | { readonly _tag: "Auth"; readonly challenge: string }
+  /** What it made of an event of ours. */
+  | { readonly _tag: "Ok"; readonly id: string; readonly accepted: boolean; readonly reason: string }
   /** No message that we know, or that answers anything we asked. */
   | { readonly _tag: "Garbage" }
 
@@ -43,10 +46,13 @@ export const decode = (frame: string | Uint8Array, limits: EventLimits): Upstrea
   if (typeof frame !== "string") return garbage
   const message = parse(frame)
   if (!Array.isArray(message)) return garbage
-  const [type, first, second] = message as ReadonlyArray<unknown>
-  if (type === "AUTH") return { _tag: "Auth" }
+  const [type, first, second, third] = message as ReadonlyArray<unknown>
   if (typeof first !== "string") return garbage
   switch (type) {
+    case "AUTH":
+      return { _tag: "Auth", challenge: first }
+    case "OK":
+      return { _tag: "Ok", id: first, accepted: second === true, reason: typeof third === "string" ? third : "" }
     case "EVENT":
       return decodeEvent(first, second, limits)
     case "EOSE":

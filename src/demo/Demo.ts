@@ -66,13 +66,13 @@ const clientLine = (url: string): string =>
 const show = Effect.fnUntraced(function*(screen: Screen.Screen) {
   const { url } = yield* RelayAddress
   const { journal } = yield* Shutdown
-  const { upstreams } = yield* HarvestStatus
+  const status = yield* HarvestStatus
   const world = yield* DemoWorld
   const supervisor = yield* Supervisor
   const began = journal.now()
   const elapsed = () => (journal.now() - began) / 1000
   const offered = () => world.upstreams.reduce((sum, upstream) => sum + upstream.offered(), 0)
-  const totals = Effect.map(upstreams, HarvestReport.totalsOf)
+  const totals = Effect.zipWith(status.upstreams, status.retries, HarvestReport.totalsOf)
 
   yield* Effect.addFinalizer(() => Effect.sync(screen.clear))
   screen.line(`Serving at ${pageOf(url)} and ${url}, harvesting meanwhile.`)

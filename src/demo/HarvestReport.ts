@@ -1,6 +1,7 @@
 /** How a harvest is going, in words. Pure. */
 import type { AdmissionOutcome } from "../aggregation/Admission.ts"
 import type { UpstreamStatus } from "../aggregation/HarvestStatus.ts"
+import type { RetryStatus } from "../aggregation/Retries.ts"
 
 type Upstreams = ReadonlyArray<Pick<UpstreamStatus, "state" | "phase" | "outcomes" | "rejections" | "dropped">>
 
@@ -18,13 +19,17 @@ const words: ReadonlyArray<readonly [tag: AdmissionOutcome["_tag"], word: string
   ["Failed", "failed", "our side could not: will be fetched again"]
 ]
 
+type Retries = Pick<RetryStatus, "waiting" | "unchecked" | "outcomes" | "rejections">
+
 export interface Totals {
-  /** Events that were judged or dropped, by all upstreams together. */
+  /** Events that were read from all upstreams together, those that are still being asked about included. */
   readonly read: number
   readonly outcomes: Readonly<Partial<Record<AdmissionOutcome["_tag"], number>>>
   readonly rejections: Readonly<Record<string, number>>
   readonly dropped: number
-  /** Every upstream has been read to its end, and is listened to. */
+  /** Profiles that nobody has been asked about yet. */
+  readonly unchecked: number
+  /** Every upstream has been read to its end, and is listened to, and every profile was asked about once. */
   readonly complete: boolean
 }
 
@@ -35,16 +40,28 @@ const sum = (counts: ReadonlyArray<Readonly<Record<string, number>>>): Readonly<
   return sums
 }
 
-export const totalsOf = (upstreams: Upstreams): Totals => {
-  const outcomes: Totals["outcomes"] = sum(upstreams.map((upstream) => upstream.outcomes))
+const without = (name: AdmissionOutcome["_tag"], counts: Totals["outcomes"]): Totals["outcomes"] =>
+  Object.fromEntries(Object.entries(counts).filter(([key]) => key !== name))
+
+const none: Retries = { waiting: 0, unchecked: 0, outcomes: {}, rejections: {} }
+
+export const totalsOf = (upstreams: Upstreams, retries: Retries = none): Totals => {
+  const undetermined = retries.waiting - retries.unchecked
+  // What an upstream brought undetermined has been settled since, or waits.
+  const outcomes: Totals["outcomes"] = sum([
+    ...upstreams.map((upstream) => without("Undetermined", upstream.outcomes)),
+    retries.outcomes,
+    undetermined > 0 ? { Undetermined: undetermined } : {}
+  ])
   const dropped = upstreams.reduce((total, upstream) => total + upstream.dropped, 0)
   const judged = Object.values(outcomes).reduce((total, count) => total + count, 0)
   return {
-    read: judged + dropped,
+    read: judged + dropped + retries.unchecked,
     outcomes,
-    rejections: sum(upstreams.map((upstream) => upstream.rejections)),
+    rejections: sum([...upstreams.map((upstream) => upstream.rejections), retries.rejections]),
     dropped,
-    complete: upstreams.length > 0 && upstreams.every(({ phase }) => phase === "live")
+    unchecked: retries.unchecked,
+    complete: upstreams.length > 0 && retries.unchecked === 0 && upstreams.every(({ phase }) => phase === "live")
   }
 }
 
@@ -69,7 +86,8 @@ const countsOf = (outcomes: Totals["outcomes"]): ReadonlyArray<string> =>
 /** One line while it goes on; `offered` is how many events there are to read. */
 export const progressLine = (totals: Totals, offered: number, seconds: number): string => {
   const head = `harvest ${bar(totals.read, offered, totals.complete)}  ${grouped(totals.read)} of ${grouped(offered)}`
-  return [`${head} events, ${Math.floor(seconds)} s`, ...countsOf(totals.outcomes)].join(" · ")
+  const asking = totals.unchecked === 0 ? [] : [`${grouped(totals.unchecked)} being asked about`]
+  return [`${head} events, ${Math.floor(seconds)} s`, ...asking, ...countsOf(totals.outcomes)].join(" · ")
 }
 
 /** One line afterwards: what became of the events that came since `before`. */

@@ -3,7 +3,7 @@ import { Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Admission, type AdmissionOutcome } from "../../src/aggregation/Admission.ts"
 import { pipelinesMax } from "../../src/aggregation/AdmissionIntake.ts"
-import { Examiner } from "../../src/aggregation/Examiner.ts"
+import { Examiner, withoutFacts } from "../../src/aggregation/Examiner.ts"
 import { type Event, rawOf } from "../../src/domain/Event.ts"
 import { Accepted, Rejected, Undetermined, type Verdict } from "../../src/domain/Quality.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
@@ -45,12 +45,15 @@ const slowExaminer = () => {
   }
   return {
     asked,
+    forget: (event: Event) => verdicts.delete(event.id),
     decide: (event: Event, verdict: Verdict) => Deferred.succeed(verdictOn(event.id), verdict),
     layer: Layer.succeed(Examiner, {
+      asks: true,
+      glance: () => Effect.succeed(Accepted),
       examine: (event) =>
         Effect.suspend(() => {
           asked.push(event.id)
-          return Deferred.await(verdictOn(event.id))
+          return Effect.map(Deferred.await(verdictOn(event.id)), withoutFacts)
         })
     })
   }
@@ -163,18 +166,25 @@ describe("Admission in profiles mode", () => {
     )
   })
 
-  it.effect("asks again about a profile that was undetermined", () => {
+  it.effect("says undetermined again until the profile is due, then asks again, and announces what is accepted", () => {
     const examiner = slowExaminer()
     return within(
       { examiner: examiner.layer },
       Effect.gen(function*() {
         const { submit } = yield* submitter
+        const { events } = yield* Disk
         const profile = profileEvent()
-        const undetermined = Undetermined("picture host did not answer", 60_000)
-        yield* examiner.decide(profile, undetermined)
-        assert.deepStrictEqual(yield* submit(profile), undetermined)
-        assert.deepStrictEqual(yield* submit(profile), undetermined)
-        assert.strictEqual(examiner.asked.length, 2)
+        yield* examiner.decide(profile, Undetermined("picture host did not answer", 60_000))
+        assert.strictEqual((yield* submit(profile))._tag, "Undetermined")
+        assert.strictEqual((yield* submit(profile))._tag, "Undetermined")
+        assert.strictEqual(examiner.asked.length, 1)
+        examiner.forget(profile)
+        yield* examiner.decide(profile, Accepted)
+        yield* TestClock.adjust("59 seconds")
+        assert.strictEqual(examiner.asked.length, 1)
+        yield* TestClock.adjust("20 seconds")
+        yield* eventually(() => events.size === 1)
+        assert.deepStrictEqual(tags(yield* submitAll([profile])), ["Duplicate"])
       })
     )
   })
@@ -297,7 +307,10 @@ describe("Admission's intake", () => {
 
   it.effect("answers Failed where judging dies, and goes on with the next event", () => {
     const dying = Layer.succeed(Examiner, {
-      examine: (event) => event.content.includes("Tove") ? Effect.die(new Error("bug")) : Effect.succeed(Accepted)
+      asks: true,
+      glance: () => Effect.succeed(Accepted),
+      examine: (event) =>
+        event.content.includes("Tove") ? Effect.die(new Error("bug")) : Effect.succeed(withoutFacts(Accepted))
     })
     return within(
       { examiner: dying },
@@ -344,10 +357,14 @@ describe("Admission when stopping", () => {
         { disk },
         Effect.flatMap(submitAndStop(profile, () => true), (answer) => Effect.as(settle, answer))
       ))
-      yield* eventually(() => disk.holders.size === 1)
+      yield* eventually(() => disk.holders.size === 3)
       yield* settle
       assert.isUndefined(stopping.pollUnsafe(), "a commit is waited for")
-      assert.deepStrictEqual([...disk.holders], ["aggregation/admission"])
+      assert.sameMembers([...disk.holders], [
+        "aggregation/admission",
+        "aggregation/retries",
+        "aggregation/housekeeping"
+      ])
       yield* disk.gate.open
       const answer = yield* Fiber.join(stopping)
       assert.strictEqual((yield* Fiber.join(answer))._tag, "Saved")
@@ -368,7 +385,7 @@ describe("Admission when stopping", () => {
           return { answer, journal: (yield* Shutdown).journal }
         })
       ))
-      yield* eventually(() => disk.holders.size === 1)
+      yield* eventually(() => disk.holders.size === 3)
       yield* settle
       yield* TestClock.adjust("3999 millis")
       assert.isUndefined(stopping.pollUnsafe())

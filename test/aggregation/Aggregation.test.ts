@@ -36,6 +36,8 @@ const service = (url: string, path: string) =>
       databasePath: join(path, "events.db"),
       upstreams: [url],
       pageSize: 50,
+      pictures: "off",
+      proof: "off",
       verifierThreads: 1
     }))
   )

@@ -11,7 +11,7 @@ import {
   type Outcome,
   type StoredRecord
 } from "../../src/database/Database.ts"
-import { addressOf, type Event, expirationOf, rawOf, wins } from "../../src/domain/Event.ts"
+import { addressOf, type Event, expirationOf, newestFirst, rawOf, wins } from "../../src/domain/Event.ts"
 import { matchesAny } from "../../src/domain/Filter.ts"
 
 export class Disk extends Context.Service<Disk, {
@@ -63,12 +63,18 @@ const make = Effect.fnUntraced(function*(disk: Disk["Service"]) {
       else disk.records.set(`${operation.space} ${key}`, { key, value, due })
       return { _tag: "Done" }
     }
-    if (operation._tag === "Delete") return { _tag: "Done" }
+    if (operation._tag === "Delete") {
+      for (const [key, { id }] of disk.events) if (operation.ids.includes(id)) disk.events.delete(key)
+      return { _tag: "Done" }
+    }
     const is = standing(operation.event, now)
     if (is !== "New") return { _tag: is }
     disk.events.set(keyOf(operation.event), operation.event)
     return { _tag: "Saved", seq: ++seq }
   }
+
+  const inSpace = (space: string) =>
+    [...disk.records].filter(([key]) => key.startsWith(`${space} `)).map(([, record]) => record)
 
   const write = (operations: ReadonlyArray<Operation>) =>
     Effect.andThen(
@@ -100,7 +106,8 @@ const make = Effect.fnUntraced(function*(disk: Disk["Service"]) {
     commits: PubSub.subscribe(commits),
     query: (filters) =>
       guarded("read", () => {
-        const events = [...disk.events.values()].filter((event) => matchesAny(filters, event)).map(rawOf)
+        const events = [...disk.events.values()].filter((event) => matchesAny(filters, event))
+          .toSorted(newestFirst).map(rawOf)
         return { asOf: seq, events, complete: true }
       }),
     count: (filters) =>
@@ -108,8 +115,14 @@ const make = Effect.fnUntraced(function*(disk: Disk["Service"]) {
     preview: (event) =>
       Effect.clockWith((clock) => guarded("read", () => standing(event, clock.currentTimeMillisUnsafe() / 1000))),
     record: (space, key) => guarded("read", () => disk.records.get(`${space} ${key}`)),
-    records: () => guarded("read", () => [...disk.records.values()]),
-    due: () => guarded("read", () => []),
+    records: (space) => guarded("read", () => inSpace(space)),
+    due: (space, now, limit) =>
+      guarded(
+        "read",
+        () =>
+          inSpace(space).filter(({ due }) => due !== null && due <= now).toSorted((a, b) => (a.due ?? 0) - (b.due ?? 0))
+            .slice(0, limit)
+      ),
     stats: guarded("read", () => ({ events: disk.events.size, seq, committed: seq, queue: 0 }))
   })
 })

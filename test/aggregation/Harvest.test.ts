@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { Examiner } from "../../src/aggregation/Examiner.ts"
+import { Examiner, withoutFacts } from "../../src/aggregation/Examiner.ts"
 import { backoff, stablePeriod } from "../../src/aggregation/Harvest.ts"
 import { floor, overlap, refreshPeriod, space } from "../../src/aggregation/HarvestSession.ts"
 import { HarvestStatus, type UpstreamStatus } from "../../src/aggregation/HarvestStatus.ts"
@@ -624,7 +624,10 @@ describe("stopping", () => {
     const upstream = relay(profiles(3))
     const asked: Array<string> = []
     const never = Layer.succeed(Examiner, {
-      examine: ({ id }) => Effect.andThen(Effect.sync(() => void asked.push(id)), Effect.as(Effect.never, Accepted))
+      asks: false,
+      glance: () => Effect.succeed(Accepted),
+      examine: ({ id }) =>
+        Effect.andThen(Effect.sync(() => void asked.push(id)), Effect.as(Effect.never, withoutFacts(Accepted)))
     })
     return stopsAtOnce(
       { sockets: playing(upstream.play), settings: { upstreams: [upstreamUrl], pageSize }, examiner: never },
@@ -715,6 +718,8 @@ describe("stopping", () => {
           yield* live
           assert.deepStrictEqual([...disk.holders].toSorted(), [
             "aggregation/admission",
+            "aggregation/housekeeping",
+            "aggregation/retries",
             `aggregation/upstream ${upstreamUrl}`
           ])
           const { journal } = yield* Shutdown

@@ -45,7 +45,7 @@ describe("what an upstream says (NIP-01)", () => {
     })
     assert.deepStrictEqual(decoded("CLOSED", "s"), { _tag: "Closed", subscription: "s", reason: "" })
     assert.deepStrictEqual(decoded("NOTICE", "hello"), { _tag: "Notice", text: "hello" })
-    assert.deepStrictEqual(decoded("AUTH", "challenge"), { _tag: "Auth" })
+    assert.deepStrictEqual(decoded("AUTH", "challenge"), { _tag: "Auth", challenge: "challenge" })
   })
 
   it("is garbage where it is anything else", () => {
@@ -60,7 +60,8 @@ describe("what an upstream says (NIP-01)", () => {
       "[\"EVENT\"]",
       "[\"EOSE\"]",
       "[\"EOSE\",1]",
-      "[\"OK\",\"x\"]"
+      "[\"AUTH\"]",
+      "[\"OK\",1]"
     ]
     for (const frame of frames) assert.strictEqual(decode(frame, limits)._tag, "Garbage", frame)
     assert.strictEqual(decode(new TextEncoder().encode("[\"EOSE\",\"s\"]"), limits)._tag, "Garbage")

@@ -1,6 +1,8 @@
 /**
- * The aggregation component over fakes that a test can steer: sockets, disk, examiner; the verifier is real, on the test's
- * own thread. Time stands at `now` until the test moves it.
+ * The aggregation component over fakes that a test can steer: sockets, disk, what pictures and outboxes say, or the whole
+ * examiner; the verifier is real, on the test's own thread. Time stands at `now` until the test moves it.
+ *
+ * Rules that ask others are off, unless a test says who is asked.
  */
 import { Effect, Layer, Option, Redacted, type Scope } from "effect"
 import type { Socket } from "effect/socket"
@@ -10,6 +12,8 @@ import type { Admission } from "../../src/aggregation/Admission.ts"
 import * as Aggregation from "../../src/aggregation/Aggregation.ts"
 import { Examiner } from "../../src/aggregation/Examiner.ts"
 import type { HarvestStatus } from "../../src/aggregation/HarvestStatus.ts"
+import { Outbox } from "../../src/aggregation/Outbox.ts"
+import { Picture } from "../../src/aggregation/Picture.ts"
 import { type Overrides, Settings } from "../../src/Config.ts"
 import * as WorkerVerifier from "../../src/crypto/WorkerVerifier.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
@@ -28,11 +32,24 @@ export interface Options {
   readonly sockets?: Layer.Layer<Dials | Socket.WebSocketConstructor>
   readonly disk?: FakeDatabase.Disk["Service"]
   readonly examiner?: Layer.Layer<Examiner, never, Settings>
+  /** What a look at a picture comes to; turns the rule on. */
+  readonly picture?: Picture["Service"]["look"]
+  /** What asking for an author's posts comes to; turns the rule on. */
+  readonly outbox?: Outbox["Service"]["prove"]
 }
+
+/** Nobody may be asked. */
+const nobody = () => Effect.die(new Error("a rule that is off has asked somebody"))
+
+const examinerOf = ({ outbox, picture }: Options) =>
+  Examiner.layerNetwork.pipe(
+    Layer.provide(Layer.succeed(Picture, { look: picture ?? nobody })),
+    Layer.provide(Layer.succeed(Outbox, { prove: outbox ?? nobody }))
+  )
 
 const layer = (options: Options) =>
   Aggregation.layerWithout.pipe(
-    Layer.provide(options.examiner ?? Examiner.layer),
+    Layer.provide(options.examiner ?? examinerOf(options)),
     Layer.provideMerge(options.sockets ?? byHand),
     Layer.provideMerge(WorkerVerifier.layerInline),
     Layer.provideMerge(FakeDatabase.layer(options.disk)),
@@ -41,6 +58,8 @@ const layer = (options: Options) =>
     Layer.provideMerge(Settings.layerTest({
       relaySecretKey: Option.some(Redacted.make(hash("sha256", "aggregation"))),
       upstreams: [],
+      pictures: options.picture === undefined ? "off" : "on",
+      proof: options.outbox === undefined ? "off" : "on",
       ...options.settings
     }))
   )

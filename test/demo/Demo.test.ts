@@ -40,13 +40,15 @@ const recorder = () => {
   return { screen, lines, line }
 }
 
+const idle = { waiting: 0, unchecked: 0, checking: 0, outcomes: {}, rejections: {} }
+
 describe("Demo", () => {
   it.live("shows the harvest, and outlives it with newcomers", () => {
     const { line, lines, screen } = recorder()
     const progress = new Progress("ws://127.0.0.1:1", 500)
     const service = Layer.mergeAll(
       Layer.succeed(RelayAddress, { host: "127.0.0.1", port: 7777, url: "ws://127.0.0.1:7777" }),
-      Layer.succeed(HarvestStatus, { upstreams: Effect.sync(() => [progress.view()]) })
+      Layer.succeed(HarvestStatus, { upstreams: Effect.sync(() => [progress.view()]), retries: Effect.succeed(idle) })
     )
     const world = DemoWorld.layer({ profiles: 50, seed: 1, port: 0 }, screen)
     return noLeaks(
@@ -88,7 +90,9 @@ describe("Demo", () => {
         yield* Effect.addFinalizer(() => look("stop"))
         return RelayAddress.of({ host: "", port: 0, url: "ws://127.0.0.1:0" })
       })
-    ).pipe(Layer.provideMerge(Layer.succeed(HarvestStatus, { upstreams: Effect.succeed([]) })))
+    ).pipe(
+      Layer.provideMerge(Layer.succeed(HarvestStatus, { upstreams: Effect.succeed([]), retries: Effect.succeed(idle) }))
+    )
     const app = layer(service, screen).pipe(
       Layer.provide(settingsLayer),
       Layer.provide(world),

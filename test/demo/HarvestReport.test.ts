@@ -21,6 +21,7 @@ describe("HarvestReport", () => {
       outcomes: { Saved: 1234, Rejected: 7, Duplicate: 1 },
       rejections: { "no about": 3, "bridged account": 4 },
       dropped: 7,
+      unchecked: 0,
       complete: false
     })
   })
@@ -29,6 +30,20 @@ describe("HarvestReport", () => {
     assert.isTrue(totalsOf([upstream("live", {}), upstream("live", {})]).complete)
     assert.isFalse(totalsOf([upstream("live", {}), upstream("history", {})]).complete)
     assert.isFalse(totalsOf([]).complete)
+  })
+
+  it("counts what is asked about once, wherever it stands, and is not complete before all of it was", () => {
+    const retries = { waiting: 5, unchecked: 2, outcomes: { Saved: 3, Rejected: 2 }, rejections: { "no text note": 2 } }
+    const asking = totalsOf([upstream("live", { Saved: 1, Undetermined: 10 })], retries)
+    assert.deepStrictEqual(asking, {
+      read: 11,
+      outcomes: { Saved: 4, Rejected: 2, Undetermined: 3 },
+      rejections: { "no text note": 2 },
+      dropped: 0,
+      unchecked: 2,
+      complete: false
+    })
+    assert.isTrue(totalsOf([upstream("live", {})], { ...retries, unchecked: 0 }).complete)
   })
 
   it("fills the bar at the end and not before", () => {

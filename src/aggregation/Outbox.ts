@@ -1,0 +1,234 @@
+/**
+ * Has this author really posted?
+ *
+ * Relays are asked for one event of `PROOF_KINDS` by the author: first those that the operator configured, then those the
+ * author writes to (kind 10002, NIP-65), as stored here or as found on the way. What a relay sends is proof only if it
+ * is what was asked for and its signature is valid, so a relay can keep silent about somebody and cannot vouch for them.
+ * That there is nothing takes several relays to say, and one of the author's own where any are known.
+ */
+import { Clock, Context, Deferred, Effect, Layer, Option, Random, Schema } from "effect"
+import { Settings } from "../Config.ts"
+import { type CryptoError, Verifier } from "../crypto/Verifier.ts"
+import { Database, type DatabaseError, type Record } from "../database/Database.ts"
+import { type BridgeEvidence, bridgeEvidenceOf } from "../domain/Bridge.ts"
+import { type Event, newestFirst } from "../domain/Event.ts"
+import { type Filter, matchesAny } from "../domain/Filter.ts"
+import type { Facts } from "../domain/Quality.ts"
+import { relayListOf } from "../domain/RelayList.ts"
+import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
+import { aliasOf, RelayPool } from "./RelayPool.ts"
+
+/** Name of the space where it is kept what was found out, by author; due when it is to be found out again. */
+export const space = "proof"
+
+/** Milliseconds for which it is believed, before the spread of a fifth either way. */
+const day = 24 * 3_600_000
+const foundFresh = 30 * day
+const noneFresh = day
+
+/** Milliseconds for all relays together. */
+export const proveTimeout = 15_000
+
+/** Milliseconds for which other relays may still bring lists once there is proof. */
+const foundWait = 300
+
+/** Milliseconds after which an unanswered question makes sense again. */
+const retryAfter = 60_000
+
+/** Relays asked about one author: configured ones, and the author's own. */
+const configuredMax = 8
+const ownMax = 4
+
+/** Kinds kept of an author whose profile is: relay lists, DM relays, and a request to vanish. */
+const companionKinds = [10_002, 10_050, 62]
+
+export interface Proof {
+  readonly textNotes: NonNullable<Facts["textNotes"]>
+  /** Of any event that was met. */
+  readonly bridge: BridgeEvidence | undefined
+  /** Verified, the newest of each kind. */
+  readonly companions: ReadonlyArray<Event>
+  readonly operations: ReadonlyArray<Record>
+}
+
+export class Outbox extends Context.Service<Outbox, {
+  /** Bounded in time; may be interrupted at any moment. */
+  readonly prove: (pubkey: string) => Effect.Effect<Proof, DatabaseError | CryptoError | MailboxClosed>
+}>()("profile-aggregator/aggregation/Outbox") {
+  static readonly layer: Layer.Layer<Outbox, MailboxClosed, Database | RelayPool | Settings | Verifier> = Layer.effect(
+    Outbox,
+    Effect.suspend(() => make())
+  )
+}
+
+const Stored = Schema.fromJsonString(Schema.Struct({
+  version: Schema.Literal(1),
+  /** What it was asked by: other kinds are another question. */
+  kinds: Schema.Array(Schema.Int),
+  found: Schema.Boolean,
+  bridge: Schema.optional(
+    Schema.Literals(["proxy tag", "bridge label", "bridge domain", "bridged address", "feed name"])
+  )
+}))
+const decode = Schema.decodeUnknownOption(Stored)
+
+/** What relays have said about one author so far. */
+interface Findings {
+  readonly proofs: Map<string, Event>
+  readonly companions: Map<number, Event>
+  /** Aliases of relays that were asked, and of those that answered, and had no proof. */
+  readonly asked: Set<string>
+  readonly empty: Set<string>
+}
+
+const keepNewest = ({ companions }: Findings, event: Event) => {
+  const known = companions.get(event.kind)
+  if (known === undefined || newestFirst(event, known) < 0) companions.set(event.kind, event)
+}
+
+const make = Effect.fnUntraced(function*() {
+  const settings = yield* Settings
+  const database = yield* Database
+  const pool = yield* RelayPool
+  const verifier = yield* (yield* Verifier).sender("aggregation/outbox")
+  const { proofKinds, proofQuorum } = settings
+  const configured = [
+    ...new Map([...settings.upstreams, ...settings.outboxRelays].map((url) => [aliasOf(url), url])).values()
+  ]
+    .slice(0, configuredMax)
+
+  const filtersOf = (pubkey: string): ReadonlyArray<Filter> => [
+    { authors: [pubkey], kinds: proofKinds, limit: 1 },
+    { authors: [pubkey], kinds: companionKinds, limit: companionKinds.length }
+  ]
+
+  /** Sorts what a relay sent; nothing that was not asked for, is of the future, or was forged. */
+  const sift = Effect.fnUntraced(function*(
+    findings: Findings,
+    filters: ReadonlyArray<Filter>,
+    events: ReadonlyArray<Event>
+  ) {
+    const latest = Math.floor((yield* Clock.currentTimeMillis) / 1000) + settings.limits.createdAtFutureMax
+    let valid = 0
+    for (const event of events.slice(0, 2 * companionKinds.length)) {
+      if (!matchesAny(filters, event) || event.created_at > latest) continue
+      if ((yield* verifier.verify(event)) !== "Valid") continue
+      valid++
+      if (proofKinds.includes(event.kind)) findings.proofs.set(event.id, event)
+      if (companionKinds.includes(event.kind)) keepNewest(findings, event)
+    }
+    return valid
+  })
+
+  /** Asks one relay; succeeds with whether it had proof. A relay that fails is one that did not answer. */
+  const askOne = Effect.fnUntraced(function*(findings: Findings, url: string, filters: ReadonlyArray<Filter>) {
+    const alias = aliasOf(url)
+    findings.asked.add(alias)
+    const events = yield* Effect.option(pool.ask(url, filters))
+    if (Option.isNone(events)) return
+    const valid = yield* sift(findings, filters, events.value)
+    // Who sends nothing but forgeries has not answered.
+    if (valid > 0 || events.value.length === 0) findings.empty.add(alias)
+  })
+
+  /** Asks relays side by side until one of them has proof, and a moment longer, or all are done. */
+  const askAll = Effect.fnUntraced(function*(
+    findings: Findings,
+    urls: ReadonlyArray<string>,
+    filters: ReadonlyArray<Filter>
+  ) {
+    const found = yield* Deferred.make<void>()
+    const all = Effect.forEach(
+      urls.filter((url) => !findings.asked.has(aliasOf(url))),
+      (url) =>
+        Effect.tap(
+          askOne(findings, url, filters),
+          () => findings.proofs.size > 0 ? Deferred.succeed(found, undefined) : Effect.void
+        ),
+      { concurrency: "unbounded", discard: true }
+    )
+    yield* Effect.raceFirst(all, Effect.andThen(Deferred.await(found), Effect.sleep(foundWait)))
+  })
+
+  const storedList = (pubkey: string) =>
+    Effect.map(
+      database.query([{ authors: [pubkey], kinds: [10_002], limit: 1 }], { limitMax: 1 }),
+      ({ events: [raw] }) => raw === undefined ? undefined : JSON.parse(raw) as Event
+    )
+
+  /** Succeeds with whether finding nothing would mean something. */
+  const ask = Effect.fnUntraced(function*(pubkey: string, findings: Findings) {
+    const filters = filtersOf(pubkey)
+    yield* askAll(findings, configured, filters)
+    if (findings.proofs.size > 0) return false
+    const list = [yield* storedList(pubkey), findings.companions.get(10_002)]
+      .filter((event) => event !== undefined).toSorted(newestFirst)[0]
+    const own = list === undefined ? [] : relayListOf(list).write
+    yield* askAll(findings, own.slice(0, ownMax), filters)
+    // The author's own relays know best, wherever they were asked.
+    const hasOwnAnswered = own.length === 0 || own.some((url) => findings.empty.has(aliasOf(url)))
+    return hasOwnAnswered && proofQuorum > 0 && findings.empty.size >= proofQuorum
+  })
+
+  const remember = Effect.fnUntraced(function*(pubkey: string, stored: typeof Stored.Type) {
+    const now = yield* Clock.currentTimeMillis
+    const fresh = (stored.found ? foundFresh : noneFresh) * (0.8 + 0.4 * (yield* Random.next))
+    const record: Record = {
+      _tag: "Record",
+      space,
+      key: pubkey,
+      value: JSON.stringify(stored),
+      due: now + Math.round(fresh)
+    }
+    return record
+  })
+
+  const recall = Effect.fnUntraced(function*(pubkey: string) {
+    const record = yield* database.record(space, pubkey)
+    const now = yield* Clock.currentTimeMillis
+    if (record === undefined || (record.due ?? 0) <= now) return undefined
+    const stored = Option.getOrUndefined(decode(record.value))
+    return stored !== undefined && String(stored.kinds) === String(proofKinds) ? stored : undefined
+  })
+
+  const prove = Effect.fn("Outbox.prove")(function*(pubkey: string) {
+    const remembered = yield* recall(pubkey)
+    if (remembered !== undefined) {
+      const count = remembered.found ? 1 : 0
+      return {
+        textNotes: { _tag: "Found", count },
+        bridge: remembered.bridge,
+        companions: [],
+        operations: []
+      } satisfies Proof
+    }
+    const findings: Findings = { proofs: new Map(), companions: new Map(), asked: new Set(), empty: new Set() }
+    const isConclusive = Option.getOrElse(yield* Effect.timeoutOption(ask(pubkey, findings), proveTimeout), () => false)
+    const companions = [...findings.companions.values()]
+    const bridge = [...findings.proofs.values(), ...companions]
+      .map((event) => bridgeEvidenceOf(event, undefined)).find((evidence) => evidence !== undefined)
+    const isFound = findings.proofs.size > 0
+    if (!isFound && !isConclusive) {
+      return {
+        textNotes: { _tag: "Unanswered", reason: "outbox relays did not answer", retryAfter },
+        bridge,
+        companions,
+        operations: []
+      } satisfies Proof
+    }
+    const stored = {
+      version: 1,
+      kinds: proofKinds,
+      found: isFound,
+      ...(bridge === undefined ? {} : { bridge })
+    } as const
+    return {
+      textNotes: { _tag: "Found", count: findings.proofs.size },
+      bridge,
+      companions,
+      operations: [yield* remember(pubkey, stored)]
+    } satisfies Proof
+  })
+
+  return Outbox.of({ prove })
+})
