@@ -67,8 +67,8 @@ const makeAdmit = Effect.fnUntraced(function*(sender: DatabaseSender, progress: 
       (error) => ours(error._tag === "DatabaseError" ? "storage is unavailable" : "shutting down")
     )
     for (const [i, outcome] of outcomes.entries()) {
-      // What waits already is not new, from wherever it came first.
-      const isKnown = outcome._tag === "Undetermined" && decisions[i]?.operations.length === 0
+      // A profile that waits already is not new, from wherever it came first.
+      const isKnown = outcome._tag === "Undetermined" && decisions[i]?.operations.length === 0 && events[i]?.kind === 0
       const counted = isKnown ? { _tag: "Duplicate" } as const : outcome
       progress.count(counted)
       if (outcome._tag === "Invalid") forgeries++

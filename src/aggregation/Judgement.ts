@@ -16,7 +16,8 @@ import { Rejected, type RejectionReason, thresholds, Undetermined } from "../dom
 import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
 import type { AdmissionOutcome } from "./Admission.ts"
 import { type Examination, Examiner, type ExaminerError, withoutFacts } from "./Examiner.ts"
-import { Grace } from "./Grace.ts"
+import { Grace, space as graceSpace } from "./Grace.ts"
+import { space as proofSpace } from "./Outbox.ts"
 import { RetryQueue, type Waiting } from "./RetryQueue.ts"
 import { Verdicts } from "./Verdicts.ts"
 
@@ -51,6 +52,21 @@ const rejected = (reason: RejectionReason): Decision => answer(Rejected(reason))
 const failed = (detail: string): Decision => answer({ _tag: "Failed", detail })
 const save = (event: Event): Operation => ({ _tag: "Save", event })
 const keep = (event: Event): Decision => ({ operations: [save(event)], outcome: undefined })
+
+/** A request to vanish takes what we have noted about the author along. */
+const forgetAuthor = (event: Event): Decision => ({
+  operations: [
+    save(event),
+    ...[graceSpace, proofSpace].map((space): Operation => ({
+      _tag: "Record",
+      space,
+      key: event.pubkey,
+      value: null,
+      due: null
+    }))
+  ],
+  outcome: undefined
+})
 
 /** Said to whoever waits for an answer that a stop has made impossible. */
 export const shuttingDown = { _tag: "Failed", detail: "shutting down" } as const satisfies AdmissionOutcome
@@ -97,8 +113,8 @@ const blame = (error: ExaminerError) => {
   return Effect.as(Effect.logDebug("event not judged", Cause.fail(error)), failed(detail))
 }
 
-/** Milliseconds after which a client may ask about a profile that nobody has looked at yet. */
-const uncheckedRetry = 30_000
+/** Said of a profile that nobody has looked at yet, and of what depends on it; with a time to ask again, in milliseconds. */
+const unchecked = Undetermined("not checked yet", 30_000)
 
 const make = Effect.fnUntraced(function*() {
   const settings = yield* Settings
@@ -119,7 +135,8 @@ const make = Effect.fnUntraced(function*() {
   const refuseStranger = Effect.fnUntraced(function*(event: Event) {
     if (settings.admission === "open" || event.kind === 0 || event.kind === 62) return undefined
     if (event.kind === 5 && deletesProfile(event)) return undefined
-    return (yield* isHeld(event.pubkey)) ? undefined : rejected("author has no accepted profile")
+    if (yield* isHeld(event.pubkey)) return undefined
+    return queue.hasAuthor(event.pubkey) ? answer(unchecked) : rejected("author has no accepted profile")
   })
 
   /** What is known about exactly this event, from the store or from before. */
@@ -184,13 +201,13 @@ const make = Effect.fnUntraced(function*() {
     const verification = yield* verifier.verify(event)
     if (verification === "InvalidId") return answer({ _tag: "Invalid", detail: "id does not match the event" })
     if (verification === "InvalidSignature") return answer({ _tag: "Invalid", detail: "signature does not match" })
+    if (event.kind === 62) return forgetAuthor(event)
     if (settings.admission === "open" || event.kind !== 0) return keep(event)
 
     const waiting: Waiting = { event, attempts: 0, since }
     const glance = yield* examiner.glance(event)
     if (glance._tag !== "Accepted") return yield* conclude(waiting, withoutFacts(glance), false)
     if (!examiner.asks) return yield* conclude(waiting, yield* examiner.examine(event), false)
-    const unchecked = Undetermined("not checked yet", uncheckedRetry)
     if (patience === undefined) return yield* handOver(event, unchecked)
     const examination = yield* Effect.raceFirst(examiner.examine(event), patience)
     if (examination === "stopping") return yield* handOver(event, shuttingDown)

@@ -36,6 +36,9 @@ export const attemptsMax = 16
 /** Profiles that were never checked before whoever brings more has to wait. */
 export const uncheckedMax = 2000
 
+/** Profiles beyond `MAX_RETRIES` that are still taken: those of pages that were asked for while there was room. */
+export const overflowMax = 5000
+
 const Stored = Schema.fromJsonString(Schema.Struct({
   version: Schema.Literal(1),
   event: Schema.Unknown,
@@ -50,6 +53,7 @@ interface Entry {
   readonly reason: UndeterminedReason
   readonly attempts: number
   readonly due: number
+  readonly pubkey: string
 }
 
 export interface RetryView {
@@ -62,9 +66,12 @@ export interface RetryView {
 export class RetryQueue extends Context.Service<RetryQueue, {
   /** The answer for an event that waits already. */
   readonly find: (id: string) => Effect.Effect<Undetermined | undefined, DatabaseError>
+  /** Does any profile of this author wait? */
+  readonly hasAuthor: (pubkey: string) => boolean
   /**
    * What to write for an event that is to be checked later; undefined when it is given up, or there is no room. `why`
-   * is what its check came to; undefined for one that is handed over unchecked, which is due at once.
+   * is what its check came to; undefined for one that is handed over unchecked, which is due at once. While the queue is
+   * full, whoever was not answered again is given up.
    */
   readonly later: (waiting: Waiting, why: Undetermined | undefined) => Effect.Effect<Record | undefined>
   readonly forget: (event: Event) => Record
@@ -79,7 +86,7 @@ export class RetryQueue extends Context.Service<RetryQueue, {
   readonly next: (busy: ReadonlyMap<string, unknown>) => Effect.Effect<number | undefined, DatabaseError>
   /** Waits for a change since the last time it was waited for. */
   readonly changed: Effect.Effect<void>
-  /** Waits while too many were never checked. */
+  /** Waits while the queue is full, or too many were never checked. */
   readonly room: Effect.Effect<void>
   readonly view: () => RetryView
 }>()("profile-aggregator/aggregation/RetryQueue") {
@@ -96,7 +103,8 @@ export const delayOf = (attempts: number): number =>
 const entryOf = (value: string, due: number | null): Entry | undefined => {
   const stored = Option.getOrUndefined(decode(value))
   if (stored === undefined) return undefined
-  return { reason: stored.reason as UndeterminedReason, attempts: stored.attempts, due: due ?? 0 }
+  const { pubkey } = stored.event as Event
+  return { reason: stored.reason as UndeterminedReason, attempts: stored.attempts, due: due ?? 0, pubkey }
 }
 
 const isUnchecked = ({ reason }: Entry) => reason === "not checked yet"
@@ -105,24 +113,35 @@ const make = Effect.fnUntraced(function*() {
   const database = yield* Database
   const { retriesMax } = yield* Settings
   const entries = new Map<string, Entry>()
+  /** Profiles of each author that wait. */
+  const authors = new Map<string, number>()
   let unchecked = 0
   const change = Latch.makeUnsafe(false)
   const roomy = Latch.makeUnsafe(true)
 
+  const tally = (entry: Entry, by: 1 | -1) => {
+    const count = (authors.get(entry.pubkey) ?? 0) + by
+    if (count > 0) authors.set(entry.pubkey, count)
+    else authors.delete(entry.pubkey)
+    if (isUnchecked(entry)) unchecked += by
+  }
+
   const put = (id: string, entry: Entry | undefined) => {
     const before = entries.get(id)
-    if (before !== undefined && isUnchecked(before)) unchecked--
+    if (before !== undefined) tally(before, -1)
     if (entry === undefined) entries.delete(id)
     else {
       entries.set(id, entry)
-      if (isUnchecked(entry)) unchecked++
+      tally(entry, 1)
     }
-    if (unchecked < uncheckedMax) roomy.openUnsafe()
+    if (unchecked < uncheckedMax && entries.size < retriesMax) roomy.openUnsafe()
     else roomy.closeUnsafe()
   }
   for (const { due, key, value } of yield* database.records(space)) put(key, entryOf(value, due))
 
-  const isFull = () => entries.size >= retriesMax
+  /** Is there no place for one that has been asked about so often? */
+  const isFull = (id: string, attempts: number) =>
+    entries.has(id) ? attempts > 0 && entries.size > retriesMax : entries.size >= retriesMax + overflowMax
 
   const dueAt = Effect.fnUntraced(function*(attempts: number, why: Undetermined | undefined) {
     const now = yield* Clock.currentTimeMillis
@@ -146,9 +165,10 @@ const make = Effect.fnUntraced(function*() {
       return { _tag: "Undetermined", reason: entry.reason, retryAfter: Math.max(0, entry.due - now) }
     }),
 
+    hasAuthor: (pubkey) => authors.has(pubkey),
+
     later: Effect.fnUntraced(function*({ attempts, event, since }, why) {
-      const isIn = entries.has(event.id)
-      if (attempts >= attemptsMax || (isFull() && (!isIn || attempts > 0))) return undefined
+      if (attempts >= attemptsMax || isFull(event.id, attempts)) return undefined
       const reason: UndeterminedReason = why?.reason ?? "not checked yet"
       return {
         _tag: "Record",

@@ -53,7 +53,10 @@ export class Verdicts extends Context.Service<Verdicts, {
 
 const make = Effect.fnUntraced(function*() {
   const database = yield* Database
-  const rules = rulesIdOf(yield* Settings)
+  const settings = yield* Settings
+  const rules = rulesIdOf(settings)
+  /** Otherwise nothing is kept that would hold. */
+  const keepsAny = settings.pictures === "on" || settings.proof === "on"
   const recent = new RecentRejections()
 
   return Verdicts.of({
@@ -62,7 +65,7 @@ const make = Effect.fnUntraced(function*() {
       const latest = recent.get(event.id)
       if (latest !== undefined && latest.until > now) return latest.rejection
       // Other kinds are rejected without asking anybody.
-      if (event.kind !== 0) return undefined
+      if (event.kind !== 0 || !keepsAny) return undefined
       const stored = yield* database.record(space, event.id)
       if (stored === undefined) return undefined
       const verdict = Option.getOrUndefined(decode(stored.value))

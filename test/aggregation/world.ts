@@ -12,10 +12,12 @@ import type { Admission } from "../../src/aggregation/Admission.ts"
 import * as Aggregation from "../../src/aggregation/Aggregation.ts"
 import { Examiner } from "../../src/aggregation/Examiner.ts"
 import type { HarvestStatus } from "../../src/aggregation/HarvestStatus.ts"
-import { Outbox } from "../../src/aggregation/Outbox.ts"
+import { Outbox, type Proof } from "../../src/aggregation/Outbox.ts"
 import { Picture } from "../../src/aggregation/Picture.ts"
+import type { Retries } from "../../src/aggregation/Retries.ts"
 import { type Overrides, Settings } from "../../src/Config.ts"
 import * as WorkerVerifier from "../../src/crypto/WorkerVerifier.ts"
+import type { Database } from "../../src/database/Database.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { Supervisor } from "../../src/lifecycle/Supervisor.ts"
 import { epoch } from "../support/events.ts"
@@ -32,8 +34,8 @@ export interface Options {
   readonly sockets?: Layer.Layer<Dials | Socket.WebSocketConstructor>
   readonly disk?: FakeDatabase.Disk["Service"]
   readonly examiner?: Layer.Layer<Examiner, never, Settings>
-  /** What a look at a picture comes to; turns the rule on. */
-  readonly picture?: Picture["Service"]["look"]
+  /** Who looks at pictures; turns the rule on. */
+  readonly picture?: Layer.Layer<Picture>
   /** What asking for an author's posts comes to; turns the rule on. */
   readonly outbox?: Outbox["Service"]["prove"]
 }
@@ -43,7 +45,7 @@ const nobody = () => Effect.die(new Error("a rule that is off has asked somebody
 
 const examinerOf = ({ outbox, picture }: Options) =>
   Examiner.layerNetwork.pipe(
-    Layer.provide(Layer.succeed(Picture, { look: picture ?? nobody })),
+    Layer.provide(picture ?? Layer.succeed(Picture, { look: nobody })),
     Layer.provide(Layer.succeed(Outbox, { prove: outbox ?? nobody }))
   )
 
@@ -64,7 +66,7 @@ const layer = (options: Options) =>
     }))
   )
 
-type World = Admission | Dials | FakeDatabase.Disk | HarvestStatus | Shutdown | Supervisor
+type World = Admission | Database | Dials | FakeDatabase.Disk | HarvestStatus | Retries | Shutdown | Supervisor
 
 /** Runs a test inside the component, and releases the component before it returns. */
 export const within = <A, E>(
@@ -90,3 +92,17 @@ export const eventually = (isSo: () => boolean, what = "what was awaited has not
 
 /** Lets every fiber that can run do so. */
 export const settle = Effect.forEach(Array.from({ length: 50 }), () => Effect.yieldNow, { discard: true })
+
+const noted = (outcomes: Proof["textNotes"]): Proof => ({
+  textNotes: outcomes,
+  bridge: undefined,
+  companions: [],
+  operations: []
+})
+
+/** What asking for posts can come to. */
+export const proofs = {
+  found: noted({ _tag: "Found", count: 1 }),
+  none: noted({ _tag: "Found", count: 0 }),
+  unanswered: noted({ _tag: "Unanswered", reason: "outbox relays did not answer", retryAfter: 60_000 })
+}
