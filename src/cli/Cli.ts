@@ -1,24 +1,28 @@
-/** The command line: `profile-aggregator [serve | demo]`. */
+/** The command line: `profile-aggregator [command]`. Without one, it serves. */
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { CliError, Command, Flag } from "effect/cli"
 import manifest from "../../package.json" with { type: "json" }
-import { Settings } from "../Config.ts"
-import { cliConfig, flags, fromFlags } from "../ConfigFlags.ts"
+import { cliConfig } from "../ConfigFlags.ts"
 import * as Demo from "../demo/Demo.ts"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import type { ProcessHost } from "../lifecycle/process.ts"
 import { StartError } from "../lifecycle/StartError.ts"
+import { eventCommands } from "./EventCommands.ts"
+import * as Presenter from "./Presenter.ts"
+import { Root, serviceFlags, settingsLayer, settingsOf } from "./Root.ts"
 import { serve } from "./serve.ts"
 
 const count = (name: string, fallback: number, meaning: string) =>
   Flag.Int(name).pipe(Flag.withDescription(`${meaning} Default: ${fallback}.`), Flag.withDefault(fallback))
 
 const commands = <E>(host: ProcessHost, service: Demo.Service<E>) => {
-  const run = (parsed: Parameters<typeof fromFlags>[0]) =>
-    serve(host, service, Layer.provide(Settings.layer(fromFlags(parsed)), NodeServices.layer))
-
-  const serveCommand = Command.make("serve", flags, run).pipe(
+  const serveCommand = Command.make(
+    "serve",
+    serviceFlags,
+    (own) => Effect.flatMap(settingsOf(own), (settings) => serve(host, service, settings))
+  ).pipe(
+    Command.withAlias("relay"),
     Command.withDescription("Harvest, check, store and serve profiles until told to stop.")
   )
   const demoCommand = Command.make("demo", {
@@ -26,11 +30,17 @@ const commands = <E>(host: ProcessHost, service: Demo.Service<E>) => {
     seed: count("seed", Demo.defaults.seed, "The same seed makes the same world."),
     port: count("port", Demo.defaults.port, "Where to listen; 0 takes a free port.")
   }, (options) => Demo.demo(host, service, options)).pipe(
-    Command.withDescription("Run the service over a made-up world on this machine; needs no network.")
+    Command.withDescription(
+      "Run the service over a made-up world on this machine; needs no network, takes no settings."
+    )
   )
-  return Command.make("profile-aggregator", flags, run).pipe(
+  return Root.pipe(
+    Command.withHandler((given) => serve(host, service, settingsLayer(given))),
     Command.withDescription("A Nostr relay that keeps the profiles worth having. Without a command, it serves."),
-    Command.withSubcommands([serveCommand, demoCommand])
+    Command.withSubcommands([
+      { group: "Service", commands: [serveCommand, demoCommand] },
+      { group: "Events", commands: eventCommands(host) }
+    ])
   )
 }
 
@@ -42,5 +52,5 @@ export const program = <E>(host: ProcessHost, service: Demo.Service<E>) =>
         ? Effect.fail(new StartError({ component: "command line", message: error.message, exitCode: ExitCode.Usage }))
         : Effect.void
     ),
-    Effect.provide(Layer.merge(NodeServices.layer, cliConfig))
+    Effect.provide(Layer.mergeAll(NodeServices.layer, cliConfig, Presenter.layer))
   )

@@ -138,6 +138,17 @@ const identityOf = (db: DatabaseSync): string | undefined => {
   return identity as string | undefined
 }
 
+const schemaOf = (db: DatabaseSync): number =>
+  Number(prepare(db, `SELECT max(migration_id) FROM ${migrationTable}`).get()?.[0])
+
+const checkSchema = (path: string, found: number) => {
+  if (found <= schemaVersion) return
+  throw startError(
+    ExitCode.Configuration,
+    `${path} has schema ${found}, this version knows ${schemaVersion}: start a newer version, or restore a backup`
+  )
+}
+
 /** Reads without writing: a log that belongs to another file must not be folded into this one. */
 const checkContent = (path: string, owner: number, size: number, walSize: number) => {
   const foreignLog = broken(
@@ -151,15 +162,7 @@ const checkContent = (path: string, owner: number, size: number, walSize: number
       if (owner === applicationId) throw foreignLog
       throw startError(ExitCode.Configuration, `${path} is another program's database: choose another DATABASE_PATH`)
     }
-    if (tables.has(migrationTable)) {
-      const found = Number(rows(`SELECT max(migration_id) FROM ${migrationTable}`)[0]?.[0])
-      if (found > schemaVersion) {
-        throw startError(
-          ExitCode.Configuration,
-          `${path} has schema ${found}, this version knows ${schemaVersion}: start a newer version, or restore a backup`
-        )
-      }
-    }
+    if (tables.has(migrationTable)) checkSchema(path, schemaOf(db))
     if (walSize > 0 && tables.has("commit_log")) {
       const own = identityWithoutLog(path)
       if (own !== undefined && own !== identityOf(db)) throw foreignLog
@@ -235,6 +238,35 @@ export const open = (path: string): Effect.Effect<void, StartError, Scope.Scope>
       yield* Effect.logInfo("recovered").pipe(Effect.annotateLogs({ component: "database", file: path, walBytes }))
     }
   })
+
+/**
+ * A connection that only reads, of a file that another process may have open and be writing to: no lock, no migration, no
+ * check of the whole file. Fails for a file that is missing, not ours, or of another schema.
+ */
+export const openReader = (path: string): Effect.Effect<DatabaseSync, StartError, Scope.Scope> =>
+  Effect.acquireRelease(
+    attempt(`cannot read ${path}`, () => {
+      if (sizeOf(path) === undefined) throw broken(`${path} does not exist: there is no database to read`)
+      const db = connect(path, "reader")
+      try {
+        const [id] = prepare(db, "PRAGMA application_id").get() ?? []
+        if (id !== applicationId) throw startError(ExitCode.Configuration, `${path} is not a database of this program`)
+        const found = schemaOf(db)
+        checkSchema(path, found)
+        if (found < schemaVersion) {
+          throw startError(
+            ExitCode.Configuration,
+            `${path} has schema ${found}: start this version's service on it first`
+          )
+        }
+        return db
+      } catch (error) {
+        db.close()
+        throw error
+      }
+    }),
+    (db) => Effect.sync(() => db.close())
+  )
 
 /** A connection for the writer or a reader, its failure to open a `StartError`. */
 export const connection = (path: string, role: "writer" | "reader"): Effect.Effect<DatabaseSync, StartError> =>

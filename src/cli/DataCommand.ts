@@ -1,0 +1,142 @@
+/**
+ * How a command runs that is no service: data on stdout, all else on stderr, an exit code instead of a certificate.
+ *
+ * It has the same components, budgets and proofs as the service, acquired and released the same way; what they prove is in
+ * the exit code. A stop before the end is 75: what was accepted is safe, and there was more to do.
+ */
+import { Cause, Effect, Exit, Layer, Runtime, Schema, Scope } from "effect"
+import { Settings } from "../Config.ts"
+import { DatabaseError } from "../database/Database.ts"
+import { certify, ExitCode, exitCode } from "../lifecycle/Certificate.ts"
+import { attach } from "../lifecycle/Launch.ts"
+import * as Output from "../lifecycle/Output.ts"
+import type { ProcessHost } from "../lifecycle/process.ts"
+import { Shutdown } from "../lifecycle/Shutdown.ts"
+import { StartError } from "../lifecycle/StartError.ts"
+import { Supervisor } from "../lifecycle/Supervisor.ts"
+import * as Logging from "../observability/Logging.ts"
+import * as Stdout from "./Stdout.ts"
+
+/** It ran to its end, and what it found is no success. */
+export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", {
+  message: Schema.String,
+  exitCode: Schema.Finite
+}) {
+  override get [Runtime.errorExitCode](): number {
+    return this.exitCode
+  }
+}
+
+/** Arguments that do not fit together, or say nothing: 64. */
+export const usage = (message: string): StartError =>
+  new StartError({ component: "command line", message, exitCode: ExitCode.Usage })
+
+/** One line for the person at the terminal, beside the log. */
+export const say = (line: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(`${line}\n`))
+
+export interface Options<A, E, R> {
+  /** What the command needs, in shutdown order; released before the process ends. */
+  readonly components: Layer.Layer<A, E, R>
+  /** A command that follows something has no end of its own: a stop is its success. */
+  readonly isEndless?: boolean
+}
+
+/** Milliseconds for a reader that has stalled to take what is left. */
+const lingerMillis = 500
+
+const codeOf = (cause: Cause.Cause<unknown>, isEndless: boolean): number => {
+  if (Cause.hasInterruptsOnly(cause)) return isEndless ? ExitCode.Clean : ExitCode.CutShort
+  if (Cause.hasDies(cause)) return ExitCode.ProofFailed
+  const error = Cause.squash(cause)
+  return error instanceof DatabaseError ? ExitCode.Storage : Runtime.getErrorExitCode(error)
+}
+
+const messageOf = (error: unknown): string => {
+  if (error instanceof DatabaseError) return `the database cannot be used: ${messageOf(error.cause)}`
+  return error instanceof Error ? error.message : String(error)
+}
+
+const report = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
+  if (Cause.hasInterruptsOnly(cause)) return Effect.void
+  if (Cause.hasDies(cause)) return Effect.logError("command failed by a bug of ours", cause)
+  const error = Cause.squash(cause)
+  return error instanceof Stdout.StdoutClosed ? Effect.void : Effect.logError(messageOf(error))
+}
+
+type LoggingSettings = Pick<Logging.LoggingOptions, "level" | "format">
+
+const logging = ({ format, level }: LoggingSettings) => {
+  const { isTerminal, write } = Output.make(process.stderr, 2)
+  return Logging.layer({ sink: write, isTerminal, level, format })
+}
+
+/**
+ * The exit code of a command that ended so, once all is released. Where a proof failed, the certificate says which; it is
+ * no data, so it goes to stderr.
+ */
+const conclude = Effect.fnUntraced(function*(host: ProcessHost, code: number) {
+  const { journal } = host
+  const certificate = certify(journal, [])
+  const final = exitCode({
+    causes: [code, ...journal.causes.map((cause) => cause.code)],
+    forced: journal.forced,
+    proofs: certificate.proofs
+  })
+  if (final === ExitCode.ProofFailed || journal.forced.length > 0) yield* say(JSON.stringify({ stopped: certificate }))
+  // The host writes lifecycle lines and a certificate to stdout for a process that was told to stop. Stdout is data here.
+  journal.causes.splice(0)
+  return final
+})
+
+/** Sets the code that the process ends with, however its main fiber ended. */
+const endWith = (code: number): void => {
+  process.once("exit", () => void (process.exitCode = code))
+  // A reader that has stalled keeps bytes of ours, and so the process; it has had its time.
+  if (Stdout.pending() > 0) setTimeout(() => process.exit(code), lingerMillis).unref()
+}
+
+/** Runs `use` over its components to its end, to a failure, or to a stop. Never fails: the exit code says it all. */
+export const run = <A, E, E2, E3, R>(
+  host: ProcessHost,
+  settings: Layer.Layer<Settings, E3, R>,
+  options: Options<A, E, Settings | Shutdown | Supervisor>,
+  use: Effect.Effect<void, E2, A | Settings | Shutdown | Supervisor | Scope.Scope>
+): Effect.Effect<void, never, R> => {
+  let logs = logging({ level: "Info", format: "auto" })
+  /** The settings' logging, once they are known. */
+  const foundation = Layer.unwrap(Effect.map(Settings, ({ logFormat, logLevel }) => {
+    logs = logging({ level: logLevel, format: logFormat })
+    return logs
+  }))
+  const work = Effect.gen(function*() {
+    const supervisor = yield* Supervisor
+    const app = Layer.provideMerge(options.components, foundation.pipe(Layer.provideMerge(settings)))
+    // The scope outlives the race, so that its finalizers are neither lost with a loser nor run inside one.
+    yield* Effect.acquireUseRelease(
+      Scope.make(),
+      (scope) =>
+        Effect.raceFirst(
+          // What it acquires itself is released before the components are.
+          Effect.flatMap(Layer.buildWithScope(app, scope), (context) => Effect.provide(Effect.scoped(use), context)),
+          supervisor.failed
+        ),
+      (scope, exit) => Scope.close(scope, exit)
+    )
+  })
+  return Effect.uninterruptibleMask((restore) =>
+    restore(attach(host, work)).pipe(
+      Effect.exit,
+      Effect.flatMap((exit) => {
+        if (Exit.isSuccess(exit)) return conclude(host, ExitCode.Clean)
+        const code = codeOf(exit.cause, options.isEndless ?? false)
+        return Effect.andThen(Effect.provide(report(exit.cause), logs), conclude(host, code))
+      }),
+      Effect.map(endWith)
+    )
+  ).pipe(
+    Effect.provide(Supervisor.layer.pipe(
+      Layer.provideMerge(Shutdown.layer(host.journal)),
+      Layer.provideMerge(logs)
+    ))
+  )
+}

@@ -1,0 +1,117 @@
+/** Commands over the stored events, as they are typed: flags, descriptions, examples. */
+import { Effect } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { EventFile } from "../database/EventFile.ts"
+import type { ProcessHost } from "../lifecycle/process.ts"
+import * as DataCommand from "./DataCommand.ts"
+import * as Export from "./Export.ts"
+import { filtersOf, selectionFilter } from "./FilterArgument.ts"
+import * as Import from "./Import.ts"
+import { flagsFor, settingsOf } from "./Root.ts"
+
+/** A flag that is there or not. */
+const flag = (name: string, meaning: string) =>
+  Flag.Boolean(name).pipe(Flag.withDescription(meaning), Flag.withDefault(false), Flag.withoutNegation)
+
+const number = (name: string, fallback: number, meaning: string) =>
+  Flag.Int(name).pipe(Flag.withDescription(`${meaning} Default: ${fallback}.`), Flag.withDefault(fallback))
+
+const filter = Argument.String("filter").pipe(
+  Argument.withDescription("JSON as in a REQ: one filter, or an array of alternatives. Only its own limits bind it.")
+)
+
+/** Reads the file beside whoever writes to it. */
+const reading = <E>(
+  host: ProcessHost,
+  own: Parameters<typeof settingsOf>[0],
+  use: Effect.Effect<void, E, EventFile>
+) =>
+  Effect.flatMap(settingsOf(own), (settings) => DataCommand.run(host, settings, { components: EventFile.layer }, use))
+
+const importCommand = (host: ProcessHost) =>
+  Command.make("import", {
+    noVerify: flag("no-verify", "Trust ids and signatures, as those of an export."),
+    showRejected: flag("show-rejected", "Name every line that is not kept, not only the first 100."),
+    writeBatch: number("write-batch", 1000, `Lines per transaction, 1 to ${Import.writeBatchMax}.`),
+    debounceMillis: number(
+      "debounce-millis",
+      1000,
+      "Milliseconds after which a batch is written though it is not full."
+    ),
+    ...flagsFor("VERIFIER_THREADS", "VERIFIER_ENGINE", "MAX_MESSAGE_BYTES", "MAX_EVENT_TAGS", "MAX_CONTENT_LENGTH")
+  }, ({ settings, ...options }) =>
+    Effect.flatMap(settingsOf({ settings }), (settings) =>
+      DataCommand.run(host, settings, { components: Import.components(options) }, Import.importEvents(options)))).pipe(
+      Command.withShortDescription("Store events from stdin, one JSON object per line."),
+      Command.withDescription(
+        "Store events from stdin, one JSON object per line. Ids and signatures are checked, quality rules are not asked. " +
+          "Stopped, it says up to which line everything is on disk; the same input again goes on from there."
+      ),
+      Command.withExamples([
+        { command: "profile-aggregator import < events.jsonl" },
+        {
+          command: "zstdcat dump.jsonl.zst | profile-aggregator import --no-verify",
+          description: "From a trusted dump"
+        }
+      ])
+    )
+
+const exportCommand = (host: ProcessHost) =>
+  Command.make("export", {
+    since: Flag.Int("since").pipe(Flag.withDescription("Unix seconds, inclusive."), Flag.optional),
+    until: Flag.Int("until").pipe(Flag.withDescription("Unix seconds, inclusive."), Flag.optional),
+    kinds: Flag.String("kinds").pipe(Flag.withDescription("Event kinds, separated by commas."), Flag.optional),
+    authors: Flag.String("authors").pipe(
+      Flag.withDescription("Authors, hex or npub, separated by commas."),
+      Flag.optional
+    ),
+    reverse: flag("reverse", "Newest first."),
+    filter: Argument.optional(Argument.String("filter")).pipe(
+      Argument.withDescription("JSON as in a REQ, to which the flags are added.")
+    )
+  }, ({ reverse, ...selection }) =>
+    reading(
+      host,
+      { settings: {} },
+      Effect.flatMap(selectionFilter(selection), (filter) => Export.exportEvents(filter, reverse))
+    )).pipe(
+      Command.withShortDescription("Write stored events to stdout, one JSON object per line."),
+      Command.withDescription(
+        "Write stored events to stdout, one JSON object per line, by created_at, oldest first. Works beside a running " +
+          "service, and writes the store as it was when it began."
+      ),
+      Command.withExamples([
+        { command: "profile-aggregator export > events.jsonl" },
+        { command: "profile-aggregator export --kinds 0 --since 1767225600 --reverse | head" }
+      ])
+    )
+
+const scanCommand = (host: ProcessHost) =>
+  Command.make("scan", {
+    filter,
+    count: flag("count", "Write how many there are instead."),
+    // What other relays' scripts pass; a walk pauses by itself.
+    pause: Flag.Int("pause").pipe(Flag.withDefault(0), Flag.withHidden),
+    metrics: flag("metrics", "").pipe(Flag.withHidden)
+  }, ({ count, filter }) =>
+    reading(host, { settings: {} }, Effect.flatMap(filtersOf(filter), count ? Export.scanCount : Export.scan))).pipe(
+      Command.withShortDescription("Write the events that match a filter, newest first."),
+      Command.withDescription(
+        "Write the events that match a filter to stdout, newest first, as a REQ would, but without the relay's limits."
+      ),
+      Command.withExamples([{ command: "profile-aggregator scan '{\"kinds\":[0],\"limit\":10}'" }])
+    )
+
+const countCommand = (host: ProcessHost) =>
+  Command.make(
+    "count",
+    { filter },
+    ({ filter }) => reading(host, { settings: {} }, Effect.flatMap(filtersOf(filter), Export.count))
+  ).pipe(
+    Command.withDescription("Count the events that match a filter (NIP-45); limits do not count."),
+    Command.withExamples([{ command: "profile-aggregator count '{\"kinds\":[0,10002]}'" }])
+  )
+
+/** All of them, for one process. */
+export const eventCommands = (host: ProcessHost) =>
+  [importCommand(host), exportCommand(host), scanCommand(host), countCommand(host)] as const

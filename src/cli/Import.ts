@@ -1,0 +1,233 @@
+/**
+ * `import`: JSON lines on stdin, each an event, into the database.
+ *
+ * Lines go decode → cheap rejects → verify → save, many at a time, and are committed in their order in one transaction per
+ * batch: everything up to the line that is named when it stops is on disk. The same input again costs little, since what is
+ * stored is known before its signature is checked; so "start again" is how an import is resumed. Quality rules are not
+ * asked: what an operator imports is kept.
+ */
+import { Clock, Effect, Layer, Option, Redacted, Stream } from "effect"
+import { randomBytes } from "node:crypto"
+import { Settings } from "../Config.ts"
+import { Verifier, type VerifierSender } from "../crypto/Verifier.ts"
+import * as WorkerVerifier from "../crypto/WorkerVerifier.ts"
+import { Database, type DatabaseSender, type Outcome } from "../database/Database.ts"
+import * as SqliteDatabase from "../database/SqliteDatabase.ts"
+import { type Event, type EventLimits, eventOf } from "../domain/Event.ts"
+import { say } from "./DataCommand.ts"
+import { type Line, stdin } from "./Lines.ts"
+
+export interface Options {
+  /** Trusts ids and signatures: for a file that this program has exported. */
+  readonly noVerify: boolean
+  /** Names every line that is not kept, not only the first ones. */
+  readonly showRejected: boolean
+  /** Lines of one transaction. */
+  readonly writeBatch: number
+  /** Milliseconds after which a batch is written that is not full. */
+  readonly debounceMillis: number
+}
+
+/** Most lines of a batch, so that it stays a moment's work to verify and to write. */
+export const writeBatchMax = 10_000
+
+/** Batches that are being verified while one is being written. */
+const verifying = 2
+/** UTF-16 units of the events of one write. */
+const unitsMax = 4 * 1024 * 1024
+/** Lines that are named for what is wrong with them, unless all are asked for. */
+const namedMax = 100
+/** Milliseconds between two reports. */
+const reportEvery = 2000
+
+/** What is needed, in shutdown order. An import signs nothing, so it neither needs nor makes the relay's key. */
+export const components = (options: Options) =>
+  options.noVerify ? SqliteDatabase.layer : Layer.provideMerge(
+    Layer.provide(
+      WorkerVerifier.layer,
+      Layer.effect(
+        Settings,
+        Effect.map(Settings, (settings) => ({
+          ...settings,
+          relaySecretKey: Option.some(Redacted.make(randomBytes(32).toString("hex")))
+        }))
+      )
+    ),
+    SqliteDatabase.layer
+  )
+
+interface Rejection {
+  readonly line: number
+  readonly reason: string
+}
+
+/** A batch of lines that has been looked at. */
+interface Judged {
+  readonly lines: ReadonlyArray<Line>
+  readonly kept: ReadonlyArray<{ readonly line: number; readonly event: Event }>
+  readonly duplicates: number
+  readonly rejections: ReadonlyArray<Rejection>
+}
+
+const eventOn = ({ problem, text }: Line, limits: EventLimits): Event | string => {
+  if (text === undefined) return problem ?? "line is empty"
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return "line is not JSON"
+  }
+  return eventOf(value, limits)
+}
+
+/** How an outcome that is neither `Saved` nor `Duplicate` reads. */
+const reasons: Partial<Record<Outcome["_tag"], string>> = {
+  Superseded: "a newer version is stored",
+  Deleted: "its author asked for its removal",
+  Expired: "it has expired",
+  Ephemeral: "events of its kind are not stored"
+}
+
+/** What has become of the lines so far. */
+class Tally {
+  /** Everything up to this line is settled: stored, known, or rejected. */
+  line = 0
+  lines = 0
+  added = 0
+  duplicates = 0
+  rejected = 0
+  readonly byReason = new Map<string, number>()
+  /** Counts without blank lines, in the words that other relays' tools use. */
+  get summary(): string {
+    const { added, duplicates, lines, rejected } = this
+    return `Processed ${lines} lines. ${added} added, ${rejected} rejected, ${duplicates} dups`
+  }
+}
+
+const groups = (kept: Judged["kept"]): ReadonlyArray<Judged["kept"]> => {
+  const all: Array<Array<Judged["kept"][number]>> = []
+  let units = 0
+  for (const entry of kept) {
+    const size = entry.event.content.length + 512
+    if (all.length === 0 || units + size > unitsMax) {
+      all.push([])
+      units = 0
+    }
+    units += size
+    all.at(-1)!.push(entry)
+  }
+  return all
+}
+
+const make = Effect.fnUntraced(function*(options: Options) {
+  const { limits } = yield* Settings
+  const database = yield* Database
+  const sender = yield* database.sender("import")
+  // There is none where nothing is to be verified.
+  const crypto = Option.getOrUndefined(yield* Effect.serviceOption(Verifier))
+  const verifier = crypto === undefined ? undefined : yield* crypto.sender("import")
+  const tally = new Tally()
+  let named = 0
+
+  /** What the store says of the event without its signature, then its signature. Undefined: keep it. */
+  const refusal = Effect.fnUntraced(function*(event: Event, verifier: VerifierSender) {
+    const preview = yield* database.preview(event)
+    if (preview !== "New") return preview === "Duplicate" ? preview : reasons[preview] ?? preview
+    const verification = yield* verifier.verify(event)
+    if (verification === "Valid") return undefined
+    return verification === "InvalidId" ? "id is wrong" : "signature is wrong"
+  })
+
+  const judge = Effect.fnUntraced(function*(lines: ReadonlyArray<Line>) {
+    const rejections: Array<Rejection> = []
+    const events: Array<Judged["kept"][number]> = []
+    for (const line of lines) {
+      const event = eventOn(line, limits)
+      if (typeof event === "string") rejections.push({ line: line.number, reason: event })
+      else events.push({ line: line.number, event })
+    }
+    // The writer knows what is stored; asking before is worth it where it saves a signature.
+    if (verifier === undefined) return { lines, kept: events, duplicates: 0, rejections } satisfies Judged
+    const refusals = yield* Effect.forEach(events, ({ event }) => refusal(event, verifier), {
+      concurrency: "unbounded"
+    })
+    const kept: Array<Judged["kept"][number]> = []
+    let duplicates = 0
+    events.forEach((entry, i) => {
+      const reason = refusals[i]
+      if (reason === undefined) kept.push(entry)
+      else if (reason === "Duplicate") duplicates++
+      else rejections.push({ line: entry.line, reason })
+    })
+    return { lines, kept, duplicates, rejections } satisfies Judged
+  })
+
+  const reject = Effect.fnUntraced(function*({ line, reason }: Rejection) {
+    tally.rejected++
+    tally.byReason.set(reason, (tally.byReason.get(reason) ?? 0) + 1)
+    if (!options.showRejected && ++named > namedMax) {
+      if (named === namedMax + 1) yield* Effect.logWarning("further rejected lines are counted only")
+      return
+    }
+    yield* Effect.logWarning("line rejected").pipe(Effect.annotateLogs({ line, reason }))
+  })
+
+  /** Not interrupted between the write and its place in the tally: what is stored is never told as not stored. */
+  const store = Effect.fnUntraced(function*(sender: DatabaseSender, { duplicates, kept, lines, rejections }: Judged) {
+    const refused = [...rejections]
+    let known = duplicates
+    for (const group of groups(kept)) {
+      const outcomes = yield* sender.write(group.map(({ event }) => ({ _tag: "Save", event })))
+      outcomes.forEach((outcome, i) => {
+        if (outcome._tag === "Saved") tally.added++
+        else if (outcome._tag === "Duplicate") known++
+        else refused.push({ line: group[i]!.line, reason: reasons[outcome._tag] ?? outcome._tag })
+      })
+    }
+    tally.duplicates += known
+    tally.lines += lines.length
+    tally.line = lines.at(-1)?.number ?? tally.line
+    for (const rejection of refused.toSorted((a, b) => a.line - b.line)) yield* reject(rejection)
+  }, Effect.uninterruptible)
+
+  return { tally, judge, store: (judged: Judged) => store(sender, judged), bytesMax: limits.frameBytesMax }
+})
+
+/** Rates and counts now and then, for whoever waits. */
+const progressOf = (tally: Tally, begun: number): Effect.Effect<void> => {
+  let reported = begun
+  return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    if (now - reported < reportEvery) return Effect.void
+    reported = now
+    const { added, duplicates, line, lines, rejected } = tally
+    const linesPerSecond = Math.round((lines * 1000) / (now - begun))
+    return Effect.logInfo("importing").pipe(
+      Effect.annotateLogs({ line, added, rejected, duplicates, linesPerSecond })
+    )
+  })
+}
+
+/** How far it got, whatever ended it. */
+const conclude = (tally: Tally, isWhole: boolean): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    for (const [reason, count] of tally.byReason) yield* say(`Rejected: ${count} × ${reason}`)
+    yield* say(
+      isWhole
+        ? `Done. ${tally.summary}`
+        : `Stopped after line ${tally.line}, up to which everything is stored. ${tally.summary}. ` +
+          "The same input again goes on from there: what is stored is skipped."
+    )
+  })
+
+/** Reads stdin to its end. */
+export const importEvents = Effect.fn("Import.importEvents")(function*(options: Options) {
+  if (options.noVerify) yield* Effect.logWarning("not verifying event IDs or signatures!")
+  const { bytesMax, judge, store, tally } = yield* make(options)
+  const progress = progressOf(tally, yield* Clock.currentTimeMillis)
+  yield* stdin(bytesMax).pipe(
+    Stream.groupedWithin(options.writeBatch, options.debounceMillis),
+    Stream.mapEffect(judge, { concurrency: verifying }),
+    Stream.runForEach((judged) => Effect.andThen(store(judged), progress)),
+    Effect.onExit((exit) => conclude(tally, exit._tag === "Success"))
+  )
+}, Effect.annotateLogs({ component: "import" }))
