@@ -1,0 +1,214 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { Admission } from "../../src/aggregation/Admission.ts"
+import { Examiner, withoutFacts } from "../../src/aggregation/Examiner.ts"
+import { space as graces } from "../../src/aggregation/Grace.ts"
+import { space as verdicts } from "../../src/aggregation/Verdicts.ts"
+import type { Event } from "../../src/domain/Event.ts"
+import { Accepted, Rejected, type RejectionReason } from "../../src/domain/Quality.ts"
+import { epoch, profileEvent, signed } from "../support/events.ts"
+import { blank, Disk } from "./FakeDatabase.ts"
+import * as FakeWeb from "./FakeWeb.ts"
+import { eventually, proofs, within } from "./world.ts"
+
+const submit = (event: Event) =>
+  Effect.scoped(
+    Effect.flatMap(Admission, (admission) => Effect.flatMap(admission.sender("test"), (sender) => sender.submit(event)))
+  )
+const told = (event: Event) =>
+  Effect.map(submit(event), (outcome) => outcome._tag === "Rejected" ? outcome.reason : outcome._tag)
+
+const url = "https://images.example/mira.png"
+const version = (n: number, fields: Readonly<Record<string, unknown>> = {}) =>
+  profileEvent(fields, "author", { created_at: epoch + n })
+
+/** An examiner that refuses everything for this reason, and counts. */
+const refusing = (reason: RejectionReason) => {
+  const asked: Array<string> = []
+  return {
+    asked,
+    layer: Layer.succeed(Examiner, {
+      asks: true,
+      glance: () => Effect.succeed(Accepted),
+      examine: ({ id }) => Effect.sync(() => (asked.push(id), withoutFacts(Rejected(reason))))
+    })
+  }
+}
+
+describe("the memory of verdicts", () => {
+  const settings = { pictures: "on" } as const
+
+  it.effect("keeps a rejection that took a network, over a restart, and asks nobody again", () => {
+    const disk = blank()
+    const examiner = refusing("picture is too small")
+    const profile = version(0)
+    return Effect.gen(function*() {
+      for (let run = 0; run < 3; run++) {
+        const outcome = yield* within({ disk, settings, examiner: examiner.layer }, told(profile))
+        assert.strictEqual(outcome, "picture is too small")
+      }
+      assert.strictEqual(examiner.asked.length, 1)
+      assert.deepStrictEqual([...disk.records.keys()], [`${verdicts} ${profile.id}`])
+    })
+  })
+
+  it.effect("expires after some days, never exactly, and is forgotten", () => {
+    const disk = blank()
+    const examiner = refusing("picture is too small")
+    return within(
+      { disk, settings, examiner: examiner.layer },
+      Effect.gen(function*() {
+        const profiles = Array.from({ length: 5 }, (_, n) => profileEvent({}, n))
+        for (const profile of profiles) yield* submit(profile)
+        const due = [...disk.records.values()].map((record) => record.due)
+        assert.strictEqual(new Set(due).size, 5)
+        yield* TestClock.adjust(Duration.days(5))
+        yield* Effect.forEach(profiles, submit)
+        assert.strictEqual(examiner.asked.length, 5)
+        yield* TestClock.adjust(Duration.days(4))
+        yield* eventually(() => disk.records.size === 0)
+        yield* Effect.forEach(profiles, submit)
+        assert.strictEqual(examiner.asked.length, 10)
+      })
+    )
+  })
+
+  it.effect("holds for the rules it was reached by, and no others", () => {
+    const disk = blank()
+    const examiner = refusing("picture is too small")
+    const run = (width: number) =>
+      within(
+        { disk, settings: { ...settings, pictureMin: { width, height: 600 } }, examiner: examiner.layer },
+        submit(version(0))
+      )
+    return Effect.gen(function*() {
+      yield* run(300)
+      yield* run(200)
+      assert.strictEqual(examiner.asked.length, 2)
+    })
+  })
+
+  it.effect("writes nothing for what the event says itself", () => {
+    const disk = blank()
+    const examiner = Layer.succeed(Examiner, {
+      asks: true,
+      glance: () => Effect.succeed(Rejected("no about")),
+      examine: () => Effect.die("asked")
+    })
+    return Effect.gen(function*() {
+      yield* within({ disk, examiner }, submit(version(0)))
+      assert.strictEqual(disk.records.size, 0)
+    })
+  })
+
+  it.effect("asks for a later version only what has changed: the picture by its URL, the author once", () => {
+    const web = FakeWeb.make()
+    web.set(url, FakeWeb.image(300, 600))
+    web.set(`${url}?2`, FakeWeb.image(300, 600))
+    return within(
+      { picture: web.pictures },
+      Effect.gen(function*() {
+        yield* submit(version(0))
+        yield* submit(version(1, { about: "Now writes about the moon." }))
+        assert.strictEqual(web.requests.length, 1)
+        yield* submit(version(2, { picture: `${url}?2` }))
+        assert.strictEqual(web.requests.length, 2)
+      })
+    )
+  })
+})
+
+describe("the grace of a profile whose newer version is rejected", () => {
+  const served = ({ events }: Disk["Service"]) => [...events.values()].map(({ id }) => id)
+
+  it.effect("serves it for PROFILE_GRACE, then removes it", () => {
+    const disk = blank()
+    const [good, bad] = [version(0), version(1, { about: "" })]
+    return within(
+      { disk, settings: { profileGrace: Duration.days(30) } },
+      Effect.gen(function*() {
+        assert.deepStrictEqual([yield* told(good), yield* told(bad)], ["Saved", "no about"])
+        yield* TestClock.adjust(Duration.days(30))
+        assert.deepStrictEqual(served(disk), [])
+        assert.deepStrictEqual([...disk.records.keys()], [`${graces} ${good.pubkey}`])
+      })
+    )
+  })
+
+  it.effect("counts from the first such version, however many follow", () => {
+    const disk = blank()
+    return within(
+      { disk, settings: { profileGrace: Duration.days(10) } },
+      Effect.gen(function*() {
+        yield* submit(version(0))
+        yield* submit(version(1, { about: "" }))
+        yield* TestClock.adjust(Duration.days(9))
+        yield* submit(version(2, { about: " " }))
+        assert.strictEqual(served(disk).length, 1)
+        yield* TestClock.adjust(Duration.days(1.1))
+        assert.strictEqual(served(disk).length, 0)
+      })
+    )
+  })
+
+  it.effect("ends with a version that is accepted", () => {
+    const disk = blank()
+    return within(
+      { disk },
+      Effect.gen(function*() {
+        yield* submit(version(0))
+        yield* submit(version(1, { about: "" }))
+        yield* submit(version(2))
+        assert.strictEqual(disk.records.size, 0)
+        yield* TestClock.adjust(Duration.days(60))
+        assert.deepStrictEqual(served(disk), [version(2).id])
+      })
+    )
+  })
+
+  it.effect("of zero removes it in the write that rejects the newer one; older versions stay out from then on", () => {
+    const disk = blank()
+    return within(
+      { disk, settings: { profileGrace: Duration.zero } },
+      Effect.gen(function*() {
+        yield* submit(version(1))
+        yield* submit(version(2, { about: "" }))
+        assert.deepStrictEqual(served(disk), [])
+        assert.strictEqual(yield* told(version(0)), "a newer version was rejected")
+        assert.strictEqual(yield* told(version(1)), "a newer version was rejected")
+        assert.strictEqual(yield* told(version(3)), "Saved")
+        assert.deepStrictEqual(served(disk), [version(3).id])
+      })
+    )
+  })
+
+  it.effect("is not touched by what nobody could determine, or by older versions", () => {
+    const disk = blank()
+    return Effect.gen(function*() {
+      yield* within({ disk }, submit(version(1)))
+      yield* within(
+        { disk, outbox: () => Effect.succeed(proofs.unanswered), settings: { profileGrace: Duration.zero } },
+        Effect.gen(function*() {
+          assert.strictEqual(yield* told(version(2)), "Undetermined")
+          assert.strictEqual(yield* told(version(0, { about: "" })), "Superseded")
+          assert.deepStrictEqual(served(disk), [version(1).id])
+        })
+      )
+    })
+  })
+
+  it.effect("is forgotten with an author who asks to vanish", () => {
+    const disk = blank()
+    return within(
+      { disk },
+      Effect.gen(function*() {
+        yield* submit(version(0))
+        yield* submit(version(1, { about: "" }))
+        assert.strictEqual(disk.records.size, 1)
+        yield* submit(signed({ kind: 62, created_at: epoch + 2, tags: [["relay", "ALL_RELAYS"]] }))
+        assert.strictEqual(disk.records.size, 0)
+      })
+    )
+  })
+})
