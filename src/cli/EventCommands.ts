@@ -1,9 +1,10 @@
 /** Commands over the stored events, as they are typed: flags, descriptions, examples. */
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { EventFile } from "../database/EventFile.ts"
 import type { ProcessHost } from "../lifecycle/process.ts"
 import * as DataCommand from "./DataCommand.ts"
+import * as Delete from "./Delete.ts"
 import * as Export from "./Export.ts"
 import { filtersOf, selectionFilter } from "./FilterArgument.ts"
 import * as Import from "./Import.ts"
@@ -112,6 +113,35 @@ const countCommand = (host: ProcessHost) =>
     Command.withExamples([{ command: "profile-aggregator count '{\"kinds\":[0,10002]}'" }])
   )
 
+const deleteCommand = (host: ProcessHost) =>
+  Command.make("delete", {
+    filter: Argument.optional(filter),
+    filterFlag: Flag.String("filter").pipe(Flag.withDescription("The filter, as a flag."), Flag.optional),
+    age: Flag.Int("age").pipe(Flag.withDescription("Only events older than so many seconds."), Flag.optional),
+    yes: flag("yes", "Delete, after a dry run has shown what."),
+    dryRun: flag("dry-run", "Show what would go, which is what happens without --yes.")
+  }, ({ age, dryRun, filter, filterFlag, yes }) => {
+    const filters = Effect.gen(function*() {
+      if (Option.isSome(filter) && Option.isSome(filterFlag)) return yield* DataCommand.usage("two filters are given")
+      const text = Option.orElse(filter, () => filterFlag)
+      return yield* Delete.olderThan(Option.isSome(text) ? yield* filtersOf(text.value) : undefined, age)
+    })
+    return Effect.flatMap(settingsOf({ settings: {} }), (settings) =>
+      yes && !dryRun
+        ? DataCommand.run(host, settings, { components: Delete.components }, Effect.flatMap(filters, Delete.remove))
+        : DataCommand.run(host, settings, { components: EventFile.layer }, Effect.flatMap(filters, Delete.preview)))
+  }).pipe(
+    Command.withShortDescription("Delete the events that match a filter, after a dry run."),
+    Command.withDescription(
+      "Delete the events that match a filter. Without --yes it writes them to stdout and deletes nothing. They are not " +
+        "barred: what is harvested or imported again comes back."
+    ),
+    Command.withExamples([
+      { command: "profile-aggregator delete '{\"authors\":[\"…\"]}'", description: "Show what would go" },
+      { command: "profile-aggregator delete '{\"authors\":[\"…\"]}' --yes", description: "Delete it" }
+    ])
+  )
+
 /** All of them, for one process. */
 export const eventCommands = (host: ProcessHost) =>
-  [importCommand(host), exportCommand(host), scanCommand(host), countCommand(host)] as const
+  [importCommand(host), exportCommand(host), scanCommand(host), countCommand(host), deleteCommand(host)] as const

@@ -1,0 +1,65 @@
+/**
+ * `delete`: removes stored events by filter, after showing which.
+ *
+ * An operator's decision leaves no tombstone: an event that is harvested, imported or published again comes back.
+ */
+import { Clock, Effect, Layer, Option } from "effect"
+import { Database } from "../database/Database.ts"
+import { EventFile } from "../database/EventFile.ts"
+import * as SqliteDatabase from "../database/SqliteDatabase.ts"
+import type { Filter } from "../domain/Filter.ts"
+import { say, usage } from "./DataCommand.ts"
+import * as Stdout from "./Stdout.ts"
+
+/** The file is read through a connection of its own, so that what is removed is what was found when it began. */
+export const components = Layer.provideMerge(EventFile.layer, SqliteDatabase.layer)
+
+/** Adds "older than so many seconds" to each filter. Fails (64) where one has an `until` of its own, or nothing is said. */
+export const olderThan = Effect.fnUntraced(function*(
+  filters: ReadonlyArray<Filter> | undefined,
+  age: Option.Option<number>
+) {
+  if (Option.isNone(age)) {
+    return filters ?? (yield* usage("say what to delete: a filter, --age, or both"))
+  }
+  if (age.value < 0) return yield* usage("--age is a number of seconds, 0 or more")
+  const until = Math.max(0, Math.floor((yield* Clock.currentTimeMillis) / 1000) - age.value)
+  const all = filters ?? [{}]
+  if (all.some((filter) => filter.until !== undefined)) {
+    return yield* usage("--age does not go together with a filter that has an until")
+  }
+  return all.map((filter): Filter => ({ ...filter, until }))
+})
+
+/** Writes what would be removed. */
+export const preview = Effect.fnUntraced(function*(filters: ReadonlyArray<Filter>) {
+  const file = yield* EventFile
+  let found = 0
+  yield* file.walk(filters, "newest first", (events) => {
+    found += events.length
+    return Stdout.lines(events.map(({ raw }) => raw))
+  })
+  yield* say(`Would delete ${found} events. Nothing is deleted without --yes.`)
+})
+
+/** Removes them, in batches; each is on disk when the next one begins. */
+export const remove = Effect.fn("Delete.remove")(function*(filters: ReadonlyArray<Filter>) {
+  const file = yield* EventFile
+  const database = yield* Database
+  const sender = yield* database.sender("delete")
+  let removed = 0
+  // Not interrupted between a write and its count: what is gone is told.
+  yield* file.walk(
+    filters,
+    "newest first",
+    (events) =>
+      sender.write([{ _tag: "Delete", ids: events.map(({ id }) => id) }]).pipe(
+        Effect.map(() => void (removed += events.length)),
+        Effect.uninterruptible
+      )
+  ).pipe(
+    Effect.onExit((exit) =>
+      say(`${exit._tag === "Success" ? "Deleted" : "Stopped. So far deleted:"} ${removed} events`)
+    )
+  )
+})
