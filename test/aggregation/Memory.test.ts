@@ -8,7 +8,7 @@ import { space as verdicts } from "../../src/aggregation/Verdicts.ts"
 import type { Event } from "../../src/domain/Event.ts"
 import { Accepted, Rejected, type RejectionReason } from "../../src/domain/Quality.ts"
 import { epoch, profileEvent, signed } from "../support/events.ts"
-import { blank, Disk } from "./FakeDatabase.ts"
+import { blank, type Disk } from "./FakeDatabase.ts"
 import * as FakeWeb from "./FakeWeb.ts"
 import { eventually, proofs, within } from "./world.ts"
 
@@ -119,9 +119,9 @@ describe("the memory of verdicts", () => {
   })
 })
 
-describe("the grace of a profile whose newer version is rejected", () => {
-  const served = ({ events }: Disk["Service"]) => [...events.values()].map(({ id }) => id)
+const served = ({ events }: Disk["Service"]) => [...events.values()].map(({ id }) => id)
 
+describe("the grace of a profile whose newer version is rejected", () => {
   it.effect("serves it for PROFILE_GRACE, then removes it", () => {
     const disk = blank()
     const [good, bad] = [version(0), version(1, { about: "" })]
