@@ -1,0 +1,38 @@
+/** What is in a database file, read with SQLite alone: none of our own code is asked whether our own code is right. */
+import { DatabaseSync } from "node:sqlite"
+
+export interface StoredEvents {
+  readonly ids: ReadonlySet<string>
+  /** What SQLite finds wrong with the file, and what the tables contradict each other in; empty when nothing. */
+  readonly damage: ReadonlyArray<string>
+  /** Harvest coverage by upstream, as JSON. */
+  readonly coverage: ReadonlyMap<string, string>
+}
+
+/** Reads the file and the log beside it; writes neither, so the next start of the service has its own recovery to do. */
+export const storedIn = (path: string): StoredEvents => {
+  const db = new DatabaseSync(path, { readOnly: true })
+  try {
+    const column = (sql: string) => db.prepare(sql).all().map((row) => String(Object.values(row)[0]))
+    const damage = column("PRAGMA integrity_check").filter((line) => line !== "ok")
+    if (column("SELECT 1 FROM sqlite_master WHERE name = 'event'").length === 0) {
+      return { ids: new Set(), damage, coverage: new Map() }
+    }
+    // `raw` is canonical JSON, whose first member is the id.
+    const rows = column("SELECT substr(raw, 8, 64) FROM event")
+    const ids = new Set(rows)
+    const [seq, events, last] = Object.values(
+      db.prepare("SELECT seq, events, (SELECT coalesce(max(seq), 0) FROM event) FROM commit_log").get() ?? {}
+    ).map(Number)
+    if (ids.size !== rows.length) damage.push(`${rows.length - ids.size} events are stored twice`)
+    if (events !== rows.length) damage.push(`the commit log counts ${events} events, there are ${rows.length}`)
+    if ((last ?? 0) > (seq ?? 0)) damage.push(`the commit log ends at ${seq}, an event has number ${last}`)
+    const coverage = new Map(
+      db.prepare("SELECT key, value FROM record WHERE space = 'coverage'").all()
+        .map((row) => [String(row["key"]), String(row["value"])])
+    )
+    return { ids, damage, coverage }
+  } finally {
+    db.close()
+  }
+}
