@@ -9,6 +9,7 @@ import { ExitCode } from "../lifecycle/Certificate.ts"
 import type { ProcessHost } from "../lifecycle/process.ts"
 import { StartError } from "../lifecycle/StartError.ts"
 import { eventCommands } from "./EventCommands.ts"
+import { operatorCommands } from "./OperatorCommands.ts"
 import * as Presenter from "./Presenter.ts"
 import { Root, serviceFlags, settingsLayer, settingsOf } from "./Root.ts"
 import { serve } from "./serve.ts"
@@ -39,7 +40,8 @@ const commands = <E>(host: ProcessHost, service: Demo.Service<E>) => {
     Command.withDescription("A Nostr relay that keeps the profiles worth having. Without a command, it serves."),
     Command.withSubcommands([
       { group: "Service", commands: [serveCommand, demoCommand] },
-      { group: "Events", commands: eventCommands(host) }
+      { group: "Events", commands: eventCommands(host) },
+      { group: "Operation", commands: operatorCommands(host) }
     ])
   )
 }

@@ -14,7 +14,7 @@ import * as WorkerVerifier from "../crypto/WorkerVerifier.ts"
 import { Database, type DatabaseSender, type Outcome } from "../database/Database.ts"
 import * as SqliteDatabase from "../database/SqliteDatabase.ts"
 import { type Event, type EventLimits, eventOf } from "../domain/Event.ts"
-import { say } from "./DataCommand.ts"
+import { say, usage } from "./DataCommand.ts"
 import { type Line, stdin } from "./Lines.ts"
 
 export interface Options {
@@ -221,10 +221,13 @@ const conclude = (tally: Tally, isWhole: boolean): Effect.Effect<void> =>
 
 /** Reads stdin to its end. */
 export const importEvents = Effect.fn("Import.importEvents")(function*(options: Options) {
+  if (options.writeBatch < 1 || options.writeBatch > writeBatchMax || options.debounceMillis < 1) {
+    return yield* usage(`--write-batch takes 1 to ${writeBatchMax}, --debounce-millis 1 or more`)
+  }
   if (options.noVerify) yield* Effect.logWarning("not verifying event IDs or signatures!")
   const { bytesMax, judge, store, tally } = yield* make(options)
   const progress = progressOf(tally, yield* Clock.currentTimeMillis)
-  yield* stdin(bytesMax).pipe(
+  return yield* stdin(bytesMax).pipe(
     Stream.groupedWithin(options.writeBatch, options.debounceMillis),
     Stream.mapEffect(judge, { concurrency: verifying }),
     Stream.runForEach((judged) => Effect.andThen(store(judged), progress)),

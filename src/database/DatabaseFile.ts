@@ -224,14 +224,20 @@ export const migrate = (filename: string): Effect.Effect<void, StartError> =>
 
 const run = Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: migrationTable })
 
+/** Holds the lock of the file, which need not exist, until the scope closes. */
+export const hold = (path: string): Effect.Effect<void, StartError, Scope.Scope> =>
+  attempt("cannot use the database's directory", () => checkDirectory(path)).pipe(
+    Effect.andThen(Effect.acquireRelease(
+      attempt("cannot lock the database", () => lock(path)),
+      (db) => Effect.sync(() => db.close())
+    )),
+    Effect.asVoid
+  )
+
 /** Locks, checks and migrates the file; the lock is held by the scope. */
 export const open = (path: string): Effect.Effect<void, StartError, Scope.Scope> =>
   Effect.gen(function*() {
-    yield* attempt("cannot use the database's directory", () => checkDirectory(path))
-    yield* Effect.acquireRelease(
-      attempt("cannot lock the database", () => lock(path)),
-      (db) => Effect.sync(() => db.close())
-    )
+    yield* hold(path)
     const walBytes = yield* attempt("cannot open the database", () => check(path))
     yield* migrate(path)
     if (walBytes > 0) {

@@ -1,0 +1,66 @@
+/** `key`: who this relay is, and how it becomes somebody else. */
+import { Effect, Option } from "effect"
+import * as fs from "node:fs"
+import { dirname, resolve } from "node:path"
+import { Settings } from "../Config.ts"
+import * as RelayKey from "../crypto/RelayKey.ts"
+import * as DatabaseFile from "../database/DatabaseFile.ts"
+import { ExitCode } from "../lifecycle/Certificate.ts"
+import { StartError } from "../lifecycle/StartError.ts"
+import { say } from "./DataCommand.ts"
+import { npubOf } from "./PublicKey.ts"
+import * as Stdout from "./Stdout.ts"
+
+const failure = (message: string, exitCode: StartError["exitCode"]) =>
+  new StartError({ component: "key", message, exitCode })
+
+/** Asking who it is must not make somebody. */
+const requireKey = Effect.gen(function*() {
+  const { relayKeyPath, relaySecretKey } = yield* Settings
+  if (Option.isSome(relaySecretKey) || fs.existsSync(relayKeyPath)) return undefined
+  return yield* failure(
+    `there is no key in ${relayKeyPath} yet: the first start of the service makes one`,
+    ExitCode.Storage
+  )
+})
+
+const print = Effect.flatMap(RelayKey.make, ({ pubkey }) => Stdout.lines([pubkey, npubOf(pubkey)]))
+
+/** The public key: a line of hex, a line of npub. */
+export const show = Effect.andThen(requireKey, print)
+
+const move = (path: string, backup: string) => {
+  // A link, as it never replaces an older backup: that key is somebody's, too.
+  fs.linkSync(path, backup)
+  fs.unlinkSync(path)
+  const folder = fs.openSync(dirname(path), "r")
+  fs.fsyncSync(folder)
+  fs.closeSync(folder)
+}
+
+/** Makes a new key and keeps the old one as `<path>.bak`. Not while a service runs, which would go on with the old one. */
+export const rotate = Effect.gen(function*() {
+  const { databasePath, relayKeyPath, relaySecretKey } = yield* Settings
+  if (Option.isSome(relaySecretKey)) {
+    return yield* failure("the key comes from RELAY_SECRET_KEY: change it there", ExitCode.Configuration)
+  }
+  yield* requireKey
+  yield* DatabaseFile.hold(resolve(databasePath))
+  const old = yield* RelayKey.make
+  const backup = `${relayKeyPath}.bak`
+  // After a crash between the two steps, the next start makes the new key.
+  yield* Effect.uninterruptible(Effect.andThen(
+    Effect.try({
+      try: () => move(relayKeyPath, backup),
+      catch: (error) =>
+        (error as NodeJS.ErrnoException).code === "EEXIST"
+          ? failure(`${backup} is there already: move it away first`, ExitCode.Storage)
+          : failure(
+            `cannot move ${relayKeyPath}: ${error instanceof Error ? error.message : String(error)}`,
+            ExitCode.Storage
+          )
+    }),
+    print
+  ))
+  return yield* say(`The key of ${npubOf(old.pubkey)} is kept in ${backup}.`)
+})

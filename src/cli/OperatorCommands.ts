@@ -1,0 +1,67 @@
+/** Commands that look after the service and its relay, as they are typed: flags, descriptions, examples. */
+import { Effect, Layer, type Scope } from "effect"
+import { Command } from "effect/cli"
+import { Settings } from "../Config.ts"
+import { EventFile } from "../database/EventFile.ts"
+import type { ProcessHost } from "../lifecycle/process.ts"
+import * as DataCommand from "./DataCommand.ts"
+import { doctor } from "./Doctor.ts"
+import * as Key from "./Key.ts"
+import { lookEvery, monitor } from "./Monitor.ts"
+import { flagsFor, serviceFlags, settingsOf } from "./Root.ts"
+
+const doctorCommand = (host: ProcessHost) =>
+  Command.make("doctor", serviceFlags, (own) =>
+    Effect.flatMap(settingsOf(own), (settings) =>
+      // Runs whatever the settings are: what is wrong with them is a finding.
+      DataCommand.run(host, Settings.layerTest(), { components: Layer.empty }, doctor(settings)))).pipe(
+      Command.withShortDescription("Check settings, database, engines, key and upstreams."),
+      Command.withDescription(
+        "Check settings, database, engines, key and upstreams: one line each, ok, warn or fail. Exits with the first " +
+          "failure's code; changes nothing, and works beside a running service."
+      )
+    )
+
+const keyCommand = (host: ProcessHost) => {
+  const own = flagsFor("RELAY_KEY_PATH")
+  const run = <E>(given: Parameters<typeof settingsOf>[0], use: Effect.Effect<void, E, Settings | Scope.Scope>) =>
+    Effect.flatMap(settingsOf(given), (settings) => DataCommand.run(host, settings, { components: Layer.empty }, use))
+  return Command.make("key").pipe(
+    Command.withDescription("The relay's own key."),
+    Command.withSubcommands([
+      Command.make("show", own, (given) => run(given, Key.show)).pipe(
+        Command.withDescription("Print the public key: a line of hex, a line of npub.")
+      ),
+      Command.make("rotate", own, (given) => run(given, Key.rotate)).pipe(
+        Command.withDescription("Make a new key, print its public key, and keep the old one beside it as .bak.")
+      )
+    ])
+  )
+}
+
+const monitorCommand = (host: ProcessHost) =>
+  Command.make(
+    "monitor",
+    {},
+    () =>
+      Effect.flatMap(
+        settingsOf({ settings: {} }),
+        (settings) => DataCommand.run(host, settings, { components: EventFile.layer, isEndless: true }, monitor())
+      )
+  ).pipe(
+    Command.withShortDescription("Write events that match subscriptions on stdin as they are committed."),
+    Command.withDescription(
+      `Write events that match subscriptions on stdin, one message per line, as they are committed by whatever process: ` +
+        `looks every ${lookEvery} ms.`
+    ),
+    Command.withExamples([
+      {
+        command: "echo '[\"REQ\",\"new\",{\"kinds\":[0]}]' | profile-aggregator monitor",
+        description: "Follow new profiles"
+      }
+    ])
+  )
+
+/** All of them, for one process. */
+export const operatorCommands = (host: ProcessHost) =>
+  [doctorCommand(host), keyCommand(host), monitorCommand(host)] as const
