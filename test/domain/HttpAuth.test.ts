@@ -50,15 +50,8 @@ describe("NIP-98 HTTP authorization", () => {
   })
 
   it("reads what nostr-tools writes", async () => {
-    const token = await getToken(
-      "https://relay.example",
-      "POST",
-      (template) => Promise.resolve(signed(template)),
-      true,
-      {
-        a: 1
-      }
-    )
+    const key = generateSecretKey()
+    const token = await getToken(request.url, "POST", (event) => finalizeEvent(event, key), true, { a: 1 })
     const read = authorizationOf(token, decode)
     assert.isObject(read)
     assert.containSubset((read as { value: unknown }).value, { kind: 27_235 })
