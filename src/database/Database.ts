@@ -78,6 +78,28 @@ export interface QueryResult {
   readonly complete: boolean
 }
 
+/** Who asks: where keys are given, private messages are left out that are not theirs (NIP-17, NIP-42). */
+export interface AskedBy {
+  /** Absent: one of our own components, which may read all. */
+  readonly readers?: ReadonlyArray<string> | undefined
+}
+
+/** What a filter finds, for a reconciliation (NIP-77): the newest first, packed, as there may be many. */
+export interface Items {
+  /** Unix seconds of each event. */
+  readonly timestamps: Float64Array
+  /** 32 bytes for each, in the same order. */
+  readonly ids: Uint8Array
+  /** False when there are more than were asked for. */
+  readonly complete: boolean
+}
+
+/** How many events, and how many authors they have, in registers (`domain/HyperLogLog`). */
+export interface Sketch {
+  readonly count: number
+  readonly hll: string
+}
+
 export interface StoredRecord {
   readonly key: string
   readonly value: string
@@ -105,11 +127,23 @@ export class Database extends Context.Service<Database, {
   /** Stored events that match any filter; each filter's own `limit` applies to it, capped at `limitMax`. */
   readonly query: (
     filters: ReadonlyArray<Filter>,
-    options: { readonly limitMax: number }
+    options: { readonly limitMax: number } & AskedBy
   ) => Effect.Effect<QueryResult, DatabaseError>
 
   /** How many stored events match any filter, each counted once (NIP-45). */
-  readonly count: (filters: ReadonlyArray<Filter>) => Effect.Effect<number, DatabaseError>
+  readonly count: (filters: ReadonlyArray<Filter>, options?: AskedBy) => Effect.Effect<number, DatabaseError>
+
+  /** The same for one filter, and its authors counted by `offset` (NIP-45, "HyperLogLog"). */
+  readonly sketch: (
+    filter: Filter,
+    options: { readonly offset: number } & AskedBy
+  ) => Effect.Effect<Sketch, DatabaseError>
+
+  /** Times and ids of stored events that match, at most `itemsMax`; the filter's own `limit` applies too. */
+  readonly items: (
+    filter: Filter,
+    options: { readonly itemsMax: number } & AskedBy
+  ) => Effect.Effect<Items, DatabaseError>
 
   /**
    * What a `Save` of this event would do to the store as committed now: the cheap question to ask before its signature

@@ -8,10 +8,12 @@
 import type { DatabaseSync } from "node:sqlite"
 import { type Event, newestFirst } from "../domain/Event.ts"
 import { type Filter, matches } from "../domain/Filter.ts"
+import { HyperLogLog } from "../domain/HyperLogLog.ts"
+import { isPrivate, mayRead } from "../domain/PrivateMessage.ts"
 import { prepare, type Row } from "./connection.ts"
-import type { QueryResult, StoredRecord } from "./Database.ts"
+import type { AskedBy, Items, QueryResult, Sketch, StoredRecord } from "./Database.ts"
 import * as FilterScan from "./FilterScan.ts"
-import { idOfRaw, pubkeyOfRaw } from "./keys.ts"
+import { idOfRaw, kindOfRaw, pubkeyOfRaw } from "./keys.ts"
 import * as Precedence from "./Precedence.ts"
 
 /** A piece of work at a time; the value is what it was for. */
@@ -19,16 +21,18 @@ export type Work<A> = Generator<undefined, A>
 
 /** What the reader thread is asked for, as plain data. `now` in Unix seconds. */
 export type ReadRequest =
-  | {
+  | ({
     readonly _tag: "Query"
     readonly filters: ReadonlyArray<Filter>
     readonly limitMax: number
     readonly now: number
-  }
-  | { readonly _tag: "Count"; readonly filters: ReadonlyArray<Filter>; readonly now: number }
+  } & AskedBy)
+  | ({ readonly _tag: "Count"; readonly filters: ReadonlyArray<Filter>; readonly now: number } & AskedBy)
+  | ({ readonly _tag: "Sketch"; readonly filter: Filter; readonly offset: number; readonly now: number } & AskedBy)
+  | ({ readonly _tag: "Items"; readonly filter: Filter; readonly itemsMax: number; readonly now: number } & AskedBy)
   | { readonly _tag: "Records"; readonly space: string }
 
-export type ReadAnswer = QueryResult | number | ReadonlyArray<StoredRecord>
+export type ReadAnswer = QueryResult | number | Sketch | Items | ReadonlyArray<StoredRecord>
 
 interface Found {
   readonly created_at: number
@@ -47,8 +51,25 @@ const recordOf = (row: Row): StoredRecord => ({
   due: row[2] as number | null
 })
 
+/** May this event be shown? What is private is rare, so nothing else is parsed. */
+const viewer = (readers: AskedBy["readers"]): (raw: string) => boolean => {
+  if (readers === undefined) return () => true
+  const keys = new Set(readers)
+  return (raw) => !isPrivate(kindOfRaw(raw)) || mayRead(JSON.parse(raw) as Event, keys)
+}
+
+/** Does it match, and may it be shown? */
+const matcher = (filter: Filter, { readers }: AskedBy): (raw: string) => boolean => {
+  const isWhole = wholeMatcher(filter)
+  const isShown = viewer(readers)
+  // Kinds were compared in full already.
+  return readers === undefined || filter.kinds?.some(isPrivate) === false
+    ? isWhole
+    : (raw) => isWhole(raw) && isShown(raw)
+}
+
 /** Decides on the full values, where the scan went by short keys. */
-const matcher = (filter: Filter): (raw: string) => boolean => {
+const wholeMatcher = (filter: Filter): (raw: string) => boolean => {
   const others = filter.tags !== undefined && filter.tags.size > 0
   if (others || (filter.ids !== undefined && (filter.kinds !== undefined || filter.authors !== undefined))) {
     return (raw) => matches(filter, JSON.parse(raw) as Event)
@@ -97,8 +118,12 @@ export const make = (db: DatabaseSync) => {
   }
 
   /** The newest `limit` events of one filter, and whether there are no others. */
-  function* select(filter: Filter, limit: number, now: number): Work<{ found: Array<Found>; complete: boolean }> {
-    const isMatch = matcher(filter)
+  function* select(
+    filter: Filter,
+    limit: number,
+    { now, ...by }: { readonly now: number } & AskedBy
+  ): Work<{ found: Array<Found>; complete: boolean }> {
+    const isMatch = matcher(filter, by)
     const found: Array<Found> = []
     let complete = true
     for (const candidate of scan(filter, limit, now)) {
@@ -120,7 +145,11 @@ export const make = (db: DatabaseSync) => {
     return { found: found.toSorted(newestFirst).slice(0, limit), complete }
   }
 
-  const query = (filters: ReadonlyArray<Filter>, limitMax: number, now: number): Work<QueryResult> =>
+  const query = (
+    filters: ReadonlyArray<Filter>,
+    limitMax: number,
+    at: { readonly now: number } & AskedBy
+  ): Work<QueryResult> =>
     snapshot(function*() {
       const asOf = sizes().seq
       const all: Array<Found> = []
@@ -132,7 +161,7 @@ export const make = (db: DatabaseSync) => {
           complete = false
           continue
         }
-        const selected = yield* select(filter, limit, now)
+        const selected = yield* select(filter, limit, at)
         complete &&= selected.complete
         if (filters.length === 1) return { asOf, events: selected.found.map(({ raw }) => raw), complete }
         for (const found of selected.found) all.push(found)
@@ -154,21 +183,67 @@ export const make = (db: DatabaseSync) => {
     return total
   }
 
-  const count = (filters: ReadonlyArray<Filter>, now: number): Work<number> =>
+  const count = (
+    filters: ReadonlyArray<Filter>,
+    { now, ...by }: { readonly now: number } & AskedBy
+  ): Work<number> =>
     snapshot(function*() {
       const [only] = filters
       if (filters.length === 1 && only?.kinds !== undefined && isOnlyKinds(only)) {
-        return yield* countKinds(only.kinds, only, now)
+        if (by.readers === undefined || !only.kinds.some(isPrivate)) return yield* countKinds(only.kinds, only, now)
       }
       const seen = new Set<number>()
       for (const filter of filters) {
-        const isMatch = matcher(filter)
+        const isMatch = matcher(filter, by)
         for (const candidate of scan(filter, 1000, now)) {
           if (candidate === undefined) yield
           else if (candidate.raw !== null && isMatch(candidate.raw)) seen.add(candidate.seq)
         }
       }
       return seen.size
+    })
+
+  const sketch = (filter: Filter, offset: number, { now, ...by }: { readonly now: number } & AskedBy): Work<Sketch> =>
+    snapshot(function*() {
+      const isMatch = matcher(filter, by)
+      const authors = new HyperLogLog(offset)
+      let count = 0
+      for (const candidate of scan(filter, 1000, now)) {
+        if (candidate === undefined) yield
+        else if (candidate.raw !== null && isMatch(candidate.raw)) {
+          count++
+          authors.add(pubkeyOfRaw(candidate.raw))
+        }
+      }
+      return { count, hll: authors.toHex() }
+    })
+
+  const items = (filter: Filter, itemsMax: number, { now, ...by }: { readonly now: number } & AskedBy): Work<Items> =>
+    snapshot(function*() {
+      const isMatch = matcher(filter, by)
+      const limit = Math.min(filter.limit ?? Infinity, itemsMax)
+      const found: Array<{ readonly created_at: number; readonly id: string }> = []
+      let complete = true
+      // One more than wanted tells that there are more. Ids that begin alike are not put in order: an item set does that.
+      for (const candidate of limit === 0 ? [] : scan(filter, limit, now)) {
+        if (candidate === undefined) yield
+        else if (candidate.raw !== null && isMatch(candidate.raw)) {
+          if (found.length === limit) {
+            complete = limit < itemsMax
+            break
+          }
+          found.push({ created_at: candidate.created_at, id: idOfRaw(candidate.raw) })
+        }
+      }
+      const timestamps = new Float64Array(found.length)
+      const ids = Buffer.alloc(32 * found.length)
+      for (let i = 0; i < found.length; i++) {
+        const { created_at, id } = found[i]!
+        timestamps[i] = created_at
+        ids.write(id, 32 * i, "hex")
+        if (i % 1024 === 1023) yield
+      }
+      return { timestamps, ids: new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength), complete }
     })
 
   const records = (space: string): Work<ReadonlyArray<StoredRecord>> =>
@@ -186,9 +261,13 @@ export const make = (db: DatabaseSync) => {
   const work = (request: ReadRequest): Work<ReadAnswer> => {
     switch (request._tag) {
       case "Query":
-        return query(request.filters, request.limitMax, request.now)
+        return query(request.filters, request.limitMax, request)
       case "Count":
-        return count(request.filters, request.now)
+        return count(request.filters, request)
+      case "Sketch":
+        return sketch(request.filter, request.offset, request)
+      case "Items":
+        return items(request.filter, request.itemsMax, request)
       default:
         return records(request.space)
     }

@@ -7,7 +7,14 @@
 import { Effect } from "effect"
 import type { Event } from "../domain/Event.ts"
 import type { Filter } from "../domain/Filter.ts"
-import { DatabaseError, type QueryResult, type StoredRecord } from "./Database.ts"
+import {
+  type AskedBy,
+  DatabaseError,
+  type Items,
+  type QueryResult,
+  type Sketch,
+  type StoredRecord
+} from "./Database.ts"
 import type { DatabaseThread } from "./DatabaseThread.ts"
 import type { ReadAnswer, ReadRequest, SqliteReader, Work } from "./SqliteReader.ts"
 
@@ -73,13 +80,17 @@ export const make = (reader: SqliteReader, thread: DatabaseThread<ReadRequest, R
   }
 
   return {
-    query: (filters: ReadonlyArray<Filter>, { limitMax }: { readonly limitMax: number }) =>
+    query: (filters: ReadonlyArray<Filter>, { limitMax, readers }: { readonly limitMax: number } & AskedBy) =>
       Effect.flatMap(
         now,
-        (now) => ask<QueryResult>({ _tag: "Query", filters, limitMax, now }, isShort(filters, limitMax))
+        (now) => ask<QueryResult>({ _tag: "Query", filters, limitMax, now, readers }, isShort(filters, limitMax))
       ),
-    count: (filters: ReadonlyArray<Filter>) =>
-      Effect.flatMap(now, (now) => ask<number>({ _tag: "Count", filters, now }, false)),
+    count: (filters: ReadonlyArray<Filter>, { readers }: AskedBy = {}) =>
+      Effect.flatMap(now, (now) => ask<number>({ _tag: "Count", filters, now, readers }, false)),
+    sketch: (filter: Filter, options: { readonly offset: number } & AskedBy) =>
+      Effect.flatMap(now, (now) => ask<Sketch>({ _tag: "Sketch", filter, now, ...options }, false)),
+    items: (filter: Filter, options: { readonly itemsMax: number } & AskedBy) =>
+      Effect.flatMap(now, (now) => ask<Items>({ _tag: "Items", filter, now, ...options }, false)),
     preview: (event: Event) => Effect.flatMap(now, (now) => attempt(() => reader.preview(event, now))),
     record: (space: string, key: string) => attempt(() => reader.record(space, key)),
     records: (space: string) => ask<ReadonlyArray<StoredRecord>>({ _tag: "Records", space }, false),

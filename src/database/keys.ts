@@ -19,6 +19,12 @@ export const idOfRaw = (raw: string): string => raw.slice(7, 71)
 /** The pubkey of an event, cut out of its canonical JSON (`rawOf`). */
 export const pubkeyOfRaw = (raw: string): string => raw.slice(83, 147)
 
+/** The kind of an event, cut out of its canonical JSON (`rawOf`), where it follows a number after the pubkey. */
+export const kindOfRaw = (raw: string): number => {
+  const at = raw.indexOf(",", 163) + 8
+  return Number(raw.slice(at, raw.indexOf(",", at)))
+}
+
 /** The keys of an event's tags with a single-letter name and a value, each once (NIP-01, "Tags"). */
 export const tagKeys = (tags: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<number> => {
   const keys = new Set<number>()

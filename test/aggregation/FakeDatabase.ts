@@ -112,6 +112,8 @@ const make = Effect.fnUntraced(function*(disk: Disk["Service"]) {
       }),
     count: (filters) =>
       guarded("read", () => [...disk.events.values()].filter((event) => matchesAny(filters, event)).length),
+    sketch: () => Effect.die("not part of this fake"),
+    items: () => Effect.die("not part of this fake"),
     preview: (event) =>
       Effect.clockWith((clock) => guarded("read", () => standing(event, clock.currentTimeMillisUnsafe() / 1000))),
     record: (space, key) => guarded("read", () => disk.records.get(`${space} ${key}`)),
