@@ -56,7 +56,8 @@ export const examiner = Examiner.layerNetwork.pipe(
   Layer.provide(RelayPool.layer)
 )
 
-const network = UpstreamSocket.layer.pipe(
+/** What contacts hosts: those that the operator named, and those that strangers did. */
+export const network = UpstreamSocket.layer.pipe(
   Layer.provideMerge(Layer.effect(LearntSocket, GuardedWebSocket.make())),
   Layer.provideMerge(GuardedFetch.layer.pipe(Layer.provide(HostBudgets.layer))),
   Layer.provide(guard)

@@ -1,7 +1,7 @@
 /** The command line: `profile-aggregator [command]`. Without one, it serves. */
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
-import { CliError, Command, Flag } from "effect/cli"
+import { CliError, Command } from "effect/cli"
 import manifest from "../../package.json" with { type: "json" }
 import { cliConfig } from "../ConfigFlags.ts"
 import * as Demo from "../demo/Demo.ts"
@@ -9,13 +9,11 @@ import { ExitCode } from "../lifecycle/Certificate.ts"
 import type { ProcessHost } from "../lifecycle/process.ts"
 import { StartError } from "../lifecycle/StartError.ts"
 import { eventCommands } from "./EventCommands.ts"
+import { number } from "./flags.ts"
 import { operatorCommands } from "./OperatorCommands.ts"
 import * as Presenter from "./Presenter.ts"
 import { Root, serviceFlags, settingsLayer, settingsOf } from "./Root.ts"
 import { serve } from "./serve.ts"
-
-const count = (name: string, fallback: number, meaning: string) =>
-  Flag.Int(name).pipe(Flag.withDescription(`${meaning} Default: ${fallback}.`), Flag.withDefault(fallback))
 
 const commands = <E>(host: ProcessHost, service: Demo.Service<E>) => {
   const serveCommand = Command.make(
@@ -27,9 +25,9 @@ const commands = <E>(host: ProcessHost, service: Demo.Service<E>) => {
     Command.withDescription("Harvest, check, store and serve profiles until told to stop.")
   )
   const demoCommand = Command.make("demo", {
-    profiles: count("profiles", Demo.defaults.profiles, "People in the made-up world."),
-    seed: count("seed", Demo.defaults.seed, "The same seed makes the same world."),
-    port: count("port", Demo.defaults.port, "Where to listen; 0 takes a free port.")
+    profiles: number("profiles", Demo.defaults.profiles, "People in the made-up world."),
+    seed: number("seed", Demo.defaults.seed, "The same seed makes the same world."),
+    port: number("port", Demo.defaults.port, "Where to listen; 0 takes a free port.")
   }, (options) => Demo.demo(host, service, options)).pipe(
     Command.withDescription(
       "Run the service over a made-up world on this machine; needs no network, takes no settings."

@@ -7,15 +7,9 @@ import * as DataCommand from "./DataCommand.ts"
 import * as Delete from "./Delete.ts"
 import * as Export from "./Export.ts"
 import { filtersOf, selectionFilter } from "./FilterArgument.ts"
+import { flag, number } from "./flags.ts"
 import * as Import from "./Import.ts"
 import { flagsFor, settingsOf } from "./Root.ts"
-
-/** A flag that is there or not. */
-const flag = (name: string, meaning: string) =>
-  Flag.Boolean(name).pipe(Flag.withDescription(meaning), Flag.withDefault(false), Flag.withoutNegation)
-
-const number = (name: string, fallback: number, meaning: string) =>
-  Flag.Int(name).pipe(Flag.withDescription(`${meaning} Default: ${fallback}.`), Flag.withDefault(fallback))
 
 const filter = Argument.String("filter").pipe(
   Argument.withDescription("JSON as in a REQ: one filter, or an array of alternatives. Only its own limits bind it.")

@@ -6,16 +6,15 @@
  * stored is known before its signature is checked; so "start again" is how an import is resumed. Quality rules are not
  * asked: what an operator imports is kept.
  */
-import { Clock, Effect, Layer, Option, Redacted, Stream } from "effect"
-import { randomBytes } from "node:crypto"
+import { Clock, Effect, Layer, Option, Stream } from "effect"
 import { Settings } from "../Config.ts"
 import { Verifier, type VerifierSender } from "../crypto/Verifier.ts"
-import * as WorkerVerifier from "../crypto/WorkerVerifier.ts"
 import { Database, type DatabaseSender, type Outcome } from "../database/Database.ts"
 import * as SqliteDatabase from "../database/SqliteDatabase.ts"
 import { type Event, type EventLimits, eventOf } from "../domain/Event.ts"
 import { say, usage } from "./DataCommand.ts"
 import { type Line, stdin } from "./Lines.ts"
+import { verifierLayer } from "./verifierLayer.ts"
 
 export interface Options {
   /** Trusts ids and signatures: for a file that this program has exported. */
@@ -40,21 +39,9 @@ const namedMax = 100
 /** Milliseconds between two reports. */
 const reportEvery = 2000
 
-/** What is needed, in shutdown order. An import signs nothing, so it neither needs nor makes the relay's key. */
+/** What is needed, in shutdown order. */
 export const components = (options: Options) =>
-  options.noVerify ? SqliteDatabase.layer : Layer.provideMerge(
-    Layer.provide(
-      WorkerVerifier.layer,
-      Layer.effect(
-        Settings,
-        Effect.map(Settings, (settings) => ({
-          ...settings,
-          relaySecretKey: Option.some(Redacted.make(randomBytes(32).toString("hex")))
-        }))
-      )
-    ),
-    SqliteDatabase.layer
-  )
+  options.noVerify ? SqliteDatabase.layer : Layer.provideMerge(verifierLayer, SqliteDatabase.layer)
 
 interface Rejection {
   readonly line: number

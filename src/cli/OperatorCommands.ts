@@ -1,13 +1,16 @@
 /** Commands that look after the service and its relay, as they are typed: flags, descriptions, examples. */
 import { Effect, Layer, type Scope } from "effect"
-import { Command } from "effect/cli"
+import { Argument, Command } from "effect/cli"
 import { Settings } from "../Config.ts"
 import { EventFile } from "../database/EventFile.ts"
 import type { ProcessHost } from "../lifecycle/process.ts"
 import * as DataCommand from "./DataCommand.ts"
 import { doctor } from "./Doctor.ts"
+import * as Explain from "./Explain.ts"
+import { flag } from "./flags.ts"
 import * as Key from "./Key.ts"
 import { lookEvery, monitor } from "./Monitor.ts"
+import { pubkeyOf } from "./PublicKey.ts"
 import { flagsFor, serviceFlags, settingsOf } from "./Root.ts"
 
 const doctorCommand = (host: ProcessHost) =>
@@ -62,6 +65,34 @@ const monitorCommand = (host: ProcessHost) =>
     ])
   )
 
+const explainCommand = (host: ProcessHost) =>
+  Command.make("explain", {
+    author: Argument.String("pubkey").pipe(Argument.withDescription("Hex or npub.")),
+    ask: flag("ask", "Ask upstreams, the picture's host and the author's relays, as the service would."),
+    ...serviceFlags
+  }, ({ ask, author, ...own }) =>
+    Effect.flatMap(settingsOf(own), (settings) => {
+      const pubkey = pubkeyOf(author)
+      const known = pubkey === undefined
+        ? Effect.fail(DataCommand.usage("the public key must be 64 hex characters or npub1… with a correct checksum"))
+        : Effect.succeed(pubkey)
+      return ask
+        ? DataCommand.run(
+          host,
+          settings,
+          { components: Explain.askingComponents },
+          Effect.flatMap(known, Explain.explainAsking)
+        )
+        : DataCommand.run(host, settings, { components: Explain.components }, Effect.flatMap(known, Explain.explain))
+    })).pipe(
+      Command.withShortDescription("Say why an author's profile is kept or is not: every rule, its fact, its verdict."),
+      Command.withDescription(
+        "Say why an author's profile is kept or is not: every rule, the fact it goes by, and what it says. Reads what is " +
+          "stored and remembered; with --ask, finds out anew. Changes nothing."
+      ),
+      Command.withExamples([{ command: "profile-aggregator explain npub1… --ask" }])
+    )
+
 /** All of them, for one process. */
 export const operatorCommands = (host: ProcessHost) =>
-  [doctorCommand(host), keyCommand(host), monitorCommand(host)] as const
+  [explainCommand(host), doctorCommand(host), keyCommand(host), monitorCommand(host)] as const

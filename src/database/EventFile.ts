@@ -3,16 +3,17 @@
  *
  * Everything is read on the calling thread, in short pieces, through one connection that cannot write.
  */
-import { Clock, Context, Effect, Layer } from "effect"
+import { Clock, Context, Effect, Layer, PubSub } from "effect"
 import { resolve } from "node:path"
 import { Settings } from "../Config.ts"
 import type { Filter } from "../domain/Filter.ts"
 import type { StartError } from "../lifecycle/StartError.ts"
 import { prepare } from "./connection.ts"
-import { DatabaseError, type StoredRecord } from "./Database.ts"
+import { type Commit, Database, DatabaseError } from "./Database.ts"
 import * as DatabaseFile from "./DatabaseFile.ts"
 import * as EventWalk from "./EventWalk.ts"
 import * as SqliteReader from "./SqliteReader.ts"
+import * as StoreReader from "./StoreReader.ts"
 
 /** One line of the commit log, as far as it is still stored. */
 export interface Committed {
@@ -39,7 +40,8 @@ export class EventFile extends Context.Service<EventFile, {
   readonly seq: Effect.Effect<number, DatabaseError>
   /** Up to `max` events committed after `seq`, in their order. What was replaced or removed since is not among them. */
   readonly after: (seq: number, max: number) => Effect.Effect<ReadonlyArray<Committed>, DatabaseError>
-  readonly record: (space: string, key: string) => Effect.Effect<StoredRecord | undefined, DatabaseError>
+  /** The questions of `Database`, answered on the calling thread. */
+  readonly reader: ReturnType<typeof StoreReader.make>
 }>()("profile-aggregator/database/EventFile") {
   /** The file at `Settings.databasePath`, which must exist. */
   static readonly layer: Layer.Layer<EventFile, StartError, Settings> = Layer.effect(
@@ -123,6 +125,25 @@ const make = Effect.fnUntraced(function*() {
     seq: attempt(() => statements.seq.get()?.[0] as number),
     after: (seq, max) =>
       attempt(() => statements.after.all(seq, max).map(([seq, raw]) => ({ seq: seq as number, raw: raw as string }))),
-    record: (space, key) => attempt(() => reader.record(space, key))
+    reader: StoreReader.make(reader, undefined)
   })
 })
+
+const readOnly = Effect.fail(new DatabaseError({ operation: "write", cause: "the file is only read" }))
+
+/** A `Database` that knows what the file holds, refuses every write and announces nothing. */
+export const databaseLayer: Layer.Layer<Database, never, EventFile> = Layer.effect(
+  Database,
+  Effect.gen(function*() {
+    const { reader, seq } = yield* EventFile
+    return Database.of({
+      ...reader,
+      sender: () => Effect.succeed({ write: () => readOnly }),
+      commits: Effect.flatMap(PubSub.unbounded<ReadonlyArray<Commit>>(), PubSub.subscribe),
+      stats: Effect.map(
+        Effect.all({ seq, events: reader.count([{}]) }),
+        (sizes) => ({ ...sizes, committed: 0, queue: 0 })
+      )
+    })
+  })
+)

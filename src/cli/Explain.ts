@@ -1,0 +1,210 @@
+/**
+ * `explain`: why the profile of an author is kept here or is not: every rule, the fact it goes by, what it says.
+ *
+ * By what the database holds: the profile that is stored or waits to be checked, and what was found out about it. With
+ * `ask`, by the service's own code, which asks upstreams for the newest profile, its picture's host, and the author's
+ * relays. Nothing is written either way.
+ */
+import { Clock, Effect, Layer, Option, Schema } from "effect"
+import { network } from "../aggregation/Aggregation.ts"
+import * as Grace from "../aggregation/Grace.ts"
+import { Outbox, space as proofSpace } from "../aggregation/Outbox.ts"
+import { factOf, Picture } from "../aggregation/Picture.ts"
+import { PictureStore } from "../aggregation/PictureStore.ts"
+import { RelayPool } from "../aggregation/RelayPool.ts"
+import * as RememberedPictures from "../aggregation/RememberedPictures.ts"
+import * as RetryQueue from "../aggregation/RetryQueue.ts"
+import { thresholdsOf } from "../aggregation/Rules.ts"
+import { Verdicts } from "../aggregation/Verdicts.ts"
+import { Settings } from "../Config.ts"
+import { Verifier } from "../crypto/Verifier.ts"
+import { Database } from "../database/Database.ts"
+import * as EventFile from "../database/EventFile.ts"
+import { type Event, newestFirst } from "../domain/Event.ts"
+import { type Facts, factsOf, judge, type Verdict } from "../domain/Quality.ts"
+import { escape } from "../observability/Escape.ts"
+import { npubOf } from "./PublicKey.ts"
+import { type RuleRow, ruleTable, timeOf } from "./RuleTable.ts"
+import * as Stdout from "./Stdout.ts"
+import { verifierLayer } from "./verifierLayer.ts"
+
+const file = Layer.provideMerge(EventFile.databaseLayer, EventFile.EventFile.layer)
+
+const remembered = Layer.provideMerge(Layer.mergeAll(Verdicts.layer, RememberedPictures.layer), file)
+
+/** What is needed to explain by what is known. */
+export const components = remembered
+
+/** What is needed to find out. */
+export const askingComponents = Outbox.layer.pipe(
+  Layer.provideMerge(RelayPool.layer),
+  Layer.provideMerge(Picture.layer),
+  Layer.provideMerge(network),
+  Layer.provideMerge(verifierLayer),
+  Layer.provideMerge(remembered)
+)
+
+/** A profile of the author, and where it was found. */
+interface Candidate {
+  readonly event: Event
+  readonly from: string
+}
+
+const Waiting = Schema.fromJsonString(
+  Schema.Struct({ event: Schema.Unknown, attempts: Schema.Int, reason: Schema.String })
+)
+const Proof = Schema.fromJsonString(Schema.Struct({ found: Schema.Boolean }))
+const decodeWaiting = Schema.decodeUnknownOption(Waiting)
+const decodeProof = Schema.decodeUnknownOption(Proof)
+
+const stored = (pubkey: string) =>
+  Database.use((database) => database.query([{ authors: [pubkey], kinds: [0], limit: 1 }], { limitMax: 1 })).pipe(
+    Effect.map(({ events }) =>
+      events.map((raw): Candidate => ({ event: JSON.parse(raw) as Event, from: "stored here" }))
+    )
+  )
+
+const waiting = (pubkey: string) =>
+  Database.use((database) => database.records(RetryQueue.space)).pipe(
+    Effect.map((records) =>
+      records.flatMap(({ due, value }): ReadonlyArray<Candidate> => {
+        if (!value.includes(pubkey)) return []
+        const decoded = Option.getOrUndefined(decodeWaiting(value))
+        const event = decoded?.event as Event | undefined
+        if (decoded === undefined || event?.pubkey !== pubkey || event.kind !== 0) return []
+        const when = due === null ? "" : `, next check ${timeOf(due / 1000)}`
+        return [{ event, from: `waiting: ${decoded.reason}, ${decoded.attempts} attempts${when}` }]
+      })
+    )
+  )
+
+/** The newest profile that an upstream has and that its author has signed. */
+const asked = Effect.fnUntraced(function*(pubkey: string) {
+  const { outboxRelays, upstreams } = yield* Settings
+  const pool = yield* RelayPool
+  const verifier = yield* (yield* Verifier).sender("explain")
+  const filter = { authors: [pubkey], kinds: [0], limit: 1 }
+  const answers = yield* Effect.forEach(
+    [...new Set([...upstreams, ...outboxRelays])],
+    (url) =>
+      Effect.flatMap(Effect.result(pool.ask(url, [filter])), (answer) =>
+        Effect.gen(function*() {
+          if (answer._tag === "Failure") {
+            yield* Effect.logWarning("relay did not answer").pipe(
+              Effect.annotateLogs({ upstream: url, reason: answer.failure.message })
+            )
+            return []
+          }
+          const found: Array<Candidate> = []
+          for (const event of answer.success.slice(0, 4)) {
+            if (event.pubkey !== pubkey || event.kind !== 0) continue
+            if ((yield* verifier.verify(event)) === "Valid") found.push({ event, from: `at ${url}` })
+          }
+          return found
+        })),
+    { concurrency: 8 }
+  )
+  return answers.flat()
+})
+
+/** Facts that somebody else had to be asked for. */
+type Gathered = Pick<Facts, "picture" | "textNotes"> & { readonly bridge?: Facts["bridge"] }
+
+/** As far as they are remembered. */
+const recalled = Effect.fnUntraced(function*({ pictureUrl }: Facts, pubkey: string) {
+  const database = yield* Database
+  const pictures = yield* PictureStore
+  const record = pictureUrl._tag === "Web" ? yield* pictures.get(pictureUrl.url) : undefined
+  const proof = yield* database.record(proofSpace, pubkey)
+  const found = proof === undefined ? undefined : Option.getOrUndefined(decodeProof(proof.value))?.found
+  return {
+    picture: record === undefined ? undefined : factOf(
+      record.outcome._tag === "Unanswered"
+        ? { ...record.outcome, retryAfter: 0 }
+        : { ...record.outcome, checkedAt: record.checkedAt }
+    ),
+    textNotes: found === undefined ? undefined : { _tag: "Found", count: found ? 1 : 0 }
+  } satisfies Gathered
+})
+
+/** As the service would find them out now. */
+const gathered = Effect.fnUntraced(function*({ pictureUrl, profile }: Facts, pubkey: string) {
+  const { pictures, proof } = yield* Settings
+  const picture = yield* Picture
+  const outbox = yield* Outbox
+  const look = pictures === "off" || typeof profile === "string" || pictureUrl._tag === "Refused"
+    ? undefined
+    : factOf(yield* picture.look(pictureUrl._tag === "Web" ? pictureUrl.url : profile.picture))
+  if (proof === "off") return { picture: look, textNotes: undefined } satisfies Gathered
+  const { bridge, textNotes } = yield* outbox.prove(pubkey)
+  return { picture: look, textNotes, bridge } satisfies Gathered
+})
+
+const marks = { ok: "ok", rejected: "NO", unanswered: "?", skipped: "-" } as const
+
+const lineOf = ({ fact, reason, rule, status }: RuleRow): string =>
+  `${marks[status].padEnd(3)} ${rule.padEnd(13)} ${escape(fact, 100)}${reason === undefined ? "" : `: ${reason}`}`
+
+const verdictLine = (verdict: Verdict): string =>
+  verdict._tag === "Accepted"
+    ? "accepted: nothing known speaks against it"
+    : `${verdict._tag.toLowerCase()}: ${verdict.reason}`
+
+/** What else is remembered about this profile and its author. */
+const memories = Effect.fnUntraced(function*(event: Event) {
+  const database = yield* Database
+  const verdicts = yield* Verdicts
+  const verdict = yield* verdicts.recall(event)
+  const grace = yield* database.record(Grace.space, event.pubkey)
+  return [
+    ...(verdict === undefined ? [] : [`remembered  ${verdict._tag.toLowerCase()}: ${verdict.reason}`]),
+    ...(grace === undefined
+      ? []
+      : [
+        grace.due === null
+          ? "grace       over: the last accepted version was removed for a newer, rejected one"
+          : `grace       a newer version was rejected; this one is served until ${timeOf(grace.due / 1000)}`
+      ])
+  ]
+})
+
+const explained = Effect.fnUntraced(function*<E, R>(
+  pubkey: string,
+  found: ReadonlyArray<Candidate>,
+  gather: (facts: Facts, pubkey: string) => Effect.Effect<Gathered, E, R>
+) {
+  const settings = yield* Settings
+  const thresholds = thresholdsOf(settings)
+  const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+  const [newest] = found.toSorted((a, b) => newestFirst(a.event, b.event))
+  const head = [`author      ${npubOf(pubkey)}`, `            ${pubkey}`]
+  if (newest === undefined) {
+    return yield* Stdout.lines([...head, "profile     none is stored, and none waits to be checked"])
+  }
+  const { event, from } = newest
+  const said = factsOf(event, now, thresholds)
+  const { bridge, picture, textNotes } = yield* gather(said, pubkey)
+  const facts: Facts = { ...said, picture, textNotes, bridge: said.bridge ?? bridge }
+  return yield* Stdout.lines([
+    ...head,
+    `profile     ${event.id}, ${from}`,
+    ...(settings.admission === "open" ? ["admission   open: no rule is asked, any valid event is kept"] : []),
+    "",
+    ...ruleTable(facts, thresholds).map(lineOf),
+    "",
+    `verdict     ${verdictLine(judge(facts, thresholds))}`,
+    ...(yield* memories(event))
+  ])
+})
+
+/** By what is known here. */
+export const explain = Effect.fn("Explain.explain")(function*(pubkey: string) {
+  const found = [...(yield* stored(pubkey)), ...(yield* waiting(pubkey))]
+  yield* explained(pubkey, found, recalled)
+})
+
+/** By what can be found out now. */
+export const explainAsking = Effect.fn("Explain.explainAsking")(function*(pubkey: string) {
+  const found = [...(yield* stored(pubkey)), ...(yield* waiting(pubkey)), ...(yield* asked(pubkey))]
+  yield* explained(pubkey, found, gathered)
+})
