@@ -1,0 +1,89 @@
+/**
+ * The real process, real sockets, and everybody at their worst, round after round: what the certificate, the exit code
+ * and the file say is held against what the clients saw.
+ */
+import { Effect, Exit } from "effect"
+import { mkdirSync } from "node:fs"
+import { join } from "node:path"
+import * as Dice from "../../src/demo/Dice.ts"
+import * as Service from "../support/service.ts"
+import { Ledger } from "./Ledger.ts"
+import { draw } from "./Plan.ts"
+import { play } from "./Round.ts"
+
+export interface Outcome {
+  readonly rounds: number
+  readonly violations: ReadonlyArray<string>
+  readonly acknowledged: number
+  readonly refused: number
+  readonly lost: number
+  readonly twice: number
+  /** Rounds by exit code. */
+  readonly codes: ReadonlyMap<string, number>
+  /** Milliseconds of the stops that nothing cut short, in order. */
+  readonly stops: ReadonlyArray<number>
+}
+
+/** Each round has a seed of its own, made of this run's and its number: `first` goes straight to one of them. */
+export const torture = Effect.fnUntraced(function*(options: {
+  readonly rounds: number
+  readonly seed: number
+  readonly first?: number
+  readonly say?: (line: string) => void
+}) {
+  const { first = 1, rounds, seed } = options
+  const home = yield* Service.folder
+  const violations: Array<string> = []
+  const codes = new Map<string, number>()
+  const stops: Array<number> = []
+  const total = { acknowledged: 0, refused: 0, lost: 0, twice: 0 }
+  let ledger = new Ledger()
+  let folder = ""
+  const settle = () => {
+    total.acknowledged += ledger.acknowledged
+    total.refused += ledger.answers.false
+    total.lost += ledger.lost
+    total.twice += ledger.twice
+  }
+  for (let n = first; n < first + rounds; n++) {
+    const plan = draw(Dice.make(seed * 7919 + n))
+    if (!plan.sameFile || folder === "") {
+      settle()
+      ledger = new Ledger()
+      folder = join(home, `round ${n}`)
+      mkdirSync(folder)
+    }
+    const exit = yield* Effect.exit(play(plan, { folder, name: `seed ${seed}, round ${n}`, ledger }))
+    const wrong = Exit.isSuccess(exit) ? exit.value.violations : [String(exit.cause)]
+    if (wrong.length > 0) {
+      violations.push(...wrong.slice(0, 10).map((line) => `seed ${seed}, round ${n}: ${line}`), JSON.stringify(plan))
+    }
+    const code = Exit.isSuccess(exit) ? exit.value.code : "none"
+    codes.set(String(code), (codes.get(String(code)) ?? 0) + 1)
+    const millis = Exit.isSuccess(exit) ? exit.value.stopMillis : undefined
+    if (millis !== undefined) stops.push(millis)
+    options.say?.(
+      `round ${n}: code ${code}, ${
+        millis === undefined ? "cut short" : `${Math.round(millis)} ms`
+      }, ${wrong.length} violations`
+    )
+  }
+  settle()
+  return { rounds, violations, codes, stops: stops.toSorted((a, b) => a - b), ...total } satisfies Outcome
+}, Effect.scoped)
+
+const at = (sorted: ReadonlyArray<number>, fraction: number): string =>
+  sorted.length === 0 ? "none" : `${Math.round(sorted[Math.ceil(fraction * sorted.length) - 1] ?? 0)} ms`
+
+export const summaryOf = (outcome: Outcome, seed: number): string =>
+  [
+    `torture: ${outcome.rounds} rounds`,
+    `${outcome.acknowledged} events acknowledged`,
+    `${outcome.refused} refused`,
+    `${outcome.lost} lost`,
+    `${outcome.twice} answered twice`,
+    `codes ${[...outcome.codes].map(([code, count]) => `${code}: ${count}`).join(" ")}`,
+    `stop p50 ${at(outcome.stops, 0.5)}, max ${at(outcome.stops, 1)}`,
+    `${outcome.violations.length} violations`,
+    `seed ${seed}`
+  ].join(", ")
