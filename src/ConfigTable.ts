@@ -312,6 +312,12 @@ export const table = {
       "65_536",
       "Content of one event."
     ),
+    powMin: setting(
+      "MIN_POW",
+      whole(0, 64, "bits"),
+      "0",
+      "Proof of work of a client's event (NIP-13); deletions and requests to vanish need none."
+    ),
     createdAtFutureMax: setting(
       "MAX_CREATED_AT_AHEAD_SECS",
       whole(0, 31_536_000, "seconds"),

@@ -20,10 +20,15 @@ export type AdmissionOutcome =
   /** Our side failed: storage, threads, or we are stopping. `detail` follows the prefix `error: `. */
   | { readonly _tag: "Failed"; readonly detail: string }
 
+/** Who hands an event in: its author, who has proved it (NIP-42), or anybody. Only an author may bring what is protected (NIP-70). */
+export type Bearer = "author" | "anybody"
+
 /** A scoped right to submit, registered under its holder's name. */
 export interface AdmissionSender {
   /** Admits and saves one well-formed event; succeeds with exactly one outcome, after the commit where there is one. */
   readonly submit: (event: Event) => Effect.Effect<AdmissionOutcome, MailboxClosed>
+  /** The same for an event that its author hands in. */
+  readonly submitByAuthor: (event: Event) => Effect.Effect<AdmissionOutcome, MailboxClosed>
 }
 
 export class Admission extends Context.Service<Admission, {

@@ -13,7 +13,7 @@ import type { Event } from "../domain/Event.ts"
 import { Undetermined } from "../domain/Quality.ts"
 import * as Mailbox from "../lifecycle/Mailbox.ts"
 import { Shutdown } from "../lifecycle/Shutdown.ts"
-import { Admission, type AdmissionOutcome } from "./Admission.ts"
+import { Admission, type AdmissionOutcome, type Bearer } from "./Admission.ts"
 import { count } from "./AdmissionCount.ts"
 import { commit } from "./Commits.ts"
 import { Judgement, shuttingDown } from "./Judgement.ts"
@@ -31,6 +31,7 @@ const capacity = 1024
 
 interface Submission {
   readonly event: Event
+  readonly from: Bearer
   /** Unix milliseconds. */
   readonly at: number
   readonly reply: Deferred.Deferred<AdmissionOutcome>
@@ -57,8 +58,8 @@ const make = Effect.fnUntraced(function*() {
   /** The last event of each author that is in the pipelines: the next one waits for it. */
   const latest = new Map<string, Deferred.Deferred<void>>()
 
-  const answer = Effect.fnUntraced(function*({ at, event }: Submission) {
-    const decision = yield* judge(event, Effect.raceFirst(late(at), stop))
+  const answer = Effect.fnUntraced(function*({ at, event, from }: Submission) {
+    const decision = yield* judge(event, { from, patience: Effect.raceFirst(late(at), stop) })
     const [outcome] = yield* commit(database, queue, [decision])
     return outcome ?? shuttingDown
   }, (effect) =>
@@ -133,14 +134,18 @@ const make = Effect.fnUntraced(function*() {
 
   return Admission.of({
     sender: Effect.fn("Admission.sender")((holder: string) =>
-      Effect.map(mailbox.sender(holder), (sender) => ({
-        submit: (event: Event) =>
+      Effect.map(mailbox.sender(holder), (sender) => {
+        const submit = (event: Event, from: Bearer) =>
           Effect.flatMap(Clock.currentTimeMillis, (at) =>
             Effect.timeoutOrElse(
-              sender.ask((reply: Deferred.Deferred<AdmissionOutcome>): Submission => ({ event, at, reply })),
+              sender.ask((reply: Deferred.Deferred<AdmissionOutcome>): Submission => ({ event, from, at, reply })),
               { duration: answerTimeout, orElse: () => Effect.succeed<AdmissionOutcome>(unanswered) }
             ))
-      }))
+        return {
+          submit: (event: Event) => submit(event, "anybody"),
+          submitByAuthor: (event: Event) => submit(event, "author")
+        }
+      })
     )
   })
 })

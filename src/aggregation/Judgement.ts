@@ -14,7 +14,7 @@ import { Database, type DatabaseError, type Operation } from "../database/Databa
 import { type Event, isProtected } from "../domain/Event.ts"
 import { Rejected, type RejectionReason, thresholds, Undetermined } from "../domain/Quality.ts"
 import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
-import type { AdmissionOutcome } from "./Admission.ts"
+import type { AdmissionOutcome, Bearer } from "./Admission.ts"
 import { type Examination, Examiner, type ExaminerError, withoutFacts } from "./Examiner.ts"
 import { Grace, space as graceSpace } from "./Grace.ts"
 import { space as proofSpace } from "./Outbox.ts"
@@ -31,12 +31,21 @@ export interface Decision {
 /** Why somebody stops waiting for the network. */
 export type Impatience = "late" | "stopping"
 
+export interface Circumstances {
+  /** Whose hand the event comes from; an upstream's is anybody's. */
+  readonly from: Bearer
+  /** Ends the waiting for the network; without it there is none. */
+  readonly patience: Effect.Effect<Impatience> | undefined
+}
+
+const harvested: Circumstances = { from: "anybody", patience: undefined }
+
 export class Judgement extends Context.Service<Judgement, {
   /**
    * Never fails: what is broken on our side is an outcome too. Waits for the network, where there is anything to ask, no
    * longer than `patience`; without one, not at all.
    */
-  readonly judge: (event: Event, patience?: Effect.Effect<Impatience>) => Effect.Effect<Decision>
+  readonly judge: (event: Event, circumstances?: Circumstances) => Effect.Effect<Decision>
   /** The same for a profile from the retry queue, for as long as it takes. Fails where our side is broken. */
   readonly resume: (waiting: Waiting) => Effect.Effect<Decision, ExaminerError>
 }>()("profile-aggregator/aggregation/Judgement") {
@@ -94,11 +103,11 @@ const isForUs = (event: Event, relayUrl: string): boolean =>
   )
 
 /** What can be said without asking anyone. `now`: Unix seconds. */
-const refuse = (event: Event, settings: SettingsShape, now: number): Decision | undefined => {
+const refuse = (event: Event, from: Bearer, settings: SettingsShape, now: number): Decision | undefined => {
   if (event.created_at > now + settings.limits.createdAtFutureMax) {
     return rejected("created_at is too far ahead")
   }
-  if (isProtected(event)) return rejected("protected event")
+  if (isProtected(event) && from !== "author") return rejected("protected event")
   if (event.kind === 62 && !isForUs(event, settings.relayUrl)) return rejected("kind is not kept here")
   if (settings.admission === "open") return undefined
   if (event.created_at < thresholds.createdAtMin) return rejected("created_at is too old")
@@ -163,7 +172,7 @@ const make = Effect.fnUntraced(function*() {
 
   const accept = Effect.fnUntraced(function*(event: Event, { companions, operations }: Examination) {
     const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-    const kept = companions.filter((companion) => refuse(companion, settings, now) === undefined)
+    const kept = companions.filter((companion) => refuse(companion, "anybody", settings, now) === undefined)
     return {
       operations: [save(event), ...kept.map(save), ...operations, ...(yield* grace.onAccepted(event))],
       outcome: undefined
@@ -193,9 +202,9 @@ const make = Effect.fnUntraced(function*() {
     }
   )
 
-  const judgeStepwise = Effect.fnUntraced(function*(event: Event, patience: Effect.Effect<Impatience> | undefined) {
+  const judgeStepwise = Effect.fnUntraced(function*(event: Event, { from, patience }: Circumstances) {
     const since = yield* Clock.currentTimeMillis
-    const settled = refuse(event, settings, Math.floor(since / 1000)) ?? (yield* known(event))
+    const settled = refuse(event, from, settings, Math.floor(since / 1000)) ?? (yield* known(event))
     if (settled !== undefined) return settled
 
     const verification = yield* verifier.verify(event)
@@ -215,8 +224,8 @@ const make = Effect.fnUntraced(function*() {
     return yield* conclude(waiting, examination, true)
   })
 
-  const judge = (event: Event, patience?: Effect.Effect<Impatience>) =>
-    judgeStepwise(event, patience).pipe(
+  const judge = (event: Event, circumstances: Circumstances = harvested) =>
+    judgeStepwise(event, circumstances).pipe(
       Effect.catch(blame),
       Effect.catchCauseIf(Cause.hasDies, (cause) =>
         Effect.as(Effect.logError("judging died", cause), failed("internal error")))

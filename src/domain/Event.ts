@@ -181,3 +181,15 @@ export const expirationOf = (event: Pick<Event, "tags">): number | undefined => 
 
 /** Only its author, authenticated, may publish it: a copy from anywhere else is refused (NIP-70). */
 export const isProtected = (event: Pick<Event, "tags">): boolean => tagValue(event, "-") !== undefined
+
+/** Does a repost (NIP-18) carry a protected event in its content, which would publish it once more (NIP-70)? */
+export const repostsProtected = (event: Pick<Event, "kind" | "content">): boolean => {
+  if ((event.kind !== 6 && event.kind !== 16) || !event.content.includes("\"-\"")) return false
+  try {
+    const inner = JSON.parse(event.content) as { readonly tags?: unknown } | null
+    const tags: unknown = inner?.tags
+    return Array.isArray(tags) && tags.some((tag) => Array.isArray(tag) && tag[0] === "-")
+  } catch {
+    return false
+  }
+}

@@ -10,24 +10,26 @@
  * that takes nothing for long is cut too.
  */
 import { Effect, Exit, Fiber } from "effect"
-import { Admission, type AdmissionSender } from "../aggregation/Admission.ts"
+import { Admission, type AdmissionOutcome, type AdmissionSender } from "../aggregation/Admission.ts"
 import { answerOf as answerOfProblem, clientMessageOf } from "../domain/ClientMessage.ts"
 import type { Event } from "../domain/Event.ts"
 import * as RelayMessage from "../domain/RelayMessage.ts"
+import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
 import * as Metrics from "../observability/Metrics.ts"
+import { Authentication } from "./Authentication.ts"
 import { type ClientSocket, drainMin, type SharedFrame } from "./ClientSocket.ts"
 import { OpenSubscriptions } from "./OpenSubscriptions.ts"
 import * as publish from "./publish.ts"
 import type { Shared } from "./Shared.ts"
 
-/** EVENTs of one client that may be without an answer, in number and in characters; then its socket is not read. */
+/** EVENTs and AUTHs of one client that may be without an answer, in number and in characters; then its socket is not read. */
 const inFlightMax = 256
 const inFlightCharactersMax = 1_048_576
 
 /** Pings of a client between two looks at it; a client that sends more is closed. */
 const pingsMax = 300
 
-/** An EVENT without an answer. */
+/** An EVENT or AUTH without an answer. */
 interface InFlight {
   readonly eventId: string
   readonly characters: number
@@ -54,6 +56,7 @@ export class Connection {
   readonly #inFlight = new Set<InFlight>()
   #inFlightCharacters = 0
 
+  readonly #authentication: Authentication
   readonly #subscriptions: OpenSubscriptions
 
   #pings = 0
@@ -75,13 +78,16 @@ export class Connection {
     this.#sender = options.sender
     this.#fork = options.fork
     this.#seenAt = options.now
+    this.#authentication = new Authentication(options.shared.authentication, (frame) => this.send(frame))
     this.#subscriptions = new OpenSubscriptions(options.shared, {
       fork: options.fork,
       send: (frame) => this.send(frame),
       sendStored: (frame) => this.#socket.send(frame),
       mayScan: () => this.#open && this.#reading,
       mayPump: () => this.#open && this.#reading && this.#socket.waiting() < this.#waitingMax() / 4,
-      keeping: () => this.#cutIfBehind()
+      keeping: () => this.#cutIfBehind(),
+      readers: () => this.#authentication.readers,
+      challenge: () => this.#authentication.challenge()
     })
   }
 
@@ -106,6 +112,7 @@ export class Connection {
         resume(Effect.void)
       }
     })
+    if (!this.#shared.draining) this.#authentication.greet()
     return Effect.sync(() => this.#socket.terminate())
   })
 
@@ -153,7 +160,7 @@ export class Connection {
       case "COUNT":
         return this.#subscriptions.count(message.subscription, message.filters)
       case "AUTH":
-        return this.#answer(message.event.id, publish.unauthenticated)
+        return this.#await(message.event.id, text.length, this.#authentication.authenticate(message.event))
       case "NEG-OPEN":
         return this.send(RelayMessage.negErr(message.subscription, "blocked: negentropy is not supported"))
       case "NEG-MSG":
@@ -170,14 +177,27 @@ export class Connection {
   // EVENT
 
   #event(event: Event, characters: number): void {
-    const refusal = publish.refusalOf(event)
+    const { readers } = this.#authentication
+    const refusal = publish.refusalOf(event, { readers, powMin: this.#shared.limits.powMin })
+    if (refusal === publish.anonymous) this.#authentication.challenge()
     if (refusal !== undefined) return this.#answer(event.id, refusal)
-    const inFlight: InFlight = { eventId: event.id, characters, since: this.#shared.journal.now() }
+    const submission = readers.has(event.pubkey) ? this.#sender.submitByAuthor(event) : this.#sender.submit(event)
+    this.#await(event.id, characters, Effect.map(submission, (outcome) => this.#answerOf(event, outcome)))
+  }
+
+  #answerOf(event: Event, outcome: AdmissionOutcome): publish.Answer {
+    const isUnheard = outcome._tag === "Ephemeral" && !this.#shared.subscriptions.isAwaited(event)
+    return isUnheard ? publish.unheard : publish.answerOf(outcome)
+  }
+
+  /** Answers an EVENT or AUTH when it has been decided. */
+  #await(eventId: string, characters: number, decision: Effect.Effect<publish.Answer, MailboxClosed>): void {
+    const inFlight: InFlight = { eventId, characters, since: this.#shared.journal.now() }
     this.#inFlight.add(inFlight)
     this.#inFlightCharacters += characters
     this.#shared.inFlight.add()
-    this.#fork(this.#sender.submit(event)).addObserver((exit) => {
-      if (Exit.isSuccess(exit)) return this.#settle(inFlight, publish.answerOf(exit.value))
+    this.#fork(decision).addObserver((exit) => {
+      if (Exit.isSuccess(exit)) return this.#settle(inFlight, exit.value)
       const answer = publish.answerOfCause(exit.cause)
       if (answer === publish.failed) this.#fork(Effect.logError("submission failed", exit.cause))
       this.#settle(inFlight, answer)

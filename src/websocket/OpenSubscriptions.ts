@@ -8,9 +8,12 @@
  * memory for a slow reader is one page per scan.
  */
 import { Effect, Exit, type Fiber } from "effect"
-import type { Commit, QueryResult } from "../database/Database.ts"
-import { isEphemeral, isReplaceable } from "../domain/Event.ts"
+import { hash } from "node:crypto"
+import type { Commit, DatabaseError, QueryResult } from "../database/Database.ts"
+import { type Event, isEphemeral, isReplaceable } from "../domain/Event.ts"
 import type { Filter } from "../domain/Filter.ts"
+import { offsetOf } from "../domain/HyperLogLog.ts"
+import { mayRead, type Readers, readRefusal } from "../domain/PrivateMessage.ts"
 import * as RelayMessage from "../domain/RelayMessage.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import type { SharedFrame } from "./ClientSocket.ts"
@@ -36,6 +39,10 @@ export interface Outlet {
   readonly mayPump: () => boolean
   /** `kept` grew. */
   readonly keeping: () => void
+  /** Who the client has proved to be. */
+  readonly readers: () => Readers
+  /** Sends the challenge by which the client can prove more. */
+  readonly challenge: () => void
 }
 
 /** `waiting` for its turn, `reading` the store, `sending` what was found, then `live`. */
@@ -61,6 +68,10 @@ class Subscription implements Subscriber {
 
   deliver(commit: Commit, frame: SharedFrame): void {
     this.owner.deliver(this, commit, frame)
+  }
+
+  mayRead(event: Event): boolean {
+    return this.owner.mayRead(event)
   }
 
   /** The read did not see it. Ephemeral events are never read, and share their number with the commit before them. */
@@ -103,6 +114,7 @@ export class OpenSubscriptions {
       return this.#refuse(id, `rate-limited: at most ${limits.subscriptionsMax} subscriptions may be open`)
     }
     if (isSearch(filters)) return this.#refuse(id, "unsupported: search")
+    if (this.#isForbidden(id, filters)) return
     const subscription = new Subscription(id, filters, this)
     this.#byId.set(id, subscription)
     subscriptions.add(subscription)
@@ -114,13 +126,38 @@ export class OpenSubscriptions {
   /** COUNT (NIP-45). */
   count(id: string, filters: ReadonlyArray<Filter>): void {
     if (isSearch(filters)) return this.#refuse(id, "unsupported: search")
+    if (this.#isForbidden(id, filters)) return
     if (this.#counts >= countsMax) return this.#refuse(id, "rate-limited: too many counts at once")
     this.#counts++
-    this.#outlet.fork(this.#shared.database.count(filters)).addObserver((exit) => {
+    this.#outlet.fork(this.#counted(filters)).addObserver((exit) => {
       this.#counts--
-      if (Exit.isSuccess(exit)) return this.#outlet.send(RelayMessage.count(id, { count: exit.value }))
+      if (Exit.isSuccess(exit)) return this.#outlet.send(RelayMessage.count(id, exit.value))
       this.#unreadable(id, exit)
     })
+  }
+
+  /** With the registers by which several relays' answers can be added up, where the NIP defines them. */
+  #counted(filters: ReadonlyArray<Filter>): Effect.Effect<RelayMessage.Count, DatabaseError> {
+    const { database } = this.#shared
+    const readers = [...this.#outlet.readers()]
+    const offset = offsetOf(filters, (text) => hash("sha256", text))
+    const [filter] = filters
+    return offset === undefined || filter === undefined
+      ? Effect.map(database.count(filters, { readers }), (count) => ({ count }))
+      : database.sketch(filter, { offset, readers })
+  }
+
+  /** Refuses to tell of private messages; with the challenge first where it would help (NIP-42). */
+  #isForbidden(id: string, filters: ReadonlyArray<Filter>): boolean {
+    const refusal = readRefusal(filters, this.#outlet.readers())
+    if (refusal === undefined) return false
+    if (refusal.startsWith("auth-required")) this.#outlet.challenge()
+    this.#refuse(id, refusal)
+    return true
+  }
+
+  mayRead(event: Event): boolean {
+    return mayRead(event, this.#outlet.readers())
   }
 
   #refuse(id: string, reply: RelayMessage.Reply): void {
@@ -181,7 +218,8 @@ export class OpenSubscriptions {
       subscription.state = "reading"
       const { limits, database } = this.#shared
       const filters = subscription.filters.map((filter) => withLimit(filter, limits))
-      const fiber = this.#outlet.fork(database.query(filters, { limitMax: limits.limitMax }))
+      const readers = [...this.#outlet.readers()]
+      const fiber = this.#outlet.fork(database.query(filters, { limitMax: limits.limitMax, readers }))
       subscription.fiber = fiber
       fiber.addObserver((exit) => this.#found(subscription, exit))
     }

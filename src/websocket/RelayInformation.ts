@@ -40,7 +40,7 @@ export const relayInformation = (
       max_content_length: limits.contentMax,
       created_at_upper_limit: limits.createdAtFutureMax,
       default_limit: limits.limitDefault,
-      min_pow_difficulty: 0,
+      min_pow_difficulty: limits.powMin,
       auth_required: false,
       payment_required: false,
       // A client is expected to know that only profiles are kept (NIP-11).

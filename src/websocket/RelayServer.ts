@@ -8,6 +8,7 @@
 import { NodeHttpServer, NodeWS } from "@effect/platform-node"
 import { Context, Duration, Effect, Exit, Layer, Option, Scope } from "effect"
 import { HttpRouter } from "effect/http"
+import { randomBytes } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http"
 import { type AddressInfo, Server as TcpServer } from "node:net"
 import type { Duplex } from "node:stream"
@@ -105,9 +106,18 @@ const make = Effect.gen(function*() {
   const context = yield* Effect.context<Admission>()
   const run = Effect.runForkWith(context)
   const subscriptions = yield* Subscriptions.make
+  // The verifier is released after this component, so its mailbox is open.
+  const { verify } = yield* Effect.orDie(verifier.sender("websocket/authentication"))
   const shared: Shared = {
     limits,
     database,
+    authentication: {
+      relayUrl: settings.relayUrl,
+      // Where direct messages are kept, most clients will want to read some.
+      isFirst: settings.admission === "open",
+      makeChallenge: () => randomBytes(16).toString("hex"),
+      verify
+    },
     subscriptions,
     journal,
     inFlight: new Tally(),
@@ -217,7 +227,9 @@ const make = Effect.gen(function*() {
   server.once("close", () => closed.done())
   const stop = Effect.gen(function*() {
     // Readiness says no from here on, as the journal has left `ready`.
-    yield* Effect.timeoutOption(shutdown.impatient, settings.announceDelay)
+    if (!Duration.isZero(settings.announceDelay)) {
+      yield* Effect.timeoutOption(shutdown.impatient, settings.announceDelay)
+    }
     shared.draining = true
     subscriptions.stop()
     // The TCP server's own `close`: HTTP's would also cut probes, and stop enforcing the header timeout.

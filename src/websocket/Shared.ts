@@ -3,12 +3,14 @@ import type { Metric } from "effect"
 import type { SettingsShape } from "../Config.ts"
 import type { Database } from "../database/Database.ts"
 import type { Journal } from "../lifecycle/Journal.ts"
+import type { AuthenticationOptions } from "./Authentication.ts"
 import type { Subscriptions } from "./Subscriptions.ts"
 import type { Tally } from "./Tally.ts"
 
 export interface Shared {
   readonly limits: SettingsShape["limits"]
-  readonly database: Pick<Database["Service"], "query" | "count">
+  readonly database: Pick<Database["Service"], "query" | "count" | "sketch">
+  readonly authentication: AuthenticationOptions
   readonly subscriptions: Subscriptions
   readonly journal: Journal
   /** EVENTs without an answer, of all connections. */

@@ -9,6 +9,7 @@
  */
 import { Effect, Metric, PubSub } from "effect"
 import { type Commit, Database } from "../database/Database.ts"
+import type { Event } from "../domain/Event.ts"
 import { type Filter, matches } from "../domain/Filter.ts"
 import * as RelayMessage from "../domain/RelayMessage.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
@@ -20,6 +21,8 @@ export interface Subscriber {
   /** The client's name for it. */
   readonly id: string
   readonly filters: ReadonlyArray<Filter>
+  /** May the client see it? Asked of every event that matches. */
+  readonly mayRead: (event: Event) => boolean
   /** Called once per commit that matches any filter, in commit order. `frame` is shared by all clients with this id. */
   readonly deliver: (commit: Commit, frame: SharedFrame) => void
 }
@@ -66,24 +69,7 @@ export class Subscriptions {
 
   /** Delivers to everyone who wants it; returns to how many. */
   announce(commit: Commit): number {
-    if (this.#stopped) return 0
-    const { event } = commit
-    let found: Set<Subscriber> | undefined
-    const look = (entries: ReadonlySet<Entry> | undefined) => {
-      if (entries === undefined) return
-      for (const { subscriber, filter } of entries) {
-        if (found?.has(subscriber) !== true && matches(filter, event)) (found ??= new Set()).add(subscriber)
-      }
-    }
-    look(this.#rest)
-    look(this.#kinds.get(event.kind))
-    look(this.#authors.get(event.pubkey))
-    look(this.#ids.get(event.id))
-    if (this.#tags.size > 0) {
-      for (const [name, value] of event.tags) {
-        if (name?.length === 1 && value !== undefined) look(this.#tags.get(name + value))
-      }
-    }
+    const found = this.#stopped ? undefined : this.#find(commit.event)
     if (found === undefined) return 0
     const frames = new Map<string, SharedFrame>()
     for (const subscriber of found) {
@@ -95,6 +81,34 @@ export class Subscriptions {
       subscriber.deliver(commit, frame)
     }
     return found.size
+  }
+
+  /** Would anybody be told of this event now? */
+  isAwaited(event: Event): boolean {
+    return this.#find(event) !== undefined
+  }
+
+  /** Everyone who wants it and may have it; undefined is nobody. */
+  #find(event: Event): ReadonlySet<Subscriber> | undefined {
+    let found: Set<Subscriber> | undefined
+    const look = (entries: ReadonlySet<Entry> | undefined) => {
+      if (entries === undefined) return
+      for (const { subscriber, filter } of entries) {
+        if (found?.has(subscriber) === true || !matches(filter, event) || !subscriber.mayRead(event)) continue
+        found ??= new Set()
+        found.add(subscriber)
+      }
+    }
+    look(this.#rest)
+    look(this.#kinds.get(event.kind))
+    look(this.#authors.get(event.pubkey))
+    look(this.#ids.get(event.id))
+    if (this.#tags.size > 0) {
+      for (const [name, value] of event.tags) {
+        if (name?.length === 1 && value !== undefined) look(this.#tags.get(name + value))
+      }
+    }
+    return found
   }
 
   /** Returns how to leave again. An empty list matches nothing, so its filter has no key and is never looked at. */

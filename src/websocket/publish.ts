@@ -5,7 +5,10 @@
  */
 import type { Cause } from "effect"
 import type { AdmissionOutcome } from "../aggregation/Admission.ts"
-import { type Event, isProtected } from "../domain/Event.ts"
+import { authenticationKind } from "../domain/ClientAuth.ts"
+import { type Event, isProtected, repostsProtected, tagValue } from "../domain/Event.ts"
+import type { Readers } from "../domain/PrivateMessage.ts"
+import { proofProblem } from "../domain/ProofOfWork.ts"
 import type { Reply } from "../domain/RelayMessage.ts"
 
 /** `accepted` is the third element of the OK, `reply` the fourth. */
@@ -24,7 +27,10 @@ const deleted = refused("blocked: its author asked for its removal")
 const expired = refused("invalid: the event has expired")
 
 export const shuttingDown = refused("error: shutting down")
-export const unauthenticated = refused("error: authentication is not supported")
+/** For an ephemeral event that no open subscription waited for (NIP-01, "From relay to client: OK"). */
+export const unheard = refused("mute: nobody is listening")
+/** For an author who has not said who they are, and may yet (NIP-70). */
+export const anonymous = refused("auth-required: protected events are accepted from their author only")
 export const failed = refused("error: internal error")
 
 export const answerOf = (outcome: AdmissionOutcome): Answer => {
@@ -55,10 +61,23 @@ export const answerOf = (outcome: AdmissionOutcome): Answer => {
 export const answerOfCause = (cause: Cause.Cause<unknown>): Answer =>
   cause.reasons.some((reason) => reason._tag === "Die") ? failed : shuttingDown
 
+/** Whose say it is: no policy of ours stands between authors and the end of what they published (NIP-09, NIP-62). */
+const isRemoval = ({ kind }: Event): boolean => kind === 5 || kind === 62
+
 /** Why an event is refused before anybody looks at its signature; undefined where it may go on. */
-export const refusalOf = (event: Event): Answer | undefined => {
+export const refusalOf = (
+  event: Event,
+  { readers, powMin }: { readonly readers: Readers; readonly powMin: number }
+): Answer | undefined => {
   // An authentication event is a secret between one client and one relay (NIP-42).
-  if (event.kind === 22_242) return refused("invalid: authentication events are not published")
-  if (isProtected(event)) return refused("blocked: protected events are accepted from their author only")
-  return undefined
+  if (event.kind === authenticationKind) return refused("invalid: authentication events are not published")
+  if (isProtected(event) && !readers.has(event.pubkey)) {
+    return readers.size === 0 ? anonymous : refused("restricted: protected events are accepted from their author only")
+  }
+  if (repostsProtected(event)) return refused("blocked: it reposts a protected event")
+  if (event.kind === 62 && tagValue(event, "relay") === undefined) {
+    return refused("invalid: a request to vanish names a relay")
+  }
+  const problem = isRemoval(event) ? undefined : proofProblem(event, powMin)
+  return problem === undefined ? undefined : refused(`pow: ${problem}`)
 }

@@ -3,7 +3,7 @@
  *
  * `pace` holds a query between its read and its answer, and `submit` decides what becomes of an event.
  */
-import { Context, Effect, Layer, PubSub } from "effect"
+import { Context, Effect, Layer, PubSub, References } from "effect"
 import { Admission, type AdmissionOutcome } from "../../src/aggregation/Admission.ts"
 import { Settings } from "../../src/Config.ts"
 import type { Overrides } from "../../src/Config.ts"
@@ -72,6 +72,8 @@ const layerDatabase = Layer.effect(
       query: (filters, { limitMax }) =>
         Effect.suspend(() => Effect.as(store.pace, query(store.commits, filters, limitMax))),
       count: (filters) => Effect.sync(() => store.commits.filter(({ event }) => matchesAny(filters, event)).length),
+      sketch: () => unused,
+      items: () => unused,
       preview: () => unused,
       record: () => unused,
       records: () => unused,
@@ -88,7 +90,7 @@ const layerAdmission = Layer.effect(
         Effect.acquireRelease(
           Effect.sync(() => {
             store.holders.add(holder)
-            return { submit: (event) => store.submit(event) }
+            return { submit: (event) => store.submit(event), submitByAuthor: (event) => store.submit(event) }
           }),
           () => Effect.sync(() => void store.holders.delete(holder))
         )
@@ -96,21 +98,25 @@ const layerAdmission = Layer.effect(
 )
 
 const layerVerifier = Layer.succeed(Verifier, {
-  sender: () => unused,
+  sender: () => Effect.succeed({ verify: () => unused, sign: () => unused }),
   pubkey: "0".repeat(63).concat("1"),
   engine: "none"
 })
 
-/** A relay on a free port over the fakes. */
-export const layer = (overrides: Overrides = {}) =>
-  RelayServer.layer.pipe(
-    Layer.provideMerge(layerAdmission),
+/** The fakes, and what lies beneath a component. */
+export const layerStore = (overrides: Overrides = {}) =>
+  layerAdmission.pipe(
     Layer.provideMerge(layerDatabase),
     Layer.provideMerge(FakeStore.layer),
     Layer.provideMerge(layerVerifier),
     Layer.provideMerge(Supervisor.layer),
     Layer.provideMerge(Shutdown.layerTest),
-    Layer.provideMerge(Settings.layerTest({ bindAddr: { host: "127.0.0.1", port: 0 }, ...overrides }))
+    Layer.provideMerge(Settings.layerTest({ bindAddr: { host: "127.0.0.1", port: 0 }, ...overrides })),
+    // What a test finds, it asserts.
+    Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "None"))
   )
+
+/** A relay on a free port over the fakes. */
+export const layer = (overrides: Overrides = {}) => RelayServer.layer.pipe(Layer.provideMerge(layerStore(overrides)))
 
 export const readError = new DatabaseError({ operation: "read", cause: new Error("the disk is gone") })
