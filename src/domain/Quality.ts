@@ -31,6 +31,7 @@ export type RejectionReason =
   | "kind is not kept here"
   | "author has no accepted profile"
   | "protected event"
+  | "a newer version was rejected"
 
 /** The host answered, and what it has is no picture. */
 export type PictureProblem =
@@ -39,8 +40,9 @@ export type PictureProblem =
   | "picture target is not public"
   | "picture is too small"
 
-/** Who did not answer. */
+/** Who did not answer, or has not been asked yet. */
 export type UndeterminedReason =
+  | "not checked yet"
   | "picture host did not answer"
   | "picture host asked for a pause"
   | "outbox relays did not answer"

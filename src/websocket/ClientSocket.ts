@@ -89,6 +89,20 @@ export class SharedFrame {
   }
 }
 
+/** One buffer for all of them; `total` is what they take on the wire. */
+const encoded = (frames: ReadonlyArray<string | SharedFrame>, total: number): Buffer => {
+  const wire = Buffer.allocUnsafe(total)
+  let at = 0
+  for (const frame of frames) {
+    if (typeof frame === "string") {
+      const payload = Buffer.byteLength(frame)
+      at = writeHeader(wire, at, payload)
+      at += wire.write(frame, at)
+    } else at += frame.wire.copy(wire, at)
+  }
+  return wire
+}
+
 /** Milliseconds of writing after which other work of the event loop gets its turn. */
 const sliceMillis = 5
 
@@ -157,7 +171,7 @@ export class WsClientSocket implements ClientSocket {
       this.#outboxBytes = 0
       listener.closed(code)
     })
-    this.#stream.on("drain", listener.drained)
+    this.#stream.on("drain", this.#drained)
     if (this.#ws.readyState === 3) queueMicrotask(() => listener.closed(1006))
     this.#ws.resume()
   }
@@ -188,20 +202,17 @@ export class WsClientSocket implements ClientSocket {
     this.#outbox = []
     this.#outboxBytes = 0
     const [first] = frames
-    if (frames.length === 1 && first instanceof SharedFrame) {
-      this.#stream.write(first.wire)
-      return
-    }
-    const wire = Buffer.allocUnsafe(total)
-    let at = 0
-    for (const frame of frames) {
-      if (typeof frame === "string") {
-        const payload = Buffer.byteLength(frame)
-        at = writeHeader(wire, at, payload)
-        at += wire.write(frame, at)
-      } else at += frame.wire.copy(wire, at)
-    }
+    this.#write(frames.length === 1 && first instanceof SharedFrame ? first.wire : encoded(frames, total))
+  }
+
+  #write(wire: Buffer): void {
     this.#stream.write(wire)
+    // What the kernel takes at once is not followed by a "drain".
+    if (wire.length >= drainMin && !this.#stream.writableNeedDrain) setImmediate(this.#drained)
+  }
+
+  readonly #drained = (): void => {
+    if (this.#ws.readyState === 1) this.#listener?.drained()
   }
 
   waiting(): number {

@@ -1,0 +1,455 @@
+/** NIP-01 as a client sees it, section by section, over a real socket. */
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import type { Event } from "../src/domain/Event.ts"
+import { RelayAddress } from "../src/websocket/RelayServer.ts"
+import { epoch, keyOf, notes, profileEvent, signed, withEditedContent, withForgedSignature } from "./support/events.ts"
+import { relay } from "./support/relay.ts"
+import { connect, type Message } from "./support/TestClient.ts"
+
+const dial = Effect.flatMap(RelayAddress, ({ url }) => connect(url))
+
+const limits = {
+  subscriptionsMax: 4,
+  filtersMax: 3,
+  filterValuesMax: 100,
+  limitMax: 20,
+  limitDefault: 10,
+  eventTagsMax: 50,
+  contentMax: 1000,
+  frameBytesMax: 16_384
+}
+
+const version = (n: number) => profileEvent({ name: `v${n}` }, "replaceable", { created_at: epoch + n })
+
+const addressable = (d: string, created_at: number) =>
+  signed({ kind: 30_023, tags: [["d", d]], created_at }, "addressable")
+
+/** Nothing but the answers: what was sent between a request and the answer to a later one. */
+const until = (received: ReadonlyArray<Message>, last: string) =>
+  received.slice(0, received.findIndex(([type, id]) => type === "EOSE" && id === last)).filter(([type]) =>
+    type !== "AUTH"
+  )
+
+layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
+  describe("Events and signatures", () => {
+    it.effect("accepts a valid event with OK true and an empty reason", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const event = signed({ content: "first" }, "valid")
+        assert.deepStrictEqual(yield* client.publish(event), ["OK", event.id, true, ""])
+      }))
+
+    it.effect("serves an event as it was signed, unknown keys left out", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const event = signed(
+          { content: "\" \\ \n \t / \u007f \u2028 é 日本 🐢", tags: [["t", "a", "b"], ["x"]] },
+          "as it was"
+        )
+        yield* client.send(["EVENT", { ...event, likes: 3 }])
+        yield* client.next(["OK", event.id, true])
+        const { events } = yield* client.req("a", { ids: [event.id] })
+        assert.deepStrictEqual(events, [event])
+      }))
+
+    it.effect("refuses other content under the same id, and a forged signature, as invalid", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const event = signed({ content: "mine" }, "forged")
+        for (const wrong of [withEditedContent(event), withForgedSignature(event)]) {
+          const [, id, accepted, reply] = yield* client.publish(wrong)
+          assert.deepStrictEqual([id, accepted], [wrong.id, false])
+          assert.match(String(reply), /^invalid: /u)
+        }
+        assert.deepStrictEqual((yield* client.req("a", { ids: [event.id] })).events, [])
+      }))
+
+    for (
+      const [name, edit] of Object.entries({
+        "an upper-case id": { id: "A".repeat(64) },
+        "an upper-case pubkey": { pubkey: "B".repeat(64) },
+        "a short signature": { sig: "ab" },
+        "a negative created_at": { created_at: -1 },
+        "a fraction in created_at": { created_at: 1.5 },
+        "an unsafe integer in created_at": { created_at: 2 ** 53 },
+        "a kind of 65536": { kind: 65_536 },
+        "a kind of -1": { kind: -1 },
+        "a null in a tag": { tags: [["t", null]] },
+        "a number in a tag": { tags: [["t", 1]] },
+        "an empty tag": { tags: [[]] },
+        "tags that are an object": { tags: {} },
+        "no content": { content: undefined },
+        "one tag too many": { tags: Array.from({ length: limits.eventTagsMax + 1 }, () => ["t"]) },
+        "one character too many": { content: "é".repeat(limits.contentMax + 1) }
+      })
+    ) {
+      it.effect(`refuses ${name} with one OK false that begins with invalid`, () =>
+        Effect.gen(function*() {
+          const client = yield* dial
+          const event = { ...signed({}, "shape"), ...edit }
+          yield* client.send(["EVENT", event])
+          const [, , accepted, reply] = yield* client.next(["OK", event.id])
+          assert.isFalse(accepted)
+          assert.match(String(reply), /^invalid: /u)
+          yield* client.req("end", { limit: 0 })
+          assert.strictEqual(client.received().filter(([type]) => type === "OK").length, 1)
+        }))
+    }
+
+    it.effect("accepts content of exactly the advertised number of characters", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const event = signed({ content: "🐢".repeat(limits.contentMax) }, "full")
+        assert.isTrue((yield* client.publish(event))[2])
+      }))
+
+    it.effect("answers an event without a usable id with a NOTICE", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        yield* client.send(["EVENT", { content: "who am I" }])
+        assert.match(String((yield* client.next("NOTICE"))[1]), /^invalid: /u)
+      }))
+
+    it.effect("refuses an event from too far in the future", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const created_at = Math.floor(Date.now() / 1000) + 3600
+        const [, , accepted, reply] = yield* client.publish(signed({ created_at }, "future"))
+        assert.isFalse(accepted)
+        assert.match(String(reply), /^(?:invalid|blocked): /u)
+      }))
+  })
+
+  describe("Kinds", () => {
+    it.effect("keeps only the newest profile of an author", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const { pubkey } = keyOf("replaceable")
+        const newest = version(2)
+        for (const event of [version(0), newest, version(1)]) yield* client.publish(event)
+        const { events } = yield* client.req("a", { kinds: [0], authors: [pubkey] })
+        assert.deepStrictEqual(events, [newest])
+      }))
+
+    it.effect("keeps the lowest id of two profiles of the same second, whichever came first", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        for (const author of ["tie one", "tie two"]) {
+          const [one, two] = [profileEvent({ name: "one" }, author), profileEvent({ name: "two" }, author)]
+          const [low, high] = one.id < two.id ? [one, two] : [two, one]
+          for (const event of author === "tie one" ? [low, high] : [high, low]) yield* client.publish(event)
+          const { events } = yield* client.req("a", { kinds: [0], authors: [low.pubkey] })
+          assert.deepStrictEqual(events, [low])
+        }
+      }))
+
+    it.effect("keeps one addressable event per d tag", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const [a1, a2, b] = [addressable("a", epoch), addressable("a", epoch + 1), addressable("b", epoch)]
+        for (const event of [a1, a2, b]) yield* client.publish(event)
+        const { events } = yield* client.req("a", { kinds: [30_023], authors: [a1.pubkey] })
+        assert.deepStrictEqual(events.map(({ id }) => id), [a2.id, b.id])
+      }))
+
+    it.effect("sends ephemeral events to open subscriptions, and stores none", () =>
+      Effect.gen(function*() {
+        const [reader, writer] = [yield* dial, yield* dial]
+        const event = signed({ kind: 20_001, created_at: Math.floor(Date.now() / 1000) }, "ephemeral")
+        yield* reader.req("live", { kinds: [20_001] })
+        assert.isTrue((yield* writer.publish(event))[2])
+        assert.deepStrictEqual(yield* reader.next("EVENT"), ["EVENT", "live", event])
+        assert.deepStrictEqual((yield* reader.req("stored", { kinds: [20_001] })).events, [])
+      }))
+  })
+
+  describe("From client to relay: EVENT", () => {
+    it.effect("answers a stored event that is sent again with OK true and duplicate", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const event = signed({ content: "again" }, "again")
+        yield* client.publish(event)
+        const [, , accepted, reply] = yield* client.publish(event)
+        assert.isTrue(accepted)
+        assert.match(String(reply), /^duplicate: /u)
+      }))
+
+    it.effect("answers many events, each once, by its id", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const events = notes(300, "many")
+        for (const event of events) yield* client.send(["EVENT", event])
+        for (const event of events) yield* client.next(["OK", event.id, true])
+        yield* client.req("end", { limit: 0 })
+        assert.strictEqual(client.received().filter(([type]) => type === "OK").length, 300)
+      }))
+
+    it.effect("stores one event sent on many sockets at once once, and answers each", () =>
+      Effect.gen(function*() {
+        const clients = yield* Effect.all(Array.from({ length: 20 }, () => dial))
+        const event = signed({ content: "everywhere" }, "everywhere")
+        const answers = yield* Effect.all(clients.map((client) => client.publish(event)), { concurrency: "unbounded" })
+        assert.deepStrictEqual(answers.map(([, , accepted]) => accepted), clients.map(() => true))
+        assert.strictEqual(answers.filter(([, , , reply]) => reply === "").length, 1)
+        assert.strictEqual((yield* clients[0]!.req("a", { authors: [event.pubkey] })).events.length, 1)
+      }))
+
+    it.effect("refuses an authentication event and a protected one", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        for (const event of [signed({ kind: 22_242 }, "refused"), signed({ tags: [["-"]] }, "refused")]) {
+          const [, , accepted, reply] = yield* client.publish(event)
+          assert.isFalse(accepted)
+          assert.match(String(reply), /^(?:invalid|auth-required): /u)
+        }
+      }))
+  })
+
+  describe("From client to relay: REQ", () => {
+    it.effect("answers stored events, newest first and the lowest id among equals, then EOSE, then live ones", () =>
+      Effect.gen(function*() {
+        const [reader, writer] = [yield* dial, yield* dial]
+        const stored = [
+          ...notes(3, "order"),
+          ...["x", "y", "z"].map((content) => signed({ content, created_at: epoch - 1 }, "order"))
+        ]
+        for (const event of stored) yield* writer.publish(event)
+        const { events, end } = yield* reader.req("a", { authors: [keyOf("order").pubkey] })
+        const expected = stored.toSorted((a, b) => b.created_at - a.created_at || (a.id < b.id ? -1 : 1))
+        assert.deepStrictEqual(events.map(({ id }) => id), expected.map(({ id }) => id))
+        assert.strictEqual(end[0], "EOSE")
+        const live = signed({ content: "live", created_at: epoch + 9 }, "order")
+        yield* writer.publish(live)
+        assert.deepStrictEqual(yield* reader.next("EVENT"), ["EVENT", "a", live])
+      }))
+
+    it.effect("sends EOSE once, with nothing before it when nothing matches", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        yield* client.req("none", { ids: ["0".repeat(64)] })
+        yield* client.req("end", { limit: 0 })
+        assert.deepStrictEqual(until(client.received(), "end").map(([type]) => type), ["EOSE"])
+      }))
+
+    it.effect("binds the limit to the stored events only", () =>
+      Effect.gen(function*() {
+        const [reader, writer] = [yield* dial, yield* dial]
+        const stored = notes(3, "limit")
+        for (const event of stored) yield* writer.publish(event)
+        const filter = { authors: [keyOf("limit").pubkey] }
+        assert.deepStrictEqual((yield* reader.req("zero", { ...filter, limit: 0 })).events, [])
+        assert.deepStrictEqual((yield* reader.req("one", { ...filter, limit: 1 })).events, stored.slice(0, 1))
+        const live = notes(2, "limit", epoch + 10)
+        for (const event of live) yield* writer.publish(event)
+        for (const subscription of ["zero", "one"]) {
+          for (const event of live) {
+            yield* reader.next((m) => m[1] === subscription && (m[2] as Event).id === event.id)
+          }
+        }
+      }))
+
+    it.effect("gives the default number of events without a limit, and no more than the largest", () =>
+      Effect.gen(function*() {
+        const [reader, writer] = [yield* dial, yield* dial]
+        const stored = notes(limits.limitMax + 1, "limits")
+        for (const event of stored) yield* writer.publish(event)
+        const filter = { authors: [keyOf("limits").pubkey] }
+        assert.strictEqual((yield* reader.req("a", filter)).events.length, limits.limitDefault)
+        const most = yield* reader.req("b", { ...filter, limit: 5000 })
+        assert.strictEqual(most.events.length, limits.limitMax)
+        assert.deepStrictEqual(most.end, ["EOSE", "b", ["more"]])
+        const byId = yield* reader.req("c", { ids: stored.slice(0, limits.limitDefault + 5).map(({ id }) => id) })
+        assert.strictEqual(byId.events.length, limits.limitDefault + 5, "as many as were asked for by id")
+        assert.deepStrictEqual(byId.end, ["EOSE", "c", ["finish"]])
+      }))
+
+    it.effect("takes filters as alternatives, and sends an event that matches two of them once", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const [a, b] = notes(2, "alternatives") as [Event, Event]
+        yield* client.publish(a)
+        yield* client.publish(b)
+        const { events } = yield* client.req("a", { ids: [a.id] }, { authors: [a.pubkey] }, { ids: [b.id] })
+        assert.deepStrictEqual(events, [a, b])
+      }))
+
+    it.effect("takes conditions of one filter together, several tags included", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const three = signed({ tags: [["t", "a"], ["r", "b"], ["L", "c"]] }, "tags")
+        const two = signed({ tags: [["t", "a"], ["r", "b"], ["l", "c"]], content: "lower case" }, "tags")
+        yield* client.publish(three)
+        yield* client.publish(two)
+        const all = { "#t": ["a", "z"], "#r": ["b"], "#L": ["c"] }
+        assert.deepStrictEqual((yield* client.req("a", { authors: [three.pubkey], ...all })).events, [three])
+        assert.deepStrictEqual((yield* client.req("b", { authors: [three.pubkey], "#t": ["z"] })).events, [])
+      }))
+
+    it.effect("takes since and until inclusively", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const events = notes(3, "window")
+        for (const event of events) yield* client.publish(event)
+        const ask = (id: string, filter: object) =>
+          Effect.map(client.req(id, { authors: [keyOf("window").pubkey], ...filter }), (answer) => answer.events.length)
+        assert.strictEqual(yield* ask("a", { since: epoch - 1, until: epoch - 1 }), 1)
+        assert.strictEqual(yield* ask("b", { since: epoch - 1 }), 2)
+        assert.strictEqual(yield* ask("c", { until: epoch - 1 }), 2)
+        assert.strictEqual(yield* ask("d", { since: epoch, until: epoch - 1 }), 0)
+      }))
+
+    it.effect("matches nothing with an empty list, stored or live", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        for (const filter of [{ ids: [] }, { authors: [] }, { kinds: [] }, { "#t": [] }]) {
+          assert.deepStrictEqual((yield* client.req("a", filter)).events, [])
+          yield* client.publish(signed({ content: JSON.stringify(filter), tags: [["t", "x"]] }, "empty list"))
+        }
+        yield* client.req("end", { limit: 0 })
+        assert.isFalse(client.received().some(([type]) => type === "EVENT"))
+      }))
+
+    it.effect("replaces a subscription by the same id, with its stored events and an EOSE again", () =>
+      Effect.gen(function*() {
+        const [reader, writer] = [yield* dial, yield* dial]
+        const [one, two] = [signed({ content: "1" }, "replace one"), signed({ content: "2" }, "replace two")]
+        yield* writer.publish(one)
+        assert.strictEqual((yield* reader.req("a", { authors: [one.pubkey] })).events.length, 1)
+        assert.strictEqual((yield* reader.req("a", { authors: [one.pubkey] })).events.length, 1)
+        yield* reader.req("a", { authors: [two.pubkey] })
+        yield* writer.publish(signed({ content: "for the old filter" }, "replace one"))
+        yield* writer.publish(two)
+        assert.deepStrictEqual(yield* reader.next("EVENT"), ["EVENT", "a", two])
+      }))
+
+    it.effect("keeps the subscriptions of two clients apart", () =>
+      Effect.gen(function*() {
+        const [a, b] = [yield* dial, yield* dial]
+        const event = signed({ content: "apart" }, "apart")
+        yield* a.req("same", { authors: [event.pubkey] })
+        yield* b.req("same", { kinds: [31_999] })
+        yield* b.publish(event)
+        assert.deepStrictEqual(yield* a.next("EVENT"), ["EVENT", "same", event])
+        yield* b.req("end", { limit: 0 })
+        assert.isFalse(b.received().some(([type]) => type === "EVENT"))
+      }))
+
+    it.effect("sends one event to every subscription that wants it", () =>
+      Effect.gen(function*() {
+        const event = signed({ content: "for all", tags: [["p", "a".repeat(64)]] }, "fan-out")
+        const filters = [{ authors: [event.pubkey] }, { ids: [event.id] }, { "#p": ["a".repeat(64)] }, { kinds: [1] }]
+        const readers = yield* Effect.all(Array.from({ length: 12 }, () => dial))
+        yield* Effect.all(
+          readers.map((reader, i) => reader.req(i % 2 === 0 ? "even" : `odd${i}`, { ...filters[i % 4], limit: 0 }))
+        )
+        const writer = yield* dial
+        yield* writer.publish(event)
+        for (const [i, reader] of readers.entries()) {
+          const id = i % 2 === 0 ? "even" : `odd${i}`
+          assert.deepStrictEqual(
+            yield* reader.next((m) => m[0] === "EVENT" && (m[2] as Event).id === event.id),
+            [
+              "EVENT",
+              id,
+              event
+            ]
+          )
+        }
+      }))
+
+    for (
+      const [name, message] of Object.entries({
+        "no filter": [],
+        "a filter that is no object": ["kind 1"],
+        "an unknown element": [{ kind: [1] }],
+        "a tag of two letters": [{ "#ab": ["x"] }],
+        "an upper-case id": [{ ids: ["A".repeat(64)] }],
+        "a prefix of an author": [{ authors: ["ab"] }],
+        "a kind as text": [{ kinds: ["1"] }],
+        "a negative limit": [{ limit: -1 }],
+        "a fraction in since": [{ since: 1.5 }],
+        "too many filters": Array.from({ length: limits.filtersMax + 1 }, () => ({ limit: 0 })),
+        "too many values": [{ kinds: Array.from({ length: limits.filterValuesMax + 1 }, (_, i) => i) }],
+        "one refused filter among others": [{ kinds: [1] }, { kinds: [-1] }],
+        "a search": [{ search: "boats" }]
+      })
+    ) {
+      it.effect(`refuses ${name} with CLOSED, and no EOSE`, () =>
+        Effect.gen(function*() {
+          const client = yield* dial
+          yield* client.send(["REQ", "refused", ...message])
+          const [, id, reply] = yield* client.next("CLOSED")
+          assert.strictEqual(id, "refused")
+          assert.match(String(reply), /^(?:invalid|unsupported): /u)
+          yield* client.publish(signed({ content: name }, "refused filters"))
+          yield* client.req("end", { limit: 0 })
+          assert.deepStrictEqual(until(client.received(), "end").map(([type]) => type), ["CLOSED", "OK"])
+        }))
+    }
+
+    it.effect("takes a subscription id of 64 characters, and refuses none, 65, and no text", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const long = "🐢".repeat(64)
+        assert.deepStrictEqual((yield* client.req(long, { limit: 0 })).end.slice(0, 2), ["EOSE", long])
+        for (const id of ["", "x".repeat(65)]) {
+          yield* client.send(["REQ", id, { limit: 0 }])
+          assert.match(String((yield* client.next(["CLOSED", id]))[2]), /^invalid: /u)
+        }
+        yield* client.send(["REQ", 7, { limit: 0 }])
+        yield* client.next("NOTICE")
+      }))
+
+    it.effect("refuses one subscription too many, and takes it when another one is closed", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        for (let i = 0; i < limits.subscriptionsMax; i++) yield* client.req(`s${i}`, { limit: 0 })
+        assert.strictEqual((yield* client.req("one more", { limit: 0 })).end[0], "CLOSED")
+        assert.strictEqual((yield* client.req("s0", { limit: 0 })).end[0], "EOSE", "replacing is not adding")
+        yield* client.send(["CLOSE", "s1"])
+        assert.strictEqual((yield* client.req("one more", { limit: 0 })).end[0], "EOSE")
+      }))
+  })
+
+  describe("From client to relay: CLOSE", () => {
+    it.effect("ends a subscription without a word", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const event = signed({ content: "after" }, "closed")
+        yield* client.req("a", { authors: [event.pubkey] })
+        yield* client.send(["CLOSE", "a"])
+        yield* client.publish(event)
+        yield* client.req("end", { limit: 0 })
+        assert.deepStrictEqual(until(client.received(), "end").map(([type]) => type), ["EOSE", "OK"])
+      }))
+
+    it.effect("is silent about a subscription that is not open", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        yield* client.send(["CLOSE", "never opened"])
+        yield* client.req("end", { limit: 0 })
+        assert.deepStrictEqual(until(client.received(), "end"), [])
+      }))
+  })
+
+  describe("From relay to client: NOTICE", () => {
+    for (
+      const [name, frame] of Object.entries({
+        "text that is not JSON": "hello",
+        "an object": "{}",
+        "an unknown message": "[\"HELLO\"]",
+        "an empty array": "[]",
+        "a deep array": "[".repeat(5000) + "]".repeat(5000)
+      })
+    ) {
+      it.effect(`answers ${name}, and goes on`, () =>
+        Effect.gen(function*() {
+          const client = yield* dial
+          yield* client.sendRaw(frame)
+          assert.match(String((yield* client.next("NOTICE"))[1]), /^invalid: /u)
+          assert.strictEqual((yield* client.req("still here", { limit: 0 })).end[0], "EOSE")
+        }))
+    }
+  })
+})

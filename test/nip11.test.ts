@@ -1,0 +1,121 @@
+/** NIP-11 and the other plain HTTP of the relay, over a real socket. */
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { request } from "node:http"
+import { Settings } from "../src/Config.ts"
+import { Verifier } from "../src/crypto/Verifier.ts"
+import { Shutdown } from "../src/lifecycle/Shutdown.ts"
+import { RelayAddress } from "../src/websocket/RelayServer.ts"
+import { relay } from "./support/relay.ts"
+
+interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+  readonly body: string
+}
+
+const ask = Effect.fnUntraced(function*(path: string, headers: Record<string, string> = {}, method = "GET") {
+  const { port } = yield* RelayAddress
+  return yield* Effect.callback<Answer, Error>((resume) => {
+    request({ host: "127.0.0.1", port, path, headers, method, agent: false }, (response) => {
+      let body = ""
+      response.setEncoding("utf8")
+      response.on("data", (chunk: string) => void (body += chunk))
+      response.on(
+        "end",
+        () => resume(Effect.succeed({ status: response.statusCode ?? 0, headers: response.headers, body }))
+      )
+    }).on("error", (error) => resume(Effect.fail(error))).end()
+  })
+})
+
+const nostr = { accept: "application/nostr+json" }
+const hostile = "<script>alert(\"1\")</script> & 'co'"
+
+layer(relay({ relayName: hostile, relayDescription: "about </title><b>", relayContact: "mailto:me@example.com" }), {
+  excludeTestServices: true
+})("NIP-11", (it) => {
+  describe("Relay Information Document", () => {
+    it.effect("describes the relay, and the limits that it enforces", () =>
+      Effect.gen(function*() {
+        const { limits } = yield* Settings
+        const { pubkey } = yield* Verifier
+        const { status, headers, body } = yield* ask("/", nostr)
+        assert.strictEqual(status, 200)
+        assert.strictEqual(headers["content-type"], "application/nostr+json")
+        const document = JSON.parse(body) as Record<string, unknown>
+        assert.strictEqual(document["name"], hostile)
+        assert.strictEqual(document["pubkey"], pubkey)
+        assert.strictEqual(document["contact"], "mailto:me@example.com")
+        assert.includeMembers(document["supported_nips"] as Array<number>, [1, 11])
+        assert.containSubset(document["limitation"], {
+          max_message_length: limits.frameBytesMax,
+          max_subscriptions: limits.subscriptionsMax,
+          max_limit: limits.limitMax,
+          default_limit: limits.limitDefault,
+          max_subid_length: limits.subscriptionIdMax,
+          max_event_tags: limits.eventTagsMax,
+          max_content_length: limits.contentMax,
+          created_at_upper_limit: limits.createdAtFutureMax,
+          restricted_writes: false
+        })
+      }))
+
+    for (
+      const accept of [
+        "APPLICATION/Nostr+JSON",
+        "text/html;q=0.1, application/nostr+json; charset=utf-8",
+        "a/b,application/nostr+json"
+      ]
+    ) {
+      it.effect(`is given to a client that accepts ${accept}`, () =>
+        Effect.gen(function*() {
+          assert.strictEqual((yield* ask("/", { accept })).headers["content-type"], "application/nostr+json")
+        }))
+    }
+
+    for (const method of ["GET", "HEAD", "OPTIONS"]) {
+      it.effect(`comes with the three CORS headers on ${method}`, () =>
+        Effect.gen(function*() {
+          const { status, headers } = yield* ask("/", nostr, method)
+          assert.include([200, 204], status)
+          for (const name of ["origin", "headers", "methods"]) {
+            assert.isString(headers[`access-control-allow-${name}`], name)
+          }
+        }))
+    }
+  })
+
+  describe("for people and operators", () => {
+    it.effect("shows a page with everything escaped, no script, and a policy that allows none", () =>
+      Effect.gen(function*() {
+        const { status, headers, body } = yield* ask("/", { accept: "text/html" })
+        assert.strictEqual(status, 200)
+        assert.match(String(headers["content-type"]), /^text\/html/u)
+        assert.strictEqual(headers["x-content-type-options"], "nosniff")
+        assert.match(String(headers["content-security-policy"]), /^default-src 'none'/u)
+        assert.notMatch(body, /<script|<b>| on\w+=/u)
+        assert.include(body, "&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt; &amp; &#39;co&#39;")
+      }))
+
+    it.effect("is alive from the beginning, and ready once everything is", () =>
+      Effect.gen(function*() {
+        const { journal } = yield* Shutdown
+        assert.strictEqual((yield* ask("/health")).status, 200)
+        assert.strictEqual((yield* ask("/ready")).status, 503)
+        journal.transition("ready")
+        assert.strictEqual((yield* ask("/ready")).status, 200)
+      }))
+
+    it.effect("answers 404 elsewhere", () =>
+      Effect.gen(function*() {
+        for (const path of ["/nothing", "/..%2f", "/index.html"]) assert.strictEqual((yield* ask(path)).status, 404)
+      }))
+
+    it.effect("treats an upgrade to anything but a WebSocket as the plain request it is", () =>
+      Effect.gen(function*() {
+        const { status } = yield* ask("/health", { connection: "upgrade", upgrade: "h2c" })
+        assert.strictEqual(status, 200)
+      }))
+  })
+})
