@@ -81,6 +81,8 @@ export interface SettingsShape {
     readonly eventTagsMax: number
     /** Characters. */
     readonly contentMax: number
+    /** Events of one reconciliation (NIP-77); 0: none is offered. */
+    readonly syncItemsMax: number
     /** Leading zero bits of an event's id (NIP-13); deletions and requests to vanish need none. */
     readonly powMin: number
     /** Seconds an event may be ahead of our clock. */

@@ -312,6 +312,12 @@ export const table = {
       "65_536",
       "Content of one event."
     ),
+    syncItemsMax: setting(
+      "MAX_SYNC_EVENTS",
+      whole(0, 10_000_000, "events"),
+      "1_000_000",
+      "Events of one reconciliation (NIP-77); 0 offers none."
+    ),
     powMin: setting(
       "MIN_POW",
       whole(0, 64, "bits"),

@@ -90,6 +90,8 @@ export interface Items {
   readonly timestamps: Float64Array
   /** 32 bytes for each, in the same order. */
   readonly ids: Uint8Array
+  /** Unix seconds from which the first of them must not be served any more (NIP-40); `Infinity` for none. */
+  readonly expiresAt: number
   /** False when there are more than were asked for. */
   readonly complete: boolean
 }

@@ -6,7 +6,7 @@
  * abandoned.
  */
 import type { DatabaseSync } from "node:sqlite"
-import { type Event, newestFirst } from "../domain/Event.ts"
+import { type Event, expirationOf, newestFirst } from "../domain/Event.ts"
 import { type Filter, matches } from "../domain/Filter.ts"
 import { HyperLogLog } from "../domain/HyperLogLog.ts"
 import { isPrivate, mayRead } from "../domain/PrivateMessage.ts"
@@ -224,6 +224,7 @@ export const make = (db: DatabaseSync) => {
       const limit = Math.min(filter.limit ?? Infinity, itemsMax)
       const found: Array<{ readonly created_at: number; readonly id: string }> = []
       let complete = true
+      let expiresAt = Infinity
       // One more than wanted tells that there are more. Ids that begin alike are not put in order: an item set does that.
       for (const candidate of limit === 0 ? [] : scan(filter, limit, now)) {
         if (candidate === undefined) yield
@@ -233,6 +234,8 @@ export const make = (db: DatabaseSync) => {
             break
           }
           found.push({ created_at: candidate.created_at, id: idOfRaw(candidate.raw) })
+          if (!candidate.raw.includes("\"expiration\"")) continue
+          expiresAt = Math.min(expiresAt, expirationOf(JSON.parse(candidate.raw) as Event) ?? Infinity)
         }
       }
       const timestamps = new Float64Array(found.length)
@@ -243,7 +246,7 @@ export const make = (db: DatabaseSync) => {
         ids.write(id, 32 * i, "hex")
         if (i % 1024 === 1023) yield
       }
-      return { timestamps, ids: new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength), complete }
+      return { timestamps, ids: new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength), expiresAt, complete }
     })
 
   const records = (space: string): Work<ReadonlyArray<StoredRecord>> =>

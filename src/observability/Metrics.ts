@@ -101,7 +101,7 @@ export const websocketSubscriptions = gauge("websocket_subscriptions", "open sub
 export const websocketMessages = labelled(
   counter("websocket_messages_total", "client messages, by verb"),
   "verb",
-  ["EVENT", "REQ", "CLOSE", "AUTH", "COUNT", "unknown", "malformed"]
+  ["EVENT", "REQ", "CLOSE", "AUTH", "COUNT", "NEG-OPEN", "NEG-MSG", "NEG-CLOSE", "malformed"]
 )
 export const websocketEventsSent = counter("websocket_events_sent_total", "EVENT frames handed to sockets")
 export const websocketOks = labelled(

@@ -20,6 +20,7 @@ import { Authentication } from "./Authentication.ts"
 import { type ClientSocket, drainMin, type SharedFrame } from "./ClientSocket.ts"
 import { OpenSubscriptions } from "./OpenSubscriptions.ts"
 import * as publish from "./publish.ts"
+import { Reconciliations } from "./Reconciliations.ts"
 import type { Shared } from "./Shared.ts"
 
 /** EVENTs and AUTHs of one client that may be without an answer, in number and in characters; then its socket is not read. */
@@ -58,6 +59,7 @@ export class Connection {
 
   readonly #authentication: Authentication
   readonly #subscriptions: OpenSubscriptions
+  readonly #reconciliations: Reconciliations
 
   #pings = 0
   #received = 0
@@ -86,6 +88,12 @@ export class Connection {
       mayScan: () => this.#open && this.#reading,
       mayPump: () => this.#open && this.#reading && this.#socket.waiting() < this.#waitingMax() / 4,
       keeping: () => this.#cutIfBehind(),
+      readers: () => this.#authentication.readers,
+      challenge: () => this.#authentication.challenge()
+    })
+    this.#reconciliations = new Reconciliations(options.shared, {
+      fork: options.fork,
+      send: (frame) => this.send(frame),
       readers: () => this.#authentication.readers,
       challenge: () => this.#authentication.challenge()
     })
@@ -162,11 +170,11 @@ export class Connection {
       case "AUTH":
         return this.#await(message.event.id, text.length, this.#authentication.authenticate(message.event))
       case "NEG-OPEN":
-        return this.send(RelayMessage.negErr(message.subscription, "blocked: negentropy is not supported"))
+        return this.#reconciliations.open(message.subscription, message.filter, message.message)
       case "NEG-MSG":
-        return this.send(RelayMessage.negErr(message.subscription, "closed: no such subscription"))
+        return this.#reconciliations.message(message.subscription, message.message)
       case "NEG-CLOSE":
-        return
+        return this.#reconciliations.close(message.subscription)
       case "Problem":
         return message.answer === "OK"
           ? this.#answer(message.eventId, { accepted: false, reply: message.reply })
@@ -258,6 +266,7 @@ export class Connection {
   look(now: number, idleMillis: number): void {
     this.#pings = 0
     if (!this.#open) return
+    this.#reconciliations.look()
     const received = this.#socket.received()
     const waiting = this.#socket.waiting()
     const stuck = this.#subscriptions.isSending && waiting > 0 && waiting === this.#waitingBefore
@@ -289,6 +298,7 @@ export class Connection {
   /** Tells the client that its subscriptions are over, one by one (NIP-01, CLOSED). */
   closeSubscriptions(reply: RelayMessage.Reply): void {
     this.#subscriptions.refuseAll(reply)
+    this.#reconciliations.refuseAll(reply)
   }
 
   /** Says goodbye; the socket is gone when the client has answered, or soon after. */
@@ -320,17 +330,13 @@ export class Connection {
     this.#texts = []
     this.#next = 0
     this.#subscriptions.closeAll()
+    this.#reconciliations.closeAll()
     for (const inFlight of this.#inFlight) this.#settle(inFlight, publish.shuttingDown)
   }
 }
 
-/** Messages of NIPs that the relay does not speak count as unknown. */
-const verbOf = ({ _tag }: ReturnType<typeof clientMessageOf>): (typeof Metrics.websocketMessages)["EVENT"] => {
-  if (_tag === "Problem") return Metrics.websocketMessages.malformed
-  return _tag === "NEG-OPEN" || _tag === "NEG-MSG" || _tag === "NEG-CLOSE"
-    ? Metrics.websocketMessages.unknown
-    : Metrics.websocketMessages[_tag]
-}
+const verbOf = ({ _tag }: ReturnType<typeof clientMessageOf>): (typeof Metrics.websocketMessages)["EVENT"] =>
+  _tag === "Problem" ? Metrics.websocketMessages.malformed : Metrics.websocketMessages[_tag]
 
 /** Serves one client until its socket is gone; meanwhile it is one of `connections`. */
 export const serve: (

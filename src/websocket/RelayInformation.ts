@@ -1,8 +1,16 @@
 /** The NIP-11 document: what this relay is, can do, and refuses. Every limit in it is enforced as it says. */
 import type { SettingsShape } from "../Config.ts"
 
-/** NIPs that work, and nothing else: 1 basics, 11 this document, 45 COUNT, 67 EOSE hints. */
-export const supportedNips: ReadonlyArray<number> = [1, 11, 45, 67]
+/**
+ * NIPs that work, and nothing else: 1 basics, 9 deletion, 11 this document, 13 proof of work, 40 expiration,
+ * 42 authentication, 45 COUNT, 62 vanishing, 65 relay lists, 67 EOSE hints, 70 protected events, 77 negentropy. Where any
+ * event is kept also 2 follow lists, and 17 and 59, whose messages are for those they concern.
+ */
+export const supportedNips = ({ admission, limits }: SettingsShape): ReadonlyArray<number> =>
+  [1, 9, 11, 13, 40, 42, 45, 62, 65, 67, 70].concat(
+    admission === "open" ? [2, 17, 59] : [],
+    limits.syncItemsMax > 0 ? [77] : []
+  ).toSorted((a, b) => a - b)
 
 export interface RelayInformation {
   readonly name: string
@@ -28,7 +36,7 @@ export const relayInformation = (
     pubkey: relay.pubkey,
     self: relay.pubkey,
     ...(settings.relayContact === "" ? {} : { contact: settings.relayContact }),
-    supported_nips: supportedNips,
+    supported_nips: supportedNips(settings),
     software: relay.software,
     version: relay.version,
     limitation: {

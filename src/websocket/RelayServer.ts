@@ -24,6 +24,7 @@ import * as Metrics from "../observability/Metrics.ts"
 import { ClientCount, clientOf } from "./ClientAddress.ts"
 import { Flusher, WsClientSocket } from "./ClientSocket.ts"
 import * as Connection from "./Connection.ts"
+import * as ItemSets from "./ItemSets.ts"
 import { relayInformation } from "./RelayInformation.ts"
 import { refuseWhile, routes } from "./Routes.ts"
 import type { Shared } from "./Shared.ts"
@@ -106,6 +107,7 @@ const make = Effect.gen(function*() {
   const context = yield* Effect.context<Admission>()
   const run = Effect.runForkWith(context)
   const subscriptions = yield* Subscriptions.make
+  const itemSets = yield* ItemSets.make(limits.syncItemsMax)
   // The verifier is released after this component, so its mailbox is open.
   const { verify } = yield* Effect.orDie(verifier.sender("websocket/authentication"))
   const shared: Shared = {
@@ -119,6 +121,7 @@ const make = Effect.gen(function*() {
       verify
     },
     subscriptions,
+    itemSets,
     journal,
     inFlight: new Tally(),
     count: (metric, input) => metric.updateUnsafe(input, context),

@@ -4,6 +4,7 @@ import type { SettingsShape } from "../Config.ts"
 import type { Database } from "../database/Database.ts"
 import type { Journal } from "../lifecycle/Journal.ts"
 import type { AuthenticationOptions } from "./Authentication.ts"
+import type { ItemSets } from "./ItemSets.ts"
 import type { Subscriptions } from "./Subscriptions.ts"
 import type { Tally } from "./Tally.ts"
 
@@ -12,6 +13,7 @@ export interface Shared {
   readonly database: Pick<Database["Service"], "query" | "count" | "sketch">
   readonly authentication: AuthenticationOptions
   readonly subscriptions: Subscriptions
+  readonly itemSets: ItemSets
   readonly journal: Journal
   /** EVENTs without an answer, of all connections. */
   readonly inFlight: Tally
