@@ -80,12 +80,23 @@ export const within = <A, E>(
     Effect.scoped(test).pipe(Effect.provide(layer(options), { local: true }))
   )
 
-/** Lets fibers run until `isSo`; time stands still meanwhile. Fails when nothing but time could bring it about. */
+/** Turns that suffice for whatever needs none but our own; beyond them something of the machine is waited for. */
+const turnsMax = 2000
+const machineMillisMax = 5000
+
+/**
+ * Lets fibers run until `isSo`; the test clock stands still meanwhile. Fails when nothing but time could bring it about:
+ * not before the machine has had its chance to load a module or read a file, which a busy one is slow at.
+ */
 export const eventually = (isSo: () => boolean, what = "what was awaited has not come about") =>
   Effect.gen(function*() {
-    for (let turn = 0; turn < 2000; turn++) {
+    for (let turn = 0; turn < turnsMax; turn++) {
       if (isSo()) return undefined
       yield* Effect.yieldNow
+    }
+    for (const since = performance.now(); performance.now() - since < machineMillisMax;) {
+      if (isSo()) return undefined
+      yield* Effect.promise(() => new Promise((resolve) => void setImmediate(resolve)))
     }
     return yield* Effect.die(new Error(what))
   })
