@@ -3,7 +3,7 @@
  * stopped at every single step of its start.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, Redacted, References, Scheduler } from "effect"
+import { Effect, type Fiber, Layer, Option, Redacted, References, Scheduler } from "effect"
 import { TestClock } from "effect/testing"
 import { hash } from "node:crypto"
 import * as Aggregation from "../src/aggregation/Aggregation.ts"

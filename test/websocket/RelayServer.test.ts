@@ -1,6 +1,6 @@
 /** The relay's transport, its limits, and how it stops: real sockets, over a store that does as it is told. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Duration, Effect, Exit, Fiber, Latch, Layer, Scope } from "effect"
+import { Context, Deferred, Duration, Effect, Exit, Fiber, Latch, Layer, Schema, Scope } from "effect"
 import { Agent, request } from "node:http"
 import { createConnection, type Socket } from "node:net"
 import type { Overrides } from "../../src/Config.ts"
@@ -29,13 +29,15 @@ const start = Effect.fnUntraced(function*(overrides: Overrides = {}) {
   return { url, port, store: Context.get(context, Fake.FakeStore), shutdown, journal: shutdown.journal, stop }
 })
 
+class TestFailed extends Schema.TaggedError<TestFailed>()("TestFailed", { message: Schema.String }) {}
+
 /** Waits until something holds that happens soon, and fails when it does not within five seconds. */
 const eventually = (what: string, holds: () => boolean) =>
-  Effect.callback<void, Error>((resume) => {
+  Effect.callback<void, TestFailed>((resume) => {
     const until = performance.now() + 5000
     const look = () => {
       if (holds()) resume(Effect.void)
-      else if (performance.now() > until) resume(Effect.fail(new Error(`not within 5 s: ${what}`)))
+      else if (performance.now() > until) resume(new TestFailed({ message: `not within 5 s: ${what}` }))
       else setImmediate(look)
     }
     look()
@@ -44,9 +46,9 @@ const eventually = (what: string, holds: () => boolean) =>
 /** A TCP connection that says what it is told and nothing else. */
 const raw = Effect.fnUntraced(function*(port: number, text = "") {
   const socket = yield* Effect.acquireRelease(
-    Effect.callback<Socket, Error>((resume) => {
+    Effect.callback<Socket, TestFailed>((resume) => {
       const socket = createConnection({ port, host: "127.0.0.1" }, () => resume(Effect.succeed(socket)))
-      socket.once("error", (error) => resume(Effect.fail(error)))
+      socket.once("error", ({ message }) => resume(new TestFailed({ message })))
     }),
     (socket) => Effect.sync(() => socket.destroy())
   )
@@ -100,11 +102,11 @@ const ask = (
   path: string,
   options: { readonly agent?: Agent; readonly headers?: Record<string, string> }
 ) =>
-  Effect.callback<Answer, Error>((resume) => {
+  Effect.callback<Answer, TestFailed>((resume) => {
     request({ host: "127.0.0.1", port, path, ...options }, (response) => {
       response.resume()
       response.on("end", () => resume(Effect.succeed({ status: response.statusCode ?? 0, headers: response.headers })))
-    }).on("error", (error) => resume(Effect.fail(error))).end()
+    }).on("error", ({ message }) => resume(new TestFailed({ message }))).end()
   })
 
 const keepAlive = Effect.acquireRelease(
