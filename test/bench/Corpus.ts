@@ -1,0 +1,105 @@
+/**
+ * The events that a benchmark is run on: made up, seeded, and validly signed, so that every run and every machine sees
+ * the same bytes.
+ *
+ * They come in blocks of 10,000, signed once and kept under `node_modules/.cache`. A block of `store` is 8,000 profiles
+ * by as many authors, and 20 notes by each of 100 of them; blocks of `profiles` and `notes` have one kind, and an author
+ * per event. An event is about 1 kB of JSON.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { type Dice, make as makeDice } from "../../src/demo/Dice.ts"
+import { eventId, keyOf, sign } from "../../src/demo/Signer.ts"
+import type { EventTemplate } from "../../src/domain/Event.ts"
+
+const sets = ["store", "profiles", "notes"] as const
+export type Set = typeof sets[number]
+
+export const blockEvents = 10_000
+
+/** Canonical JSON of each event. */
+export type Block = ReadonlyArray<string>
+
+/** Blocks of the store from this one on are not signed: they are put into the file, where nobody checks them again. */
+const unsignedFrom = 10
+
+const profilesPerBlock = 8000
+const notesPerAuthor = 20
+
+/** 2025-07-01T00:00:00Z in Unix seconds; events are spread over the 200 days after it. */
+export const oldest = 1_751_328_000
+export const newest = oldest + 200 * 86_400
+
+const words = ("wooden boats tide harbour letters evening garden slowly writes about music maps north river small " +
+  "painted window bread morning never quite finished learning street café naïve 日本 lantern copper thread").split(" ")
+
+const text = (dice: Dice, length: number): string => {
+  let text = ""
+  while (text.length < length) text += `${words[dice.between(0, words.length - 1)]} `
+  return text.slice(0, length).trimEnd()
+}
+
+const profileOf = (dice: Dice, seed: string): EventTemplate => ({
+  kind: 0,
+  created_at: oldest + dice.between(0, newest - oldest),
+  tags: [],
+  content: JSON.stringify({
+    name: text(dice, 12),
+    display_name: text(dice, 20),
+    about: text(dice, 250 + dice.between(0, 400)),
+    picture: `https://images.example/${seed}.png`,
+    nip05: `someone@${seed.replaceAll("/", "-")}.example`
+  })
+})
+
+const noteOf = (dice: Dice): EventTemplate => ({
+  kind: 1,
+  created_at: oldest + dice.between(0, newest - oldest),
+  tags: [],
+  content: text(dice, 450 + dice.between(0, 400))
+})
+
+const authorOf = (set: Set, block: number, index: number): string => {
+  if (set !== "store" || index < profilesPerBlock) return `bench/${set}/${block}/${index}`
+  return `bench/store/${block}/${Math.floor((index - profilesPerBlock) / notesPerAuthor)}`
+}
+
+const make = (set: Set, block: number): Block => {
+  const dice = makeDice(3 * block + sets.indexOf(set))
+  return Array.from({ length: blockEvents }, (_, index) => {
+    const author = authorOf(set, block, index)
+    const isProfile = set === "profiles" || (set === "store" && index < profilesPerBlock)
+    const template = isProfile ? profileOf(dice, author) : noteOf(dice)
+    if (set !== "store" || block < unsignedFrom) return JSON.stringify(sign(template, keyOf(author)))
+    const pubkey = eventId(author, noteOf(dice))
+    const id = eventId(pubkey, template)
+    return JSON.stringify({ id, pubkey, ...template, sig: id + id })
+  })
+}
+
+/** Only what took long to make is worth a file. */
+const isKept = (set: Set, block: number): boolean => set !== "store" || block < unsignedFrom
+
+const folder = join(import.meta.dirname, "../../node_modules/.cache/bench")
+
+/** The same on every call; made at the first, in about a second. */
+export const block = (set: Set, index: number): Block => {
+  if (!isKept(set, index)) return make(set, index)
+  const path = join(folder, `v1-${set}-${index}.jsonl`)
+  try {
+    return readFileSync(path, "utf8").split("\n")
+  } catch {
+    const made = make(set, index)
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(path, made.join("\n"))
+    return made
+  }
+}
+
+/** What is in a block of the store, for those who ask for it. */
+export const storedProfiles = (block: Block): Block => block.slice(0, profilesPerBlock)
+export const storedNotes = (block: Block): Block => block.slice(profilesPerBlock)
+
+/** Cut out of canonical JSON. */
+export const idOf = (raw: string): string => raw.slice(7, 71)
+export const pubkeyOf = (raw: string): string => raw.slice(83, 147)

@@ -1,0 +1,54 @@
+/** Asking for stored events, on a store of 100,000. */
+import { Effect } from "effect"
+import { make as makeDice } from "../../src/demo/Dice.ts"
+import { idOf, newest, oldest, pubkeyOf, storedNotes, storedProfiles } from "./Corpus.ts"
+import * as Load from "./Load.ts"
+import { under } from "./Measures.ts"
+import { connectMany, reqMessage } from "./RelayClient.ts"
+import { type Group, relayWith, type Side, type Stage, storeBlocks } from "./Stage.ts"
+
+const clients = 8
+/** Milliseconds of one round. */
+const duration = 1500
+/** Different questions per stage. */
+const questions = 2000
+
+export const blocks = 10
+
+const prepare = Effect.fnUntraced(function*(side: Side) {
+  const relay = yield* relayWith(side, blocks)
+  const store = storeBlocks(blocks)
+  const ids = store.flat().map(idOf)
+  const profiles = store.flatMap(storedProfiles).map(pubkeyOf)
+  const writers = [...new Set(store.flatMap(storedNotes).map(pubkeyOf))]
+  const dice = makeDice(7)
+  const any = (list: ReadonlyArray<string>) => list[dice.between(0, list.length - 1)] as string
+  const some = (list: ReadonlyArray<string>, count: number) => Array.from({ length: count }, () => any(list))
+
+  const asking = (name: string, filter: () => object): Stage => {
+    const messages = Array.from({ length: questions }, () => reqMessage("q", filter()))
+    return {
+      name: `REQ: ${name}`,
+      round: Effect.fnUntraced(function*() {
+        return yield* under(relay, Load.query(yield* connectMany(relay.url, clients), messages, duration))
+      })
+    }
+  }
+  return [
+    asking("one id", () => ({ ids: [any(ids)] })),
+    ...[1, 10, 100, 500].map((count) =>
+      asking(`kind 0 by ${count} author${count === 1 ? "" : "s"}`, () => ({
+        kinds: [0],
+        authors: some(profiles, count)
+      }))
+    ),
+    asking("kind 0, until, limit 500", () => ({
+      kinds: [0],
+      until: dice.between(oldest + Math.floor((newest - oldest) / 10), newest),
+      limit: 500
+    })),
+    asking("kind 1 by 1 author, limit 20", () => ({ kinds: [1], authors: [any(writers)], limit: 20 }))
+  ]
+})
+
+export const reading: Group = { name: "reading", isOurs: false, prepare }

@@ -1,0 +1,33 @@
+/** A database file with events in it, written by the checkout's own code, past its sockets and signature checks. */
+import { Effect } from "effect"
+import { join } from "node:path"
+import { pathToFileURL } from "node:url"
+import type * as Connection from "../../src/database/connection.ts"
+import type * as DatabaseFile from "../../src/database/DatabaseFile.ts"
+import type * as Store from "../../src/database/SqliteStore.ts"
+import type { Block } from "./Corpus.ts"
+
+/** Events per transaction. */
+const batch = 1000
+
+/** Creates the file at `path`. */
+export const write = Effect.fnUntraced(function*(root: string, path: string, blocks: Iterable<Block>) {
+  const load = <A>(name: string) =>
+    Effect.promise(() => import(pathToFileURL(join(root, "src/database", name)).href) as Promise<A>)
+  const { connect } = yield* load<typeof Connection>("connection.ts")
+  const { migrate } = yield* load<typeof DatabaseFile>("DatabaseFile.ts")
+  const { SqliteStore } = yield* load<typeof Store>("SqliteStore.ts")
+  yield* Effect.orDie(migrate(path))
+  yield* Effect.sync(() => {
+    const db = connect(path, "writer")
+    db.exec("PRAGMA synchronous = OFF")
+    const store = new SqliteStore(db, "ws://localhost")
+    for (const block of blocks) {
+      for (let i = 0; i < block.length; i += batch) {
+        const writes = block.slice(i, i + batch).map((raw) => [{ _tag: "Save", raw } as const])
+        store.apply({ now: 1_767_225_600, writes })
+      }
+    }
+    store.close()
+  })
+})

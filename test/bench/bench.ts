@@ -1,0 +1,136 @@
+/**
+ * Measures the service, or any relay, and compares.
+ *
+ *     npm run bench                               everything, 5 rounds each, medians
+ *     npm run bench -- --only ingest --rounds 3   groups or stages whose name has the text in it
+ *     npm run bench -- --big                      adds a store of a million
+ *     npm run bench -- --pair ../other-checkout   both in turns, and how much better this one is
+ *     npm run bench -- --against ws://localhost:7777 --pid 4711
+ *     npm run bench:check                         fails where CPU or memory is worse than last accepted
+ *     npm run bench:check -- --accept             accepts what is measured now
+ */
+import { NodeRuntime } from "@effect/platform-node"
+import { Effect } from "effect"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join, resolve } from "node:path"
+import { parseArgs } from "node:util"
+import { fanOut } from "./FanOut.ts"
+import { growth, ingest } from "./Ingest.ts"
+import { harvest, start, startBig, stop } from "./Lifecycle.ts"
+import type { Measures } from "./Measures.ts"
+import { memory } from "./Memory.ts"
+import { reading } from "./Reading.ts"
+import { elsewhere } from "./Relay.ts"
+import * as Report from "./Report.ts"
+import type { Group, Side, Stage } from "./Stage.ts"
+
+const { values: flags } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "5" },
+    only: { type: "string", default: "" },
+    big: { type: "boolean", default: false },
+    root: { type: "string", default: join(import.meta.dirname, "../..") },
+    pair: { type: "string" },
+    against: { type: "string" },
+    pid: { type: "string" },
+    /** Flags of the service's own Node, separated by commas. */
+    node: { type: "string", default: "" },
+    json: { type: "string", default: join(import.meta.dirname, "../../node_modules/.cache/bench/last.json") },
+    check: { type: "boolean", default: false },
+    accept: { type: "boolean", default: false }
+  }
+})
+
+const accepted = join(import.meta.dirname, "accepted.json")
+/** What differs less than this between two runs of the same code. */
+const tolerance = 1.25
+
+const say = (text: string) => Effect.sync(() => void process.stdout.write(`${text}\n`))
+
+const sideOf = (label: string, root: string): Side => ({
+  label,
+  root: resolve(root),
+  flags: flags.node === "" ? [] : flags.node.split(","),
+  external: undefined,
+  stores: new Map()
+})
+
+const sides: ReadonlyArray<Side> = flags.against === undefined
+  ? [sideOf("this", flags.root), ...(flags.pair === undefined ? [] : [sideOf("other", flags.pair)])]
+  : [{
+    ...sideOf("this", flags.root),
+    external: elsewhere(flags.against, flags.pid === undefined ? undefined : Number(flags.pid))
+  }]
+
+const groups: ReadonlyArray<Group> = [
+  ingest,
+  reading,
+  fanOut,
+  memory,
+  start,
+  stop,
+  harvest,
+  ...(flags.big ? [growth, startBig] : [])
+].filter(({ isOurs }) => flags.against === undefined || !isOurs)
+
+const wanted = flags.only.split(",")
+const isWanted = (name: string) => wanted.some((text) => name.includes(text))
+
+/** All sides in turns, round by round, so that what else the machine does meets them alike. */
+const runStage = Effect.fnUntraced(
+  function*(stages: ReadonlyArray<Stage>, results: ReadonlyArray<Map<string, Array<Measures>>>) {
+    const rounds = Number(flags.rounds)
+    const { name } = stages[0] as Stage
+    for (let index = -1; index < rounds; index++) {
+      for (let turn = 0; turn < stages.length; turn++) {
+        const at = (turn + index + 1) % stages.length
+        const measured = yield* Effect.scoped((stages[at] as Stage).round(index))
+        if (index < 0) continue
+        const result = results[at] as Map<string, Array<Measures>>
+        result.set(name, [...result.get(name) ?? [], measured])
+      }
+    }
+    yield* say(`  ${name}: ${JSON.stringify(results[0]?.get(name)?.at(-1))}`)
+  }
+)
+
+/** Fails the process where something is worse than accepted. */
+const compare = Effect.fnUntraced(function*(report: Report.Report) {
+  const worse = Report.regressions(report, JSON.parse(readFileSync(accepted, "utf8")) as Report.Report, tolerance)
+  yield* say(
+    worse.length === 0 ? "\nnothing is worse than accepted" : `\nworse than accepted:\n  ${worse.join("\n  ")}`
+  )
+  if (worse.length > 0) process.exitCode = 1
+})
+
+const program = Effect.gen(function*() {
+  const results = sides.map(() => new Map<string, Array<Measures>>())
+  for (const group of groups) {
+    if (!isWanted(group.name) && !wanted.some((text) => text.startsWith(group.name))) continue
+    yield* Effect.scoped(Effect.gen(function*() {
+      const prepared = yield* Effect.forEach(sides, group.prepare)
+      for (let i = 0; i < (prepared[0]?.length ?? 0); i++) {
+        const stages = prepared.map((stages) => stages[i] as Stage)
+        if (isWanted(group.name) || isWanted(stages[0]?.name ?? "")) yield* runStage(stages, results)
+      }
+    }))
+  }
+  const reports = results.map((result, i) => Report.reportOf((sides[i] as Side).root, new Date(), result))
+  for (const [i, report] of reports.entries()) {
+    yield* say(`\n${sides[i]?.label}: ${report.commit}, ${report.machine}, ${report.node}, ${report.date}\n`)
+    yield* say(Report.tableOf(report))
+  }
+  const [ours, theirs] = results
+  if (ours !== undefined && theirs !== undefined) yield* say(`\n${Report.pairedTable(ours, theirs)}`)
+  yield* Effect.sync(() => {
+    mkdirSync(join(flags.json, ".."), { recursive: true })
+    writeFileSync(flags.json, `${JSON.stringify(reports, undefined, 2)}\n`)
+  })
+  const report = reports[0] as Report.Report
+  if (flags.accept) {
+    yield* Effect.sync(() => writeFileSync(accepted, `${JSON.stringify(report, undefined, 2)}\n`))
+  }
+  if (flags.check) yield* compare(report)
+})
+
+NodeRuntime.runMain(program)
