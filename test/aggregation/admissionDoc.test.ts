@@ -1,0 +1,67 @@
+/** `docs/admission.md` names every reason there is, and the numbers that the code has. */
+import { assert, describe, it } from "@effect/vitest"
+import { readFileSync } from "node:fs"
+import { answerTimeout, patience } from "../../src/aggregation/AdmissionIntake.ts"
+import { proveTimeout } from "../../src/aggregation/Outbox.ts"
+import { askTimeout } from "../../src/aggregation/RelayConnection.ts"
+import { connectionsMax, connectionsPerHostMax } from "../../src/aggregation/RelayPool.ts"
+import { checksMax } from "../../src/aggregation/Retries.ts"
+import { attemptsMax, delayMax, overflowMax, uncheckedMax } from "../../src/aggregation/RetryQueue.ts"
+import { table } from "../../src/ConfigTable.ts"
+import { bridgeRules } from "../../src/domain/Bridge.ts"
+import { pictureUrlRules } from "../../src/domain/PictureUrl.ts"
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8")
+const doc = read("docs/admission.md")
+const text = doc.replace(/\s+/g, " ")
+
+/** The phrases of a union type, as its source lists them. */
+const phrasesOf = (path: string, type: string): ReadonlyArray<string> => {
+  const [, body = ""] = new RegExp(`export type ${type} =([^;]*?)\n\n`).exec(read(path)) ?? []
+  return Array.from(body.matchAll(/"([^"]+)"/g), ([, phrase]) => phrase ?? "")
+}
+
+const reasons = [
+  ...phrasesOf("src/domain/Quality.ts", "RejectionReason"),
+  ...phrasesOf("src/domain/Quality.ts", "PictureProblem"),
+  ...phrasesOf("src/domain/PictureUrl.ts", "PictureUrlProblem"),
+  ...phrasesOf("src/domain/Profile.ts", "ProfileProblem"),
+  ...phrasesOf("src/domain/Quality.ts", "UndeterminedReason").filter((reason) => reason !== "stopping")
+]
+
+describe("docs/admission.md", () => {
+  it("names every reason", () => {
+    assert.isAtLeast(reasons.length, 30)
+    assert.deepStrictEqual(reasons.filter((reason) => !doc.includes(`\`${reason}\``)), [])
+  })
+
+  it("names every setting of the rules, with its default", () => {
+    const { pictureMin, pictures, profileGrace, proof, proofKinds, proofQuorum, retriesMax } = table
+    for (const { variable } of [pictures, proof]) assert.include(doc, `\`${variable}=off\``)
+    assert.include(doc, `\`${pictureMin.variable}\` (\`${pictureMin.default}\`)`)
+    assert.include(doc, `\`${proofKinds.variable}\` (\`${proofKinds.default}\`)`)
+    assert.include(doc, `\`${proofQuorum.variable}\` (${proofQuorum.default})`)
+    assert.include(doc, `\`${retriesMax.variable}\` (${retriesMax.default})`)
+    assert.include(doc, `\`${profileGrace.variable}\` (${profileGrace.default} days)`)
+  })
+
+  it("has the numbers of the code", () => {
+    const facts = [
+      `go to the queue after ${patience / 1000} s`,
+      `answered within ${answerTimeout / 1000} s`,
+      `${askTimeout / 1000} s per relay, ${proveTimeout / 1000} s in all`,
+      `${connectionsMax} connections at most, ${connectionsPerHostMax} to one host`,
+      `${checksMax} at a time`,
+      `after ${attemptsMax} checks without an answer`,
+      `up to ${delayMax / 3_600_000} h`,
+      `while ${uncheckedMax} were never checked`,
+      `once ${overflowMax} more have come`
+    ]
+    assert.deepStrictEqual(facts.filter((fact) => !text.includes(fact)), [])
+  })
+
+  it("names what marks a bridge, and a picture that shows nobody", () => {
+    const marks = [...bridgeRules.tags, ...bridgeRules.labels, ...bridgeRules.domains, ...pictureUrlRules.placeholders]
+    assert.deepStrictEqual(marks.filter((mark) => !doc.includes(`\`${mark}\``)), [])
+  })
+})
