@@ -32,6 +32,8 @@ export interface SettingsShape {
   readonly relaySecretKey: Option.Option<Redacted.Redacted>
   /** File with the generated key, mode 0600; default: `<databasePath>.key`. */
   readonly relayKeyPath: string
+  /** Pubkeys of those who may manage the relay (NIP-86). */
+  readonly operators: ReadonlyArray<string>
   /** Relays to harvest from. */
   readonly upstreams: ReadonlyArray<string>
   /** `profiles` keeps kinds 0, 10002 and 10050 that pass the rules; `open` keeps any valid event. */

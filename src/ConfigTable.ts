@@ -129,6 +129,11 @@ const pixels: Notation<{ readonly width: number; readonly height: number }> = {
   }
 }
 
+const pubkey: Notation<string> = {
+  allowed: "64 lower-case hex characters",
+  decode: (text) => /^[0-9a-f]{64}$/u.test(text) ? Option.some(text) : Option.none()
+}
+
 const secretKey: Notation<Option.Option<Redacted.Redacted>> = {
   allowed: "64 hex characters, or `nsec1…` (NIP-19)",
   decode: (text) => {
@@ -186,6 +191,12 @@ export const table = {
     ),
     derived: true
   },
+  operators: setting(
+    "ADMIN_PUBKEYS",
+    list(pubkey, "pubkeys of 64 lower-case hex characters", 64),
+    "",
+    "Who may manage the relay over HTTP (NIP-86); the first of them stands in the NIP-11 document."
+  ),
   upstreams: setting("DISCOVERY_RELAY_URL", relays, "wss://relay.nos.social", "The upstreams: relays to harvest from."),
   admission: setting(
     "ADMISSION",

@@ -44,7 +44,8 @@ const table: ReadonlyArray<{
       "Config.ts",
       "database/Database.ts",
       "crypto/Verifier.ts",
-      "aggregation/Admission.ts"
+      "aggregation/Admission.ts",
+      "aggregation/Moderation.ts"
     ],
     packages: "any"
   },

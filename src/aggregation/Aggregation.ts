@@ -19,6 +19,7 @@ import { Grace } from "./Grace.ts"
 import * as Harvest from "./Harvest.ts"
 import * as Housekeeping from "./Housekeeping.ts"
 import { Judgement } from "./Judgement.ts"
+import { Moderation } from "./Moderation.ts"
 import { Outbox } from "./Outbox.ts"
 import { Picture } from "./Picture.ts"
 import { LearntSocket, RelayPool } from "./RelayPool.ts"
@@ -35,7 +36,8 @@ const component = Harvest.layer.pipe(
   Layer.provideMerge(Judgement.layer),
   Layer.provideMerge(RetryQueue.layer),
   Layer.provideMerge(Verdicts.layer),
-  Layer.provideMerge(Grace.layer)
+  Layer.provideMerge(Grace.layer),
+  Layer.provideMerge(Moderation.layer)
 )
 
 const announced = Layer.effectDiscard(announce("aggregation"))

@@ -17,6 +17,7 @@ import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
 import type { AdmissionOutcome, Bearer } from "./Admission.ts"
 import { type Examination, Examiner, type ExaminerError, withoutFacts } from "./Examiner.ts"
 import { Grace, space as graceSpace } from "./Grace.ts"
+import { Moderation, profileKinds } from "./Moderation.ts"
 import { space as proofSpace } from "./Outbox.ts"
 import { RetryQueue, type Waiting } from "./RetryQueue.ts"
 import { Verdicts } from "./Verdicts.ts"
@@ -52,7 +53,7 @@ export class Judgement extends Context.Service<Judgement, {
   static readonly layer: Layer.Layer<
     Judgement,
     MailboxClosed,
-    Database | Verifier | Examiner | Settings | Verdicts | Grace | RetryQueue
+    Database | Verifier | Examiner | Moderation | Settings | Verdicts | Grace | RetryQueue
   > = Layer.effect(Judgement, Effect.suspend(() => make()))
 }
 
@@ -79,9 +80,6 @@ const forgetAuthor = (event: Event): Decision => ({
 
 /** Said to whoever waits for an answer that a stop has made impossible. */
 export const shuttingDown = { _tag: "Failed", detail: "shutting down" } as const satisfies AdmissionOutcome
-
-/** Kinds kept in `profiles` mode: profiles, relay lists (NIP-65), DM relays (NIP-17). */
-const profileKinds: ReadonlyArray<number> = [0, 10_002, 10_050]
 
 /** Addresses that a deletion may name in `profiles` mode, whether the author is known here or not. */
 const deletesProfile = (event: Event): boolean =>
@@ -110,9 +108,7 @@ const refuse = (event: Event, from: Bearer, settings: SettingsShape, now: number
   if (isProtected(event) && from !== "author") return rejected("protected event")
   if (event.kind === 62 && !isForUs(event, settings.relayUrl)) return rejected("kind is not kept here")
   if (settings.admission === "open") return undefined
-  if (event.created_at < thresholds.createdAtMin) return rejected("created_at is too old")
-  if (event.kind === 5 || event.kind === 62 || profileKinds.includes(event.kind)) return undefined
-  return rejected("kind is not kept here")
+  return event.created_at < thresholds.createdAtMin ? rejected("created_at is too old") : undefined
 }
 
 /** Our side failed: never a rejection. */
@@ -129,6 +125,7 @@ const make = Effect.fnUntraced(function*() {
   const settings = yield* Settings
   const database = yield* Database
   const examiner = yield* Examiner
+  const moderation = yield* Moderation
   const verdicts = yield* Verdicts
   const grace = yield* Grace
   const queue = yield* RetryQueue
@@ -143,6 +140,7 @@ const make = Effect.fnUntraced(function*() {
   /** Lists and deletions are worth keeping for the authors we keep; a refusal here costs one look-up. */
   const refuseStranger = Effect.fnUntraced(function*(event: Event) {
     if (settings.admission === "open" || event.kind === 0 || event.kind === 62) return undefined
+    if (moderation.isTrusted(event.pubkey)) return undefined
     if (event.kind === 5 && deletesProfile(event)) return undefined
     if (yield* isHeld(event.pubkey)) return undefined
     return queue.hasAuthor(event.pubkey) ? answer(unchecked) : rejected("author has no accepted profile")
@@ -150,7 +148,7 @@ const make = Effect.fnUntraced(function*() {
 
   /** What is known about exactly this event, from the store or from before. */
   const known = Effect.fnUntraced(function*(event: Event) {
-    const remembered = yield* verdicts.recall(event)
+    const remembered = moderation.isTrusted(event.pubkey) ? undefined : yield* verdicts.recall(event)
     if (remembered !== undefined) return answer(remembered)
     const preview = yield* database.preview(event)
     if (preview !== "New") return answer({ _tag: preview })
@@ -172,7 +170,9 @@ const make = Effect.fnUntraced(function*() {
 
   const accept = Effect.fnUntraced(function*(event: Event, { companions, operations }: Examination) {
     const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-    const kept = companions.filter((companion) => refuse(companion, "anybody", settings, now) === undefined)
+    const kept = companions.filter((companion) =>
+      moderation.refusalOf(companion) === undefined && refuse(companion, "anybody", settings, now) === undefined
+    )
     return {
       operations: [save(event), ...kept.map(save), ...operations, ...(yield* grace.onAccepted(event))],
       outcome: undefined
@@ -204,6 +204,8 @@ const make = Effect.fnUntraced(function*() {
 
   const judgeStepwise = Effect.fnUntraced(function*(event: Event, { from, patience }: Circumstances) {
     const since = yield* Clock.currentTimeMillis
+    const unwanted = moderation.refusalOf(event)
+    if (unwanted !== undefined) return rejected(unwanted)
     const settled = refuse(event, from, settings, Math.floor(since / 1000)) ?? (yield* known(event))
     if (settled !== undefined) return settled
 
@@ -211,7 +213,7 @@ const make = Effect.fnUntraced(function*() {
     if (verification === "InvalidId") return answer({ _tag: "Invalid", detail: "id does not match the event" })
     if (verification === "InvalidSignature") return answer({ _tag: "Invalid", detail: "signature does not match" })
     if (event.kind === 62) return forgetAuthor(event)
-    if (settings.admission === "open" || event.kind !== 0) return keep(event)
+    if (settings.admission === "open" || event.kind !== 0 || moderation.isTrusted(event.pubkey)) return keep(event)
 
     const waiting: Waiting = { event, attempts: 0, since }
     const glance = yield* examiner.glance(event)
@@ -236,6 +238,8 @@ const make = Effect.fnUntraced(function*() {
     const forget = queue.forget(event)
     const preview = yield* database.preview(event)
     if (preview !== "New") return { operations: [forget], outcome: { _tag: preview } } satisfies Decision
+    const unwanted = moderation.refusalOf(event)
+    if (unwanted !== undefined) return { operations: [forget], outcome: Rejected(unwanted) } satisfies Decision
     if (yield* grace.isOutlived(event)) {
       return { operations: [forget], outcome: Rejected("a newer version was rejected") } satisfies Decision
     }

@@ -32,6 +32,7 @@ export type RejectionReason =
   | "author has no accepted profile"
   | "protected event"
   | "a newer version was rejected"
+  | "banned by the operator"
 
 /** The host answered, and what it has is no picture. */
 export type PictureProblem =

@@ -90,12 +90,12 @@ export const websocketConnectionsOpened = counter("websocket_connections_opened_
 export const websocketConnectionsRefused = labelled(
   counter("websocket_connections_refused_total", "connections refused at the door"),
   "reason",
-  ["total", "address", "stopping"]
+  ["total", "address", "blocked", "stopping"]
 )
 export const websocketConnectionsCut = labelled(
   counter("websocket_connections_cut_total", "connections that we ended"),
   "reason",
-  ["slow", "idle", "protocol", "oversize", "stopping"]
+  ["slow", "idle", "protocol", "oversize", "blocked", "stopping"]
 )
 export const websocketSubscriptions = gauge("websocket_subscriptions", "open subscriptions")
 export const websocketMessages = labelled(

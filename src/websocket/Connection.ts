@@ -39,6 +39,8 @@ interface InFlight {
 }
 
 export class Connection {
+  /** Whom the connection is counted under (`ClientAddress`). */
+  readonly client: string
   readonly #shared: Shared
   readonly #socket: ClientSocket
   readonly #sender: AdmissionSender
@@ -70,6 +72,7 @@ export class Connection {
     readonly shared: Shared
     readonly socket: ClientSocket
     readonly sender: AdmissionSender
+    readonly client: string
     /** Runs an effect in the connection's scope. */
     readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
     /** Milliseconds, as in `look`. */
@@ -78,6 +81,7 @@ export class Connection {
     this.#shared = options.shared
     this.#socket = options.socket
     this.#sender = options.sender
+    this.client = options.client
     this.#fork = options.fork
     this.#seenAt = options.now
     this.#authentication = new Authentication(options.shared.authentication, (frame) => this.send(frame))
@@ -342,10 +346,15 @@ const verbOf = ({ _tag }: ReturnType<typeof clientMessageOf>): (typeof Metrics.w
 export const serve: (
   shared: Shared,
   socket: ClientSocket,
-  number: number,
+  from: { readonly number: number; readonly client: string },
   connections: Set<Connection>
 ) => Effect.Effect<void, never, Admission> = Effect.fn("Connection.serve")(
-  function*(shared: Shared, socket: ClientSocket, number: number, connections: Set<Connection>) {
+  function*(
+    shared: Shared,
+    socket: ClientSocket,
+    { client, number }: { readonly number: number; readonly client: string },
+    connections: Set<Connection>
+  ) {
     const admission = yield* Admission
     const sender = yield* admission.sender(`websocket/connection ${number}`)
     const scope = yield* Effect.scope
@@ -354,6 +363,7 @@ export const serve: (
       shared,
       socket,
       sender,
+      client,
       fork: (effect) => Fiber.runIn(run(effect), scope),
       now: yield* Effect.clockWith((clock) => clock.currentTimeMillis)
     })

@@ -1,23 +1,27 @@
 /** The NIP-11 document: what this relay is, can do, and refuses. Every limit in it is enforced as it says. */
+import type { Moderation } from "../aggregation/Moderation.ts"
 import type { SettingsShape } from "../Config.ts"
 
 /**
  * NIPs that work, and nothing else: 1 basics, 9 deletion, 11 this document, 13 proof of work, 40 expiration,
  * 42 authentication, 45 COUNT, 62 vanishing, 65 relay lists, 67 EOSE hints, 70 protected events, 77 negentropy. Where any
- * event is kept also 2 follow lists, and 17 and 59, whose messages are for those they concern.
+ * event is kept also 2 follow lists, and 17 and 59, whose messages are for those they concern. Where there are operators
+ * 86 management, and 98 by which they sign.
  */
-export const supportedNips = ({ admission, limits }: SettingsShape): ReadonlyArray<number> =>
+export const supportedNips = ({ admission, limits, operators }: SettingsShape): ReadonlyArray<number> =>
   [1, 9, 11, 13, 40, 42, 45, 62, 65, 67, 70].concat(
     admission === "open" ? [2, 17, 59] : [],
-    limits.syncItemsMax > 0 ? [77] : []
+    limits.syncItemsMax > 0 ? [77] : [],
+    operators.length > 0 ? [86, 98] : []
   ).toSorted((a, b) => a - b)
 
 export interface RelayInformation {
   readonly name: string
   readonly description: string
-  /** Public key of the relay, and of who answers for it, in hex. */
+  /** Public key of who answers for the relay, and its own, in hex. */
   readonly pubkey: string
   readonly self: string
+  readonly icon?: string
   readonly contact?: string
   readonly supported_nips: ReadonlyArray<number>
   readonly software: string
@@ -27,14 +31,17 @@ export interface RelayInformation {
 
 export const relayInformation = (
   settings: SettingsShape,
-  relay: { readonly pubkey: string; readonly software: string; readonly version: string }
+  relay: { readonly pubkey: string; readonly software: string; readonly version: string },
+  changed: Moderation["Service"]["text"]
 ): RelayInformation => {
   const { limits } = settings
+  const icon = changed("icon")
   return {
-    name: settings.relayName,
-    description: settings.relayDescription,
-    pubkey: relay.pubkey,
+    name: changed("name") ?? settings.relayName,
+    description: changed("description") ?? settings.relayDescription,
+    pubkey: settings.operators[0] ?? relay.pubkey,
     self: relay.pubkey,
+    ...(icon === undefined ? {} : { icon }),
     ...(settings.relayContact === "" ? {} : { contact: settings.relayContact }),
     supported_nips: supportedNips(settings),
     software: relay.software,

@@ -13,6 +13,7 @@ import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "n
 import { type AddressInfo, Server as TcpServer } from "node:net"
 import type { Duplex } from "node:stream"
 import type { Admission } from "../aggregation/Admission.ts"
+import { Moderation } from "../aggregation/Moderation.ts"
 import { Settings } from "../Config.ts"
 import { Verifier } from "../crypto/Verifier.ts"
 import { Database } from "../database/Database.ts"
@@ -25,6 +26,7 @@ import { ClientCount, clientOf } from "./ClientAddress.ts"
 import { Flusher, WsClientSocket } from "./ClientSocket.ts"
 import * as Connection from "./Connection.ts"
 import * as ItemSets from "./ItemSets.ts"
+import type { ManagementOptions } from "./Management.ts"
 import { relayInformation } from "./RelayInformation.ts"
 import { refuseWhile, routes } from "./Routes.ts"
 import type { Shared } from "./Shared.ts"
@@ -52,7 +54,7 @@ const software = "profile-aggregator"
 const version = "0.1.0"
 
 /** Answers an upgrade request with an HTTP error, and ends the connection whether or not the client reads it. */
-const refuse = (stream: Duplex, status: 404 | 429 | 503): void => {
+const refuse = (stream: Duplex, status: 403 | 404 | 429 | 503): void => {
   stream.on("error", () => {})
   stream.once("finish", () => stream.destroy())
   const body = `${STATUS_CODES[status]}\n`
@@ -60,7 +62,7 @@ const refuse = (stream: Duplex, status: 404 | 429 | 503): void => {
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     "Connection: close",
     "Content-Type: text/plain",
-    ...(status === 404 ? [] : ["Retry-After: 5"]),
+    ...(status < 429 ? [] : ["Retry-After: 5"]),
     `Content-Length: ${body.length}`,
     "",
     body
@@ -99,6 +101,7 @@ const make = Effect.gen(function*() {
   const settings = yield* Settings
   const database = yield* Database
   const verifier = yield* Verifier
+  const moderation = yield* Moderation
   const shutdown = yield* Shutdown
   const supervisor = yield* Supervisor
   const { limits } = settings
@@ -146,8 +149,26 @@ const make = Effect.gen(function*() {
     stream.once("close", () => streams.delete(stream))
   })
   const httpScope = yield* Scope.make()
-  const information = relayInformation(settings, { pubkey: verifier.pubkey, software, version })
-  const app = yield* HttpRouter.toHttpEffect(routes({ information, relayUrl: settings.relayUrl, journal }))
+  const connections = new Set<Connection.Connection>()
+  /** By its group: who has one address of a /64 can have them all. */
+  const isBlocked = (client: string) => moderation.rules("ip", "banned").some(({ name }) => clientOf(name) === client)
+  const self = { pubkey: verifier.pubkey, software, version }
+  const information = () => relayInformation(settings, self, moderation.text)
+  const management: ManagementOptions = {
+    operators: settings.operators,
+    relayUrl: settings.relayUrl,
+    limits,
+    moderation,
+    verify,
+    onChange: ({ method }) =>
+      Effect.sync(() => {
+        if (method.startsWith("ban") || method === "disallowkind") itemSets.clear()
+        for (const connection of method === "blockip" ? connections : []) {
+          if (isBlocked(connection.client)) connection.end(1008, "blocked", "blocked")
+        }
+      })
+  }
+  const app = yield* HttpRouter.toHttpEffect(routes({ information, relayUrl: settings.relayUrl, journal, management }))
   server.on(
     "request",
     yield* NodeHttpServer.makeHandler(app, {
@@ -169,7 +190,6 @@ const make = Effect.gen(function*() {
   const webSockets = new NodeWS.WebSocketServer(options)
   const flusher = new Flusher()
   const clients = new ClientCount()
-  const connections = new Set<Connection.Connection>()
   /** How many there are whose scope has not ended. */
   const open = new Tally()
   let connectionNumber = 0
@@ -180,7 +200,7 @@ const make = Effect.gen(function*() {
     shared.count(Metrics.websocketConnectionsOpened, 1)
     shared.count(Metrics.websocketConnections, open.count)
     const socket = new WsClientSocket(webSocket, stream, flusher)
-    run(Connection.serve(shared, socket, ++connectionNumber, connections)).addObserver((exit) => {
+    run(Connection.serve(shared, socket, { number: ++connectionNumber, client }, connections)).addObserver((exit) => {
       clients.remove(client)
       open.done()
       shared.count(Metrics.websocketConnections, open.count)
@@ -192,6 +212,7 @@ const make = Effect.gen(function*() {
 
   const refusalOf = (client: string): keyof typeof Metrics.websocketConnectionsRefused | undefined => {
     if (shared.draining) return "stopping"
+    if (isBlocked(client)) return "blocked"
     if (clients.total >= limits.connectionsMax) return "total"
     return clients.of(client) >= limits.connectionsPerAddressMax ? "address" : undefined
   }
@@ -202,7 +223,7 @@ const make = Effect.gen(function*() {
     const reason = refusalOf(client)
     if (reason !== undefined) {
       shared.count(Metrics.websocketConnectionsRefused[reason], 1)
-      return refuse(stream, reason === "address" ? 429 : 503)
+      return refuse(stream, reason === "blocked" ? 403 : reason === "address" ? 429 : 503)
     }
     webSockets.handleUpgrade(request, stream, head, (webSocket) => connect(webSocket, stream, client))
   })
@@ -274,5 +295,5 @@ const make = Effect.gen(function*() {
 export const layer: Layer.Layer<
   RelayAddress,
   StartError,
-  Settings | Database | Verifier | Admission | Shutdown | Supervisor
+  Settings | Database | Verifier | Admission | Moderation | Shutdown | Supervisor
 > = Layer.effect(RelayAddress, make)

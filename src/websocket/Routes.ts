@@ -3,13 +3,15 @@ import { Effect, Layer } from "effect"
 import { type HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { Journal } from "../lifecycle/Journal.ts"
 import { contentSecurityPolicy, landingPage } from "./LandingPage.ts"
+import { type ManagementOptions, managementRoute } from "./Management.ts"
 import type { RelayInformation } from "./RelayInformation.ts"
 
 /** All three, as NIP-11 demands. */
 const crossOrigin = {
   "access-control-allow-origin": "*",
-  "access-control-allow-headers": "*",
-  "access-control-allow-methods": "GET, HEAD, OPTIONS"
+  // A star does not stand for the header of a signed request.
+  "access-control-allow-headers": "*, authorization",
+  "access-control-allow-methods": "GET, HEAD, OPTIONS, POST"
 }
 
 const guarded = { "x-content-type-options": "nosniff", "referrer-policy": "no-referrer" }
@@ -23,26 +25,31 @@ const plain = (text: string, status: number) =>
 
 /** `ready` from the moment everything is up until the moment a stop begins. */
 export const routes = (options: {
-  readonly information: RelayInformation
+  /** As it is now: an operator may change what it says. */
+  readonly information: () => RelayInformation
   readonly relayUrl: string
   readonly journal: Journal
+  readonly management: ManagementOptions
 }) => {
   const { information, relayUrl, journal } = options
   const headers = { ...guarded, ...crossOrigin, vary: "accept" }
-  const document = HttpServerResponse.text(JSON.stringify(information), {
-    contentType: "application/nostr+json",
-    headers
-  })
-  const page = HttpServerResponse.text(landingPage(information, relayUrl), {
-    contentType: "text/html; charset=utf-8",
-    headers: { ...headers, "content-security-policy": contentSecurityPolicy }
-  })
+  const document = () =>
+    HttpServerResponse.text(JSON.stringify(information()), {
+      contentType: "application/nostr+json",
+      headers
+    })
+  const page = () =>
+    HttpServerResponse.text(landingPage(information(), relayUrl), {
+      contentType: "text/html; charset=utf-8",
+      headers: { ...headers, "content-security-policy": contentSecurityPolicy }
+    })
   return Layer.mergeAll(
     HttpRouter.add(
       "GET",
       "/",
-      (request) => Effect.succeed(acceptsNostr(request.headers["accept"]) ? document : page)
+      (request) => Effect.sync(() => acceptsNostr(request.headers["accept"]) ? document() : page())
     ),
+    managementRoute(options.management),
     HttpRouter.add("OPTIONS", "/", HttpServerResponse.empty({ headers })),
     HttpRouter.add("GET", "/health", plain("alive", 200)),
     HttpRouter.add(

@@ -5,6 +5,7 @@
  */
 import { Context, Effect, Layer, PubSub, References } from "effect"
 import { Admission, type AdmissionOutcome } from "../../src/aggregation/Admission.ts"
+import { Moderation } from "../../src/aggregation/Moderation.ts"
 import { Settings } from "../../src/Config.ts"
 import type { Overrides } from "../../src/Config.ts"
 import { Verifier } from "../../src/crypto/Verifier.ts"
@@ -97,6 +98,15 @@ const layerAdmission = Layer.effect(
     }))
 )
 
+/** An operator who has said nothing. */
+const layerModeration = Layer.succeed(Moderation, {
+  refusalOf: () => undefined,
+  isTrusted: () => false,
+  rules: () => [],
+  text: () => undefined,
+  apply: () => Effect.void
+})
+
 const layerVerifier = Layer.succeed(Verifier, {
   sender: () => Effect.succeed({ verify: () => unused, sign: () => unused }),
   pubkey: "0".repeat(63).concat("1"),
@@ -109,6 +119,7 @@ export const layerStore = (overrides: Overrides = {}) =>
     Layer.provideMerge(layerDatabase),
     Layer.provideMerge(FakeStore.layer),
     Layer.provideMerge(layerVerifier),
+    Layer.provideMerge(layerModeration),
     Layer.provideMerge(Supervisor.layer),
     Layer.provideMerge(Shutdown.layerTest),
     Layer.provideMerge(Settings.layerTest({ bindAddr: { host: "127.0.0.1", port: 0 }, ...overrides })),
