@@ -1,10 +1,10 @@
 /** The relay's transport, its limits, and how it stops: real sockets, over a store that does as it is told. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Duration, Effect, Exit, Fiber, Latch, Layer, Schema, Scope } from "effect"
+import { Context, Deferred, Duration, Effect, Exit, Fiber, Latch, Layer, PubSub, Schema, Scope } from "effect"
 import { Agent, request } from "node:http"
 import { createConnection, type Socket } from "node:net"
 import type { Overrides } from "../../src/Config.ts"
-import type { Event } from "../../src/domain/Event.ts"
+import { type Event, rawOf } from "../../src/domain/Event.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { StartError } from "../../src/lifecycle/StartError.ts"
 import { RelayAddress } from "../../src/websocket/RelayServer.ts"
@@ -287,6 +287,26 @@ describe("RelayServer", () => {
       }
     })))
 
+  it.live("drops what the read has seen, whether it is announced before EOSE or after", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { url, store } = yield* start()
+      const client = yield* connect(url)
+      const [begun, latch] = [yield* Deferred.make<void>(), yield* Latch.make()]
+      store.pace = Effect.andThen(Deferred.succeed(begun, undefined), latch.await)
+      // Committed and readable, but the announcement lags behind.
+      const [first, second, fresh] = [signed({ content: "1" }), signed({ content: "2" }), signed({ content: "3" })]
+      for (const [i, event] of [first, second].entries()) store.commits.push({ seq: i + 1, event, raw: rawOf(event) })
+      yield* client.send(["REQ", "a", { kinds: [1] }])
+      yield* Deferred.await(begun)
+      yield* PubSub.publish(store.saved, store.commits.slice(0, 1))
+      yield* latch.open
+      yield* client.next("EOSE")
+      yield* PubSub.publish(store.saved, store.commits.slice(1))
+      yield* store.save(fresh)
+      yield* client.next((m) => m[0] === "EVENT" && (m[2] as Event).id === fresh.id)
+      assert.deepStrictEqual(client.received().map(([type]) => type), ["EVENT", "EVENT", "EOSE", "EVENT"])
+    })))
+
   describe("stopping", () => {
     it.live("closes every subscription by name, says goodbye with 1001, and gives all senders back", () =>
       noLeaks(Effect.gen(function*() {
@@ -441,7 +461,8 @@ describe("RelayServer", () => {
         const { url, stop } = yield* start()
         const storm = Effect.forEach(
           Array.from({ length: 60 }),
-          () => Effect.exit(Effect.flatMap(connect(url), (client) => client.req("a", {}))),
+          () =>
+            Effect.exit(Effect.flatMap(connect(url), (client) => Effect.race(client.req("a", {}), client.closed()))),
           { concurrency: 20, discard: true }
         )
         const [took] = yield* Effect.all([Effect.delay(stop, "5 millis"), storm], { concurrency: "unbounded" })
