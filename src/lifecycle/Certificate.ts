@@ -39,6 +39,9 @@ const precedence: ReadonlyArray<number> = [
 /** Budgets whose expiry is not our fault or costs nothing: a mute client, and a WAL that the next start recovers. */
 const harmless: ReadonlySet<string> = new Set(["close handshakes", "checkpoint"])
 
+/** Budgets whose expiry means that nobody waits for the ingester any longer. */
+const endsIngester: ReadonlySet<string> = new Set(["ingester drain", "worker stop", "checkpoint"])
+
 export interface Certificate {
   readonly code: number
   /** Why the stop began, or `completed`. */
@@ -72,6 +75,7 @@ export interface Certificate {
     /** Components were released in the exact reverse order of acquisition. */
     readonly order: boolean
     readonly zeroSenders: boolean
+    /** The ingester ended before the file was closed, but for when an expired budget cut it off: 75 rather than 70. */
     readonly ingesterExited: boolean
     readonly noWriteAfterClose: boolean
     /** Nothing accepted was left in a queue, but for what an expired budget cut off, which is 75 rather than 70. */
@@ -112,7 +116,7 @@ export const certify = (journal: Journal, handles: ReadonlyArray<string>): Certi
     order: released.length === journal.acquired.length &&
       released.toReversed().every((name, i) => name === journal.acquired[i]),
     zeroSenders: holders.length === 0,
-    ingesterExited: journal.ingesterExited ?? true,
+    ingesterExited: (journal.ingesterExited ?? true) || journal.forced.some((name) => endsIngester.has(name)),
     noWriteAfterClose: journal.writesAfterClose === 0,
     drained: journal.depthAtClose === 0 || journal.forced.length > 0,
     noHandles: handles.length === 0

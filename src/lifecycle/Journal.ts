@@ -85,20 +85,25 @@ export class Journal {
   readonly now: () => number
   readonly wallTime: () => number
   readonly #emit: (line: string) => void
+  readonly #stopping: () => void
   #stateSince: number
   #depthAtClose = 0
+  #isStopping = false
 
   /**
    * `now`: monotonic milliseconds. `wallTime`: Unix milliseconds. `emit`: takes one line of JSON, without its newline.
+   * `stopping`: called once, at the first cause of a stop, whoever gave it.
    */
   constructor(options: {
     readonly now: () => number
     readonly wallTime: () => number
     readonly emit: (line: string) => void
+    readonly stopping?: () => void
   }) {
     this.now = options.now
     this.wallTime = options.wallTime
     this.#emit = options.emit
+    this.#stopping = options.stopping ?? (() => {})
     this.#stateSince = options.now()
     this.#line("starting")
   }
@@ -119,6 +124,9 @@ export class Journal {
   stop(cause: Cause): void {
     this.causes.push(cause)
     this.transition("draining")
+    if (this.#isStopping) return
+    this.#isStopping = true
+    this.#stopping()
   }
 
   /** Queued work that a mailbox still held when it had ended; anything but 0 means work was dropped. */

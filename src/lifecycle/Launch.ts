@@ -8,13 +8,7 @@ import { Cause, Effect, Exit, Layer, Runtime, Scope } from "effect"
 import { ExitCode } from "./Certificate.ts"
 import type { ProcessHost } from "./process.ts"
 import { Shutdown } from "./Shutdown.ts"
-import { Supervisor } from "./Supervisor.ts"
-
-/** One line about a failure, for the certificate. */
-const detailOf = (cause: Cause.Cause<unknown>): string => {
-  const error = Cause.squash(cause)
-  return (error instanceof Error ? error.message : String(error)).slice(0, 500)
-}
+import { detailOf, record, Supervisor } from "./Supervisor.ts"
 
 /**
  * Acquires `app`, reports `ready`, and never succeeds while it is well. Ends when a component fails (recorded, not
@@ -24,19 +18,14 @@ export const launch = <A, E, R>(app: Layer.Layer<A, E, R>): Effect.Effect<void, 
   Effect.gen(function*() {
     const { journal } = yield* Shutdown
     const supervisor = yield* Supervisor
-    const record = (name: string) => (cause: Cause.Cause<unknown>) =>
-      Effect.sync(() => {
-        if (Cause.hasInterruptsOnly(cause)) return
-        journal.stop({ name, detail: detailOf(cause), code: Runtime.getErrorExitCode(Cause.squash(cause)) })
-      })
-
     const live = (scope: Scope.Scope) =>
       Layer.buildWithScope(app, scope).pipe(
         Effect.tapCause((cause) =>
-          Effect.andThen(
-            Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError(detailOf(cause)),
-            record("start failed")(cause)
-          )
+          Effect.suspend(() => {
+            if (Cause.hasInterruptsOnly(cause)) return Effect.void
+            record(journal, "start failed", cause)
+            return Effect.logError(detailOf(cause))
+          })
         ),
         Effect.andThen(Effect.sync(() => journal.transition("ready"))),
         Effect.andThen(Effect.never)
@@ -46,7 +35,7 @@ export const launch = <A, E, R>(app: Layer.Layer<A, E, R>): Effect.Effect<void, 
     yield* Effect.acquireUseRelease(
       Scope.make(),
       (scope) =>
-        Effect.raceFirst(live(scope), Effect.tapCause(supervisor.failed, record("component failed"))).pipe(
+        Effect.raceFirst(live(scope), supervisor.failed).pipe(
           Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.void)
         ),
       (scope, exit) => Scope.close(scope, exit)

@@ -12,6 +12,8 @@ export const budgets = {
   drain: 4000,
   /** Peers may still answer our Close frame. A silent one is not our fault. */
   "close handshakes": 1000,
+  /** Sockets that were cut may still be seen to end, so that what was held for them is given back. */
+  "sockets end": 1000,
   /** Upstream relays may still answer our Close frame. */
   "upstream close": 500,
   /** Threads may still finish the job in hand. */
@@ -25,6 +27,8 @@ export type Budget = keyof typeof budgets
 
 /** What is left of every budget, in total, after the second signal. */
 const fastMillis = 1000
+/** What strangers may have of that: a client that does not say goodbye must not cost us the last commit. */
+const fastHandshakeMillis = 250
 
 export class Shutdown extends Context.Service<Shutdown, {
   readonly journal: Journal
@@ -38,7 +42,7 @@ export class Shutdown extends Context.Service<Shutdown, {
   /**
    * Waits for `effect` at most the budget's time: `None` when it was cut short, which is recorded. The effect is
    * detached, so that even an uninterruptible one cannot hold the release; it is interrupted when cut. A second signal
-   * cuts `drain` at once and leaves the others one second in total.
+   * cuts `drain` at once and leaves the others one second in total, a quarter of it for `close handshakes`.
    */
   readonly bounded: <A, R>(
     budget: Budget,
@@ -85,7 +89,8 @@ const make = Effect.fnUntraced(function*(journal: Journal) {
     const fiber = yield* Effect.forkDetach(Effect.interruptible(effect), { startImmediately: true })
     const hurried = Effect.suspend(() => {
       if (budget === "drain") return Effect.void
-      return Effect.sleep(Math.max(0, (hurriedAt ?? journal.now()) + fastMillis - journal.now()))
+      const millis = budget === "close handshakes" ? fastHandshakeMillis : fastMillis
+      return Effect.sleep(Math.max(0, (hurriedAt ?? journal.now()) + millis - journal.now()))
     })
     const cut = Effect.raceFirst(
       Effect.sleep(budgets[budget]),

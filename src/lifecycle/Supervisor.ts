@@ -4,8 +4,22 @@
  * Effect reports nothing when a fiber forked into a scope dies, so each one is forked here: its failure stops the
  * service in order, through one `Deferred` that the root races against.
  */
-import { Cause, Context, Deferred, Effect, Exit, type Fiber, Layer, type Scope } from "effect"
+import { Cause, Context, Deferred, Effect, Exit, type Fiber, Layer, Runtime, type Scope } from "effect"
+import type { Journal } from "./Journal.ts"
 import { Shutdown } from "./Shutdown.ts"
+
+/** One line about a failure, for the certificate. */
+export const detailOf = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause)
+  return (error instanceof Error ? error.message : String(error)).slice(0, 500)
+}
+
+/** Enters a failure in the journal, with the exit code it carries; one that several fibers report, once. */
+export const record = (journal: Journal, name: string, cause: Cause.Cause<unknown>): void => {
+  const detail = detailOf(cause)
+  if (journal.causes.some((known) => known.name === name && known.detail === detail)) return
+  journal.stop({ name, detail, code: Runtime.getErrorExitCode(Cause.squash(cause)) })
+}
 
 export class Supervisor extends Context.Service<Supervisor, {
   /**
@@ -20,7 +34,10 @@ export class Supervisor extends Context.Service<Supervisor, {
   /** The same watch over a fiber that its owner forks, and awaits, itself. */
   readonly watch: <A, E, R>(name: string, effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-  /** Stops the service for a failure that was noticed elsewhere, such as a thread that cannot be replaced. */
+  /**
+   * Stops the service for a failure that was noticed elsewhere, such as a thread that cannot be replaced. It is entered in
+   * the journal here, so that a failure during the release is in the certificate too.
+   */
   readonly fail: (name: string, cause: Cause.Cause<unknown>) => Effect.Effect<void>
 
   /** Fails with the first failure reported; never succeeds. */
@@ -35,7 +52,10 @@ export class Supervisor extends Context.Service<Supervisor, {
       const fail = (name: string, cause: Cause.Cause<unknown>) =>
         Effect.logError("component failed", cause).pipe(
           Effect.annotateLogs({ fiber: name }),
-          Effect.andThen(Deferred.failCause(fatal, cause)),
+          Effect.andThen(Effect.suspend(() => {
+            record(journal, "component failed", cause)
+            return Deferred.failCause(fatal, cause)
+          })),
           Effect.asVoid
         )
 

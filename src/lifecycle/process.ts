@@ -74,7 +74,9 @@ export const install = (): ProcessHost => {
   const journal = new Journal({
     now: () => performance.now(),
     wallTime: Date.now,
-    emit: (line) => void (serving ? output.write(line) : early.push(line))
+    emit: (line) => void (serving ? output.write(line) : early.push(line)),
+    // Also for a stop that a failing component began: its release may hang like any other.
+    stopping: () => void setTimeout(() => force("hard deadline", ExitCode.CutShort), hardDeadlineMillis).unref()
   })
   const stopping = moment()
   const hurrying = moment()
@@ -115,8 +117,6 @@ export const install = (): ProcessHost => {
 
   const stop = (cause: Cause) => {
     journal.stop(cause)
-    if (journal.causes.length > 1) return
-    setTimeout(() => force("hard deadline", ExitCode.CutShort), hardDeadlineMillis).unref()
     stopping.pass()
   }
 

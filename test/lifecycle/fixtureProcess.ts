@@ -61,13 +61,17 @@ const middle = Layer.effectDiscard(Effect.gen(function*() {
   const supervisor = yield* Supervisor
   const sender = yield* fault === "leaked sender" ? leaky() : scoped()
   if (fault === "stuck batch") yield* sender.send(1)
-  if (fault === "component dies") yield* supervisor.fork("harvest", Effect.delay(Effect.die("a bug"), 50))
+  if (fault === "component dies" || fault === "component dies for ever") {
+    yield* supervisor.fork("harvest", Effect.delay(Effect.die("a bug"), 50))
+  }
   if (fault === "finalizer dies") yield* Effect.addFinalizer(() => Effect.die("broken finalizer"))
   if (fault === "finalizer hangs") {
     const shutdown = yield* Shutdown
     yield* Effect.addFinalizer(() => shutdown.bounded("worker stop", Effect.uninterruptible(Effect.never)))
   }
-  if (fault === "unbounded finalizer") yield* Effect.addFinalizer(() => Effect.never)
+  if (fault === "unbounded finalizer" || fault === "component dies for ever") {
+    yield* Effect.addFinalizer(() => Effect.never)
+  }
 }))
 
 const top = Layer.effectDiscard(Effect.gen(function*() {

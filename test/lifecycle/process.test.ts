@@ -215,6 +215,14 @@ describe.concurrent("a fault", () => {
       assert.deepStrictEqual([code, certificate?.forced], [75, ["hard deadline"]])
     }), 20_000)
 
+  it.live("so is one after a component that died, without any signal: 75", () =>
+    Effect.gen(function*() {
+      const child = yield* start("component dies for ever")
+      const { certificate, code } = yield* child.ended
+      assert.deepStrictEqual([code, certificate?.forced], [75, ["hard deadline"]])
+      assert.strictEqual(certificate?.cause, "component failed: a bug")
+    }).pipe(Effect.scoped), 20_000)
+
   it.live("a stalled event loop is reported, and killed in the end: 137", () =>
     Effect.gen(function*() {
       const child = yield* start("stalled loop", { env: { WATCHDOG_KILL_SECS: "3" } })
