@@ -32,6 +32,8 @@ export interface SettingsShape {
   readonly relaySecretKey: Option.Option<Redacted.Redacted>
   /** File with the generated key, mode 0600; default: `<databasePath>.key`. */
   readonly relayKeyPath: string
+  /** Networks of proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: ReadonlyArray<Network>
   /** Pubkeys of those who may manage the relay (NIP-86). */
   readonly operators: ReadonlyArray<string>
   /** Relays to harvest from. */
@@ -91,6 +93,9 @@ export interface SettingsShape {
     readonly createdAtFutureMax: number
     readonly connectionsMax: number
     readonly connectionsPerAddressMax: number
+    /** Units of work a second, each about 0.1 ms of a thread, and ten times as many at once; 0: no limit. */
+    readonly ratePerConnection: number
+    readonly ratePerAddress: number
     /** Bytes waiting to be read by one client before it is cut with 1013. */
     readonly outboundBytesMax: number
     readonly headerTimeout: Duration.Duration

@@ -191,6 +191,12 @@ export const table = {
     ),
     derived: true
   },
+  trustedProxies: setting(
+    "TRUSTED_PROXIES",
+    list(network, "CIDR blocks", 64),
+    "",
+    "Proxies in front of this relay, whose X-Forwarded-For says who the client is."
+  ),
   operators: setting(
     "ADMIN_PUBKEYS",
     list(pubkey, "pubkeys of 64 lower-case hex characters", 64),
@@ -347,6 +353,18 @@ export const table = {
       whole(1, 1_000_000),
       "100",
       "Open client connections from one address."
+    ),
+    ratePerConnection: setting(
+      "RATE_PER_CONNECTION",
+      whole(0, 1_000_000, "units a second"),
+      "5_000",
+      "Work for one connection, about 0.1 ms each (an EVENT is one, a REQ 1 to 50, a COUNT 20); ten times as much at once; 0: no limit."
+    ),
+    ratePerAddress: setting(
+      "RATE_PER_ADDRESS",
+      whole(0, 1_000_000, "units a second"),
+      "10_000",
+      "The same for all connections from one address, or one /64 of IPv6."
     ),
     outboundBytesMax: setting(
       "MAX_OUTBOUND_BYTES",

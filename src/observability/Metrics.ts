@@ -103,6 +103,10 @@ export const websocketMessages = labelled(
   "verb",
   ["EVENT", "REQ", "CLOSE", "AUTH", "COUNT", "NEG-OPEN", "NEG-MSG", "NEG-CLOSE", "malformed"]
 )
+export const websocketMessagesLimited = counter(
+  "websocket_messages_limited_total",
+  "client messages refused because there were too many"
+)
 export const websocketEventsSent = counter("websocket_events_sent_total", "EVENT frames handed to sockets")
 export const websocketOks = labelled(
   counter("websocket_oks_total", "OK frames handed to sockets"),

@@ -20,6 +20,7 @@ import { Authentication } from "./Authentication.ts"
 import { type ClientSocket, drainMin, type SharedFrame } from "./ClientSocket.ts"
 import { OpenSubscriptions } from "./OpenSubscriptions.ts"
 import * as publish from "./publish.ts"
+import { costOf, TokenBucket } from "./RateLimit.ts"
 import { Reconciliations } from "./Reconciliations.ts"
 import type { Shared } from "./Shared.ts"
 
@@ -29,6 +30,8 @@ const inFlightCharactersMax = 1_048_576
 
 /** Pings of a client between two looks at it; a client that sends more is closed. */
 const pingsMax = 300
+
+type Message = ReturnType<typeof clientMessageOf>
 
 /** An EVENT or AUTH without an answer. */
 interface InFlight {
@@ -44,6 +47,8 @@ export class Connection {
   readonly #shared: Shared
   readonly #socket: ClientSocket
   readonly #sender: AdmissionSender
+  /** Its own, and its address's. */
+  readonly #rates: ReadonlyArray<TokenBucket>
   readonly #fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 
   /** False once a Close frame was sent or the socket is gone; nothing is sent then. */
@@ -82,6 +87,8 @@ export class Connection {
     this.#socket = options.socket
     this.#sender = options.sender
     this.client = options.client
+    const { journal, limits, rates } = options.shared
+    this.#rates = [new TokenBucket(limits.ratePerConnection, journal.now()), rates.of(options.client, journal.now())]
     this.#fork = options.fork
     this.#seenAt = options.now
     this.#authentication = new Authentication(options.shared.authentication, (frame) => this.send(frame))
@@ -162,6 +169,7 @@ export class Connection {
     if (!this.#open) return
     const message = clientMessageOf(text, this.#shared.limits)
     this.#shared.count(verbOf(message), 1)
+    if (!this.#mayAfford(message, text.length)) return this.#refuseForNow(message)
     switch (message._tag) {
       case "EVENT":
         return this.#event(message.event, text.length)
@@ -183,6 +191,37 @@ export class Connection {
         return message.answer === "OK"
           ? this.#answer(message.eventId, { accepted: false, reply: message.reply })
           : this.send(answerOfProblem(message))
+    }
+  }
+
+  /** Pays for a message, where the client has anything left to pay with. */
+  #mayAfford(message: Message, characters: number): boolean {
+    const now = this.#shared.journal.now()
+    const cost = costOf(message, characters)
+    if (cost > 0 && this.#rates.some((bucket) => bucket.isEmpty(now))) return false
+    for (const bucket of this.#rates) bucket.spend(cost)
+    return true
+  }
+
+  /** Refuses a message because there were too many, by its name. */
+  #refuseForNow(message: Message): void {
+    const reply = "rate-limited: too much at once, slow down"
+    this.#shared.count(Metrics.websocketMessagesLimited, 1)
+    switch (message._tag) {
+      case "EVENT":
+      case "AUTH":
+        return this.#answer(message.event.id, { accepted: false, reply })
+      case "REQ":
+        this.#subscriptions.close(message.subscription)
+        return this.send(RelayMessage.closed(message.subscription, reply))
+      case "COUNT":
+        return this.send(RelayMessage.closed(message.subscription, reply))
+      case "NEG-OPEN":
+      case "NEG-MSG":
+        this.#reconciliations.close(message.subscription)
+        return this.send(RelayMessage.negErr(message.subscription, reply))
+      default:
+        return this.send(RelayMessage.notice(reply))
     }
   }
 
@@ -339,7 +378,7 @@ export class Connection {
   }
 }
 
-const verbOf = ({ _tag }: ReturnType<typeof clientMessageOf>): (typeof Metrics.websocketMessages)["EVENT"] =>
+const verbOf = ({ _tag }: Message): (typeof Metrics.websocketMessages)["EVENT"] =>
   _tag === "Problem" ? Metrics.websocketMessages.malformed : Metrics.websocketMessages[_tag]
 
 /** Serves one client until its socket is gone; meanwhile it is one of `connections`. */

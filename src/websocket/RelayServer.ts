@@ -22,11 +22,12 @@ import { announce, Shutdown } from "../lifecycle/Shutdown.ts"
 import { StartError } from "../lifecycle/StartError.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
 import * as Metrics from "../observability/Metrics.ts"
-import { ClientCount, clientOf } from "./ClientAddress.ts"
+import { clientBehind, ClientCount, clientOf, proxiesOf } from "./ClientAddress.ts"
 import { Flusher, WsClientSocket } from "./ClientSocket.ts"
 import * as Connection from "./Connection.ts"
 import * as ItemSets from "./ItemSets.ts"
 import type { ManagementOptions } from "./Management.ts"
+import { AddressRates } from "./RateLimit.ts"
 import { relayInformation } from "./RelayInformation.ts"
 import { refuseWhile, routes } from "./Routes.ts"
 import type { Shared } from "./Shared.ts"
@@ -127,6 +128,7 @@ const make = Effect.gen(function*() {
     itemSets,
     journal,
     inFlight: new Tally(),
+    rates: new AddressRates(limits.ratePerAddress),
     count: (metric, input) => metric.updateUnsafe(input, context),
     draining: false
   }
@@ -190,6 +192,7 @@ const make = Effect.gen(function*() {
   const webSockets = new NodeWS.WebSocketServer(options)
   const flusher = new Flusher()
   const clients = new ClientCount()
+  const proxies = proxiesOf(settings.trustedProxies)
   /** How many there are whose scope has not ended. */
   const open = new Tally()
   let connectionNumber = 0
@@ -218,7 +221,8 @@ const make = Effect.gen(function*() {
   }
 
   server.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) => {
-    const client = clientOf(request.socket.remoteAddress)
+    const forwardedFor = request.headers["x-forwarded-for"]
+    const client = clientBehind(request.socket.remoteAddress, [forwardedFor].flat().join(","), proxies)
     if (!isRoot(request.url)) return refuse(stream, 404)
     const reason = refusalOf(client)
     if (reason !== undefined) {
@@ -238,6 +242,9 @@ const make = Effect.gen(function*() {
   yield* supervisor.fork(
     "websocket/idle connections",
     Effect.clockWith((clock) => each((connection) => connection.look(clock.currentTimeMillisUnsafe(), idleMillis)))
+      .pipe(
+        Effect.andThen(Effect.sync(() => shared.rates.sweep(journal.now(), (client) => clients.of(client) > 0)))
+      )
       .pipe(
         Effect.delay(idleMillis / 4),
         Effect.forever

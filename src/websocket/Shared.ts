@@ -5,6 +5,7 @@ import type { Database } from "../database/Database.ts"
 import type { Journal } from "../lifecycle/Journal.ts"
 import type { AuthenticationOptions } from "./Authentication.ts"
 import type { ItemSets } from "./ItemSets.ts"
+import type { AddressRates } from "./RateLimit.ts"
 import type { Subscriptions } from "./Subscriptions.ts"
 import type { Tally } from "./Tally.ts"
 
@@ -15,6 +16,7 @@ export interface Shared {
   readonly subscriptions: Subscriptions
   readonly itemSets: ItemSets
   readonly journal: Journal
+  readonly rates: AddressRates
   /** EVENTs without an answer, of all connections. */
   readonly inFlight: Tally
   /** Updates a metric, at once and without a fiber. */

@@ -4,6 +4,7 @@ import { type Overrides, Settings } from "../../src/Config.ts"
 import { Database } from "../../src/database/Database.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { type Connection, serve } from "../../src/websocket/Connection.ts"
+import { AddressRates } from "../../src/websocket/RateLimit.ts"
 import type { Shared } from "../../src/websocket/Shared.ts"
 import * as Subscriptions from "../../src/websocket/Subscriptions.ts"
 import { Tally } from "../../src/websocket/Tally.ts"
@@ -29,6 +30,7 @@ const open = Effect.gen(function*() {
     itemSets: { find: () => Effect.succeed("too big"), clear: () => {} },
     journal,
     inFlight: new Tally(),
+    rates: new AddressRates(0),
     count: () => {},
     draining: false
   }
