@@ -14,6 +14,7 @@ interface Progress {
 
 const write = Effect.fnUntraced(function*(filters: ReadonlyArray<Filter>, order: Order, progress: Progress) {
   const file = yield* EventFile
+  yield* Effect.logDebug("writing begins")
   yield* file.walk(filters, order, (events) =>
     Effect.map(Stdout.lines(events.map(({ raw }) => raw)), () => {
       progress.events += events.length

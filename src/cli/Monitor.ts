@@ -102,10 +102,11 @@ const handle = Effect.fnUntraced(function*(monitors: Monitors, { number, text }:
       const filters = yield* Effect.forEach(command.filters, decode)
       monitors.open({ connection: command.connection, id: command.id, filters })
       if (monitors.subscriptions.size > subscriptionsMax) return yield* usage("too many subscriptions")
-      return undefined
+      return yield* Effect.logDebug("subscription opened").pipe(Effect.annotateLogs({ subscription: command.id }))
     }
     case "Close":
-      return monitors.close(command.connection, command.id)
+      monitors.close(command.connection, command.id)
+      return yield* Effect.logDebug("subscription closed").pipe(Effect.annotateLogs({ subscription: command.id }))
     case "CloseAll":
       return monitors.closeAll(command.connection)
     case "Interest":

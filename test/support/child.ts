@@ -34,6 +34,10 @@ export interface Child {
   readonly stderr: ReadonlyArray<string>
   /** The first line of stdout, past or to come, that has `text` in it; fails when the process ends or 20 s pass first. */
   readonly line: (text: string) => Effect.Effect<string, ChildFailed>
+  /** Hands text to its stdin, which `stdin: "open"` leaves open; succeeds once the pipe has taken it, or is gone. */
+  readonly write: (text: string) => Effect.Effect<void>
+  /** Ends its stdin. */
+  readonly endStdin: Effect.Effect<void>
   /** Closes our end of its stdout: its next write meets EPIPE. */
   readonly closeStdout: Effect.Effect<void>
   readonly signal: (name: NodeJS.Signals) => Effect.Effect<void>
@@ -50,7 +54,7 @@ export interface Options {
   readonly execArgv?: ReadonlyArray<string>
   /** `stall` leaves its stdout unread, in a pipe that is never drained. */
   readonly stdout?: "read" | "stall"
-  /** `open` keeps its stdin open until the scope closes. */
+  /** `open` keeps its stdin open until it is ended, or the scope closes. */
   readonly stdin?: "open"
 }
 
@@ -90,6 +94,8 @@ export const start = Effect.fnUntraced(
           return Effect.asVoid(Deferred.await(done))
         })
     )
+    // A process that has ended before it read everything is no failure of ours.
+    spawned.stdin.on("error", () => {})
     if (options.stdin !== "open") spawned.stdin.end()
     const collect = (stream: NodeJS.ReadableStream, into: Array<string>) =>
       createInterface({ input: stream }).on("line", (line) => {
@@ -136,6 +142,8 @@ export const start = Effect.fnUntraced(
             return Effect.sync(() => void watchers.delete(look))
           })
         ),
+      write: (text) => Effect.callback<void>((resume) => void spawned.stdin.write(text, () => resume(Effect.void))),
+      endStdin: Effect.sync(() => void spawned.stdin.end()),
       closeStdout: Effect.sync(() => void spawned.stdout.destroy()),
       signal: (name) => Effect.sync(() => void spawned.kill(name)),
       ended: deadline("still running", Deferred.await(done)),

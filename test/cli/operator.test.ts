@@ -1,0 +1,213 @@
+/** Commands that look after the service, as a shell runs them. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { chmodSync, existsSync, readFileSync, statSync, truncateSync } from "node:fs"
+import { npubOf } from "../../src/cli/PublicKey.ts"
+import { rawOf } from "../../src/domain/Event.ts"
+import { keyOf, profileEvent, signed } from "../support/events.ts"
+import { folder } from "../support/service.ts"
+import * as Service from "../support/service.ts"
+import { databasePath, events, jsonLines, logged, run, start, until } from "./support.ts"
+
+const keyPath = (home: string) => `${databasePath(home)}.key`
+
+describe("key", () => {
+  it.live("show does not make a key, and shows the one the service made", () =>
+    Effect.gen(function*() {
+      const home = yield* folder
+      const before = yield* run(home, ["key", "show"])
+      assert.deepStrictEqual([before.code, before.stdout, existsSync(keyPath(home))], [74, [], false])
+      const service = yield* Service.start({ folder: home, env: { DATABASE_PATH: databasePath(home) } })
+      yield* service.listening
+      const { code, stdout } = yield* run(home, ["key", "show"])
+      assert.strictEqual(code, 0)
+      assert.match(stdout[0] ?? "", /^[0-9a-f]{64}$/)
+      assert.deepStrictEqual(stdout.slice(1), [npubOf(stdout[0] ?? "")])
+      assert.strictEqual((yield* run(home, ["key", "rotate"])).code, 69)
+      yield* service.stop()
+    }).pipe(Effect.scoped), 30_000)
+
+  it.live("rotate keeps the old key as .bak, and never writes over one", () =>
+    Effect.gen(function*() {
+      const home = yield* folder
+      yield* Effect.scoped(Effect.gen(function*() {
+        const service = yield* Service.start({ folder: home, env: { DATABASE_PATH: databasePath(home) } })
+        yield* service.listening
+        yield* service.stop()
+      }))
+      const old = readFileSync(keyPath(home), "utf8")
+      const [shown] = (yield* run(home, ["key", "show"])).stdout
+      const rotated = yield* run(home, ["key", "rotate"])
+      assert.strictEqual(rotated.code, 0)
+      assert.notStrictEqual(rotated.stdout[0], shown)
+      assert.deepStrictEqual((yield* run(home, ["key", "show"])).stdout, rotated.stdout)
+      assert.strictEqual(readFileSync(`${keyPath(home)}.bak`, "utf8"), old)
+      assert.strictEqual(statSync(keyPath(home)).mode & 0o777, 0o600)
+      assert.strictEqual((yield* run(home, ["key", "rotate"])).code, 74)
+      assert.strictEqual(readFileSync(`${keyPath(home)}.bak`, "utf8"), old)
+      assert.deepStrictEqual((yield* run(home, ["key", "show"])).stdout, rotated.stdout)
+    }), 40_000)
+
+  it.live("one from the environment is shown, and rotated there", () =>
+    Effect.gen(function*() {
+      const home = yield* folder
+      const { pubkey, secret } = keyOf("relay")
+      const env = { RELAY_SECRET_KEY: Buffer.from(secret).toString("hex") }
+      assert.deepStrictEqual((yield* run(home, ["key", "show"], { env })).stdout, [pubkey, npubOf(pubkey)])
+      assert.strictEqual((yield* run(home, ["key", "rotate"], { env })).code, 78)
+      assert.isFalse(existsSync(keyPath(home)))
+    }), 20_000)
+})
+
+/** Status by subject, in order. */
+const findings = (lines: ReadonlyArray<string>) => lines.map((line) => line.split(/\s+/).slice(0, 2).join(" "))
+
+describe("doctor", () => {
+  it.live("nothing there yet: warnings, nothing made, 0", () =>
+    Effect.gen(function*() {
+      const home = yield* folder
+      const { code, stdout } = yield* run(home, ["doctor"])
+      assert.deepStrictEqual(findings(stdout), [
+        "ok config",
+        "warn database",
+        "ok engines",
+        "warn key",
+        "warn upstream"
+      ])
+      assert.deepStrictEqual([code, existsSync(databasePath(home)), existsSync(keyPath(home))], [0, false, false])
+    }), 20_000)
+
+  it.live("a service that runs, and another that cannot be reached", () =>
+    Effect.gen(function*() {
+      const home = yield* folder
+      const service = yield* Service.start({
+        folder: home,
+        env: { DATABASE_PATH: databasePath(home), ADMISSION: "open" }
+      })
+      const { url } = yield* service.listening
+      const { code, stdout } = yield* run(home, ["doctor", "--discovery-relay-url", `${url},ws://127.0.0.1:1`])
+      assert.deepStrictEqual(findings(stdout), [
+        "ok config",
+        "ok database",
+        "ok engines",
+        "ok key",
+        "warn upstream",
+        "warn upstream"
+      ], stdout.join("\n"))
+      assert.match(stdout[1] ?? "", /a service is running on it/)
+      assert.match(stdout[4] ?? "", /has no profile/)
+      assert.match(stdout[5] ?? "", /ECONNREFUSED/)
+      assert.strictEqual(code, 0)
+      yield* service.stop()
+    }).pipe(Effect.scoped), 30_000)
+
+  it.live("wrong settings: 78; a truncated database: 74; the other checks go on", () =>
+    Effect.gen(function*() {
+      const home = yield* folder
+      const wrong = yield* run(home, ["doctor"], { env: { PAGE_SIZE: "many" } })
+      assert.deepStrictEqual([wrong.code, findings(wrong.stdout)], [78, ["fail config"]])
+      yield* run(home, ["import"], { input: jsonLines(events(2000)) })
+      truncateSync(databasePath(home), statSync(databasePath(home)).size - 8192 * 20)
+      const broken = yield* run(home, ["doctor"])
+      assert.deepStrictEqual([broken.code, findings(broken.stdout).slice(0, 3)], [
+        74,
+        ["ok config", "fail database", "ok engines"]
+      ])
+      chmodSync(databasePath(home), 0o600)
+    }), 30_000)
+})
+
+describe("explain", () => {
+  it.live("says what every rule makes of a stored profile", () =>
+    Effect.gen(function*() {
+      const home = yield* folder
+      const good = profileEvent({}, "good")
+      const silent = profileEvent({ about: undefined, name: "evil\u001b[2J" }, "silent")
+      yield* run(home, ["import"], { input: jsonLines([good, silent]) })
+      const accepted = yield* run(home, ["explain", npubOf(good.pubkey)])
+      assert.strictEqual(accepted.code, 0)
+      assert.match(accepted.stdout.join("\n"), /verdict {5}accepted/)
+      const rejected = (yield* run(home, ["explain", silent.pubkey])).stdout.join("\n")
+      assert.match(rejected, /NO {2}about {8,}none: no about/)
+      assert.match(rejected, /verdict {5}rejected: no about/)
+      assert.notInclude(rejected, "\u001b")
+      const nobody = yield* run(home, ["explain", keyOf("nobody").pubkey])
+      assert.match(nobody.stdout.join("\n"), /none is stored/)
+      assert.strictEqual((yield* run(home, ["explain", "npub1xyz"])).code, 64)
+    }), 30_000)
+
+  it.live("--ask finds a profile where it is, and writes nothing", () =>
+    Effect.gen(function*() {
+      const [home, elsewhere] = [yield* folder, yield* folder]
+      yield* run(home, ["import"], { input: jsonLines([signed()]) })
+      const profile = profileEvent({}, "found")
+      yield* run(elsewhere, ["import"], { input: jsonLines([profile, signed({ content: "hello" }, "found")]) })
+      const upstream = yield* Service.start({
+        folder: elsewhere,
+        env: { DATABASE_PATH: databasePath(elsewhere), ADMISSION: "open" }
+      })
+      const { url } = yield* upstream.listening
+      const env = { DISCOVERY_RELAY_URL: url, PICTURES: "off" }
+      const { code, stdout } = yield* run(home, ["explain", profile.pubkey, "--ask"], { env })
+      assert.strictEqual(code, 0)
+      assert.match(stdout.join("\n"), new RegExp(`${profile.id}, at ${url}`))
+      assert.match(stdout.join("\n"), /ok {2}posts {9,}1 found/)
+      assert.match(stdout.join("\n"), /verdict {5}accepted/)
+      assert.deepStrictEqual((yield* run(home, ["count", "{}"])).stdout, ["1"])
+      yield* upstream.stop()
+    }).pipe(Effect.scoped), 30_000)
+})
+
+describe("monitor", () => {
+  it.live(
+    "announces what another process commits, to the subscriptions it matches, until it is stopped",
+    () =>
+      Effect.gen(function*() {
+        const home = yield* folder
+        const [before, ...after] = events(60)
+        yield* run(home, ["import"], { input: jsonLines([before!]) })
+        const monitor = yield* start(home, ["monitor"], { stdin: "open", env: { LOG_LEVEL: "Debug" } })
+        yield* monitor.write(
+          "[\"REQ\",\"profiles\",{\"kinds\":[0]}]\n[\"REQ\",\"notes\",{\"kinds\":[1]},{\"kinds\":[1]}]\n"
+        )
+        yield* monitor.write("[\"REQ\",\"gone\",{}]\n[\"CLOSE\",\"gone\"]\n")
+        yield* until("subscribed", () => monitor.stderr.some((line) => line.includes("subscription closed")))
+        yield* run(home, ["import"], { input: jsonLines(after) })
+        yield* until("announced", () => monitor.stdout.length >= after.length)
+        assert.deepStrictEqual(
+          monitor.stdout,
+          after.map((event) => `["EVENT","${event.kind === 0 ? "profiles" : "notes"}",${rawOf(event)}]`)
+        )
+        yield* monitor.signal("SIGINT")
+        assert.strictEqual((yield* monitor.ended).code, 0)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live("replays the log to the interest of a test suite, and ends", () =>
+    Effect.gen(function*() {
+      const home = yield* folder
+      const all = events(700)
+      yield* run(home, ["import"], { input: jsonLines(all) })
+      const input = [
+        ["sub", 1, "a", { kinds: [1] }],
+        ["sub", 2, "b", [{ kinds: [0] }, { "#t": ["topic 3"] }]],
+        ["sub", 2, "c", {}],
+        ["interest", 2, "b"],
+        ["removeSub", 2, "c"],
+        ["closeConn", 1]
+      ].map((line) => JSON.stringify(line)).join("\n")
+      const { code, stdout } = yield* run(home, ["monitor"], { input })
+      const expected = all.filter(({ kind, tags }) => kind === 0 || tags.some(([, value]) => value === "topic 3"))
+      assert.deepStrictEqual([code, stdout], [0, expected.map(rawOf)])
+    }), 30_000)
+
+  it.live("names the line that is no message: 64", () =>
+    Effect.gen(function*() {
+      const home = yield* folder
+      yield* run(home, ["import"], { input: jsonLines([signed()]) })
+      const result = yield* run(home, ["monitor"], { input: "[\"REQ\",\"a\",{}]\n\n[\"HELLO\",1]\n" })
+      assert.strictEqual(result.code, 64)
+      assert.match(String(logged(result, "error")[0]?.["message"]), /line 3 /)
+    }), 20_000)
+})
