@@ -71,6 +71,8 @@ export class Connection {
   #pings = 0
   #received = 0
   #seenAt: number
+  /** When it was asked whether it is there, and has not shown that since. */
+  #askedAt: number | undefined
   #waitingBefore = 0
 
   constructor(options: {
@@ -303,8 +305,9 @@ export class Connection {
   }
 
   /**
-   * Looks after the connection: asks a silent client whether it is there, and closes it when it does not answer. Called a
-   * few times per `idleMillis`.
+   * Looks after the connection: asks a silent client whether it is there after half of `idleMillis`, and closes it when
+   * it does not answer in the other half. Called a few times in each; a client is never closed unasked, not even when
+   * this process was held up for longer than that.
    */
   look(now: number, idleMillis: number): void {
     this.#pings = 0
@@ -316,10 +319,17 @@ export class Connection {
     this.#waitingBefore = waiting
     if (stuck) return this.#cut()
     // A socket that we do not read cannot show that its client is alive.
-    if (received !== this.#received || this.#paused) this.#seenAt = now
+    if (received !== this.#received || this.#paused) {
+      this.#seenAt = now
+      this.#askedAt = undefined
+    }
     this.#received = received
-    if (now - this.#seenAt >= idleMillis) return this.end(1001, "idle for too long", "idle")
-    if (now - this.#seenAt >= idleMillis / 2) this.#socket.ping()
+    if (this.#askedAt !== undefined) {
+      if (now - this.#askedAt >= idleMillis / 2) this.end(1001, "idle for too long", "idle")
+    } else if (now - this.#seenAt >= idleMillis / 2) {
+      this.#askedAt = now
+      this.#socket.ping()
+    }
   }
 
   // How it ends

@@ -185,9 +185,14 @@ describe("Connection", () => {
       // Any byte will do, such as a pong's.
       socket.bytesReceived++
       connection.look(750, 1000)
-      connection.look(1749, 1000)
+      connection.look(1249, 1000)
+      assert.strictEqual(socket.pings, 1)
+      // We were held up: it has been silent for long, but nobody has asked it.
+      connection.look(9000, 1000)
+      assert.strictEqual(socket.pings, 2)
+      connection.look(9499, 1000)
       assert.isFalse(socket.isClosed)
-      connection.look(1750, 1000)
+      connection.look(9500, 1000)
       assert.deepStrictEqual(socket.closedWith, { code: 1001, reason: "idle for too long" })
     })
   )
