@@ -124,22 +124,25 @@ export const make = (db: DatabaseSync) => {
     return [oldest, newest]
   }
 
-  /** A `limit` keeps the newest events, so where it ends has to be known before the oldest can be told. */
-  function* partOf(filter: Filter, now: number): Generator<undefined, Part> {
+  /** A `limit` keeps the newest events, so where it ends has to be known before the oldest can be told; none at all: undefined. */
+  function* partOf(filter: Filter, now: number): Generator<undefined, Part | undefined> {
     if (filter.limit === undefined) return { filter, last: undefined }
     let last: Walked | undefined
     for (const event of select(filter, pageMax, now)) {
       if (event === undefined) yield
       else last = event
     }
-    const { limit, ...rest } = filter
-    if (last === undefined) return { filter: { ...filter, limit: 0 }, last }
-    return limit === 0 ? { filter, last } : { filter: { ...rest, since: last.created_at }, last }
+    const { limit: _limit, ...rest } = filter
+    return last === undefined ? undefined : { filter: { ...rest, since: last.created_at }, last }
   }
 
   function* forwards(filters: ReadonlyArray<Filter>, now: number): Walk {
     const parts: Array<Part> = []
-    for (const filter of filters) parts.push(yield* partOf(filter, now))
+    for (const filter of filters) {
+      const part = yield* partOf(filter, now)
+      if (part !== undefined) parts.push(part)
+    }
+    if (parts.length === 0) return
     const isLimited = parts.some(({ last }) => last !== undefined)
     const [oldest, newest] = span()
     const start = Math.max(oldest, Math.min(...parts.map(({ filter }) => filter.since ?? 0)))
