@@ -10,6 +10,7 @@ import { Supervisor } from "../lifecycle/Supervisor.ts"
 import { aggregationDialsFailed, aggregationUpstreamsConnected } from "../observability/Metrics.ts"
 import { session } from "./HarvestSession.ts"
 import { HarvestStatus, Progress } from "./HarvestStatus.ts"
+import { aliasOf } from "./RelayPool.ts"
 import { Retries, type RetryStatus } from "./Retries.ts"
 import { UpstreamError } from "./Upstream.ts"
 
@@ -96,7 +97,13 @@ const make = Effect.fnUntraced(function*() {
   const settings = yield* Settings
   const supervisor = yield* Supervisor
   const retries = yield* Retries
-  const all = [...new Set(settings.upstreams)].map((url) => new Progress(url, settings.pageSize))
+  // One relay under several addresses is one upstream, under the first of them.
+  const byAlias = new Map<string, Progress>()
+  for (const url of settings.upstreams) {
+    const alias = aliasOf(url)
+    if (!byAlias.has(alias)) byAlias.set(alias, new Progress(url, settings.pageSize))
+  }
+  const all = [...byAlias.values()]
 
   yield* supervisor.fork(
     "aggregation/progress",

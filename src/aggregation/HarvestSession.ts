@@ -44,6 +44,9 @@ const forgeriesMax = 100
 /** An upstream that refuses so small a page does not mind its size. */
 const pageSizeMin = 50
 
+/** Reasons that another page cannot mend (NIP-01, NIP-42): asking again at once would only make it worse. */
+const isFinal = (reason: string) => /^(?:auth-required|restricted|rate-limited):/.test(reason)
+
 const nowSeconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
 
 const ours = (detail: string) => new Upstream.UpstreamError({ reason: "ours", detail })
@@ -141,7 +144,7 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
       Effect.map((answer) => [at, answer] as const),
       Effect.catch((error) => {
         const smaller = Math.floor(at.limit / 2)
-        if (error.reason !== "refused" || smaller < pageSizeMin) return Effect.fail(error)
+        if (error.reason !== "refused" || isFinal(error.detail) || smaller < pageSizeMin) return Effect.fail(error)
         return Effect.tap(ask({ ...at, limit: smaller }), () => {
           progress.pageSize = Math.min(progress.pageSize, smaller)
           return Effect.void
@@ -174,7 +177,7 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
 
   const closeGaps = Effect.gen(function*() {
     const now = yield* nowSeconds
-    yield* connection.listen({ kinds: liveKinds, since: now - overlap })
+    yield* connection.listen({ kinds: liveKinds, since: now - overlap }, { kinds: liveKinds, since: floor })
     for (const gap of HarvestWindow.gaps(progress.covered, [floor, now])) {
       let at: HarvestWindow.Walk | undefined = HarvestWindow.walk(gap, progress.pageSize)
       while (at !== undefined) at = yield* turnPage(at)

@@ -53,8 +53,11 @@ export interface PageAnswer {
 export interface Connection {
   /** Asks for stored events and collects them until EOSE. One page at a time. */
   readonly page: (filter: Filter) => Effect.Effect<PageAnswer, UpstreamError>
-  /** Opens the live subscription unless it is open; its events go to `onLive`. */
-  readonly listen: (filter: Filter) => Effect.Effect<void, UpstreamError>
+  /**
+   * Opens the live subscription unless it is open; its events go to `onLive`: stored ones where they match `recent`, those
+   * that arrive later wherever they match `arriving`, however long ago they were signed.
+   */
+  readonly listen: (recent: Filter, arriving: Filter) => Effect.Effect<void, UpstreamError>
   /** Reads until the connection ends. Nothing arrives unless this runs. */
   readonly read: Effect.Effect<never, UpstreamError>
 }
@@ -146,6 +149,8 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
   let reading: Reading | undefined
   let pagesAsked = 0
   let offences = 0
+  /** Until the stored events of the live subscription are over, older ones were not asked for. */
+  let storedSince = 0
   /** Some relays say why they do not answer in a NOTICE, and nowhere else. */
   let notice = ""
 
@@ -178,9 +183,10 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
       case "Event":
         if (page !== undefined) return collect(page, message, frame.length)
         if (message.subscription !== live || message.event === undefined) return offend(1)
-        arrived.push(message.event)
+        if (message.created_at >= storedSince) arrived.push(message.event)
         return undefined
       case "Eose":
+        if (message.subscription === live) storedSince = 0
         if (page === undefined) return isOurs(message.subscription) ? undefined : offend(1)
         finish(page, Effect.succeed({ events: page.events, finished: message.finished }))
         return undefined
@@ -225,11 +231,13 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
     return answered.value
   })
 
-  const listen = (filter: Filter) =>
+  const listen = (recent: Filter, arriving: Filter) =>
     Effect.suspend(() => {
       if (subscriptions.has(live)) return Effect.void
       subscriptions.add(live)
-      return send(["REQ", live, filter])
+      storedSince = recent.since ?? 0
+      // `limit` is about stored events alone; 1, because some relays take 0 for none.
+      return send(["REQ", live, recent, { ...arriving, limit: 1 }])
     })
 
   const connection: Connection = { page, listen, read }

@@ -4,53 +4,26 @@ import { TestClock } from "effect/testing"
 import { Examiner, withoutFacts } from "../../src/aggregation/Examiner.ts"
 import { backoff, stablePeriod } from "../../src/aggregation/Harvest.ts"
 import { floor, overlap, refreshPeriod, space } from "../../src/aggregation/HarvestSession.ts"
-import { HarvestStatus, type UpstreamStatus } from "../../src/aggregation/HarvestStatus.ts"
 import { openTimeout, pageDeadline } from "../../src/aggregation/Upstream.ts"
-import { addressOf, type Event } from "../../src/domain/Event.ts"
+import { addressOf } from "../../src/domain/Event.ts"
 import { type Coverage, cutMin, decodeCoverage } from "../../src/domain/HarvestWindow.ts"
 import { Accepted } from "../../src/domain/Quality.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { dmRelaysEvent, epoch, profileEvent, signed, withForgedSignature } from "../support/events.ts"
-import { byHand, Dials, type FakeSocket, layer as playing, type Relay, relay } from "../support/FakeUpstreamSocket.ts"
+import { byHand, Dials, type FakeSocket, layer as playing, relay } from "../support/FakeUpstreamSocket.ts"
 import { blank, Disk } from "./FakeDatabase.ts"
+import {
+  coverageOf,
+  harvesting,
+  live,
+  pageSize,
+  pagesOf,
+  profiles,
+  reached,
+  status,
+  wholeWindow
+} from "./harvesting.ts"
 import { eventually, now, type Options, settle, upstreamUrl, within } from "./world.ts"
-
-const pageSize = 5
-
-/** Good profiles by so many authors, so many seconds apart, the newest first. */
-const profiles = (count: number, secondsApart = 10): ReadonlyArray<Event> =>
-  Array.from({ length: count }, (_, n) => profileEvent({}, `author ${n}`, { created_at: epoch - n * secondsApart }))
-
-const status = Effect.flatMap(
-  HarvestStatus,
-  ({ upstreams }) => Effect.map(upstreams, ([first]) => first ?? assert.fail("no upstream"))
-)
-
-/** Lets fibers run until the status of the upstream satisfies the predicate. */
-const reached = Effect.fnUntraced(function*(isSo: (status: UpstreamStatus) => boolean, turns = 4000) {
-  for (let turn = 0; turn < turns; turn++) {
-    const seen = yield* status
-    if (isSo(seen)) return seen
-    yield* Effect.yieldNow
-  }
-  return assert.fail(`not reached: ${JSON.stringify(yield* status)}`)
-})
-const live = reached(({ phase, state }) => phase === "live" && state === "connected")
-
-const harvesting = <A, E>(
-  upstream: Relay,
-  test: Parameters<typeof within<A, E>>[1],
-  options: Options = {}
-) =>
-  within({
-    sockets: playing(upstream.play),
-    ...options,
-    settings: { upstreams: [upstreamUrl], pageSize, ...options.settings }
-  }, test)
-
-/** The pages asked for, in order; `from` leaves out those before. */
-const pagesOf = ({ asked }: Relay, from = 0) => asked.slice(from).filter(({ subscription }) => subscription !== "live")
-const wholeWindow: Coverage = [[floor, now - overlap]]
 
 describe("harvesting an upstream that behaves", () => {
   it.effect("fetches everything, page by page, until an empty page proves that nothing is left", () => {
@@ -278,11 +251,6 @@ const reqOf = (socket: FakeSocket, at: number) => {
   const message = socket.sent.filter(([type]) => type === "REQ")[at] ?? assert.fail("not asked")
   return { id: String(message[1]), filter: message[2] as Record<string, unknown> }
 }
-
-const coverageOf = Effect.map(
-  Disk,
-  ({ records }) => decodeCoverage(records.get(`${space} ${upstreamUrl}`)?.value ?? "") ?? []
-)
 
 describe("a page", () => {
   it.effect("that brings nothing new is followed by the next one at once", () => {

@@ -9,7 +9,7 @@ import { Effect, type Scope } from "effect"
 import { createServer } from "node:http"
 import type { Socket } from "node:net"
 import { withForgedSignature } from "../../src/demo/Signer.ts"
-import { make as makeEvents, matches, type WireFilter } from "../../src/demo/UpstreamEvents.ts"
+import { make as makeEvents, matches, type UpstreamEvents, type WireFilter } from "../../src/demo/UpstreamEvents.ts"
 import type { Event } from "../../src/domain/Event.ts"
 
 /** Plain JSON, so that a child process can be told too. */
@@ -26,6 +26,8 @@ export interface Faults {
   readonly closeAfter?: { readonly messages: number; readonly code?: number; readonly reason?: string }
   /** After so many bytes from us, handshake included, the TCP connection is dropped: any offset of any frame. */
   readonly cutAfterBytes?: number
+  /** With `cutAfterBytes`: each connection is dropped so many bytes later than the one before it. */
+  readonly cutStepBytes?: number
   /** One message, then so many milliseconds of nothing. */
   readonly dripMillis?: number
   /** Every stored event comes with a signature that its author never made. */
@@ -57,6 +59,12 @@ export interface Options {
   /** The relay's own cap on a filter's `limit`. */
   readonly pageMax?: number
   readonly faults?: Faults
+  /** What it understands besides NIP-01, or instead; true: the message has been dealt with. Faults do not apply to it. */
+  readonly play?: (
+    message: ReadonlyArray<unknown>,
+    say: (...frames: ReadonlyArray<unknown>) => void,
+    events: UpstreamEvents
+  ) => boolean
   /** 0 takes a free one. */
   readonly port?: number
 }
@@ -80,6 +88,8 @@ export interface FakeUpstream {
   /** Waits until what has happened, all together, satisfies the predicate. Bound it with `Effect.timeout`. */
   readonly until: (predicate: (requests: ReadonlyArray<Request>) => boolean) => Effect.Effect<void>
   readonly connections: () => number
+  /** Frames handed to sockets so far. */
+  readonly sent: () => number
   /** Drops every TCP connection, and goes on listening. */
   readonly cutAll: () => void
 }
@@ -103,6 +113,9 @@ const start = async (options: Options): Promise<FakeUpstream & { readonly stop: 
   const requests: Array<Request> = []
   const watchers = new Set<() => void>()
   let faults = options.faults ?? {}
+  let sent = 0
+  /** Connections that `cutAfterBytes` has been applied to since `behave`. */
+  let cuts = 0
 
   const note = (request: Request) => {
     requests.push(request)
@@ -120,6 +133,7 @@ const start = async (options: Options): Promise<FakeUpstream & { readonly stop: 
       }
       socket.send(outbox.shift() ?? "")
       connection.sent += 1
+      sent += 1
       if (dripMillis === undefined) continue
       connection.sending = true
       setTimeout(() => {
@@ -191,6 +205,10 @@ const start = async (options: Options): Promise<FakeUpstream & { readonly stop: 
   const onMessage = (connection: Connection, text: string) => {
     const message = JSON.parse(text) as ReadonlyArray<unknown>
     const [type, subscription, ...filters] = message
+    const isPlayed = options.play?.(message, (...frames) => {
+      say(connection, ...frames.map((frame) => typeof frame === "string" ? frame : JSON.stringify(frame)))
+    }, events)
+    if (isPlayed === true) return note({ _tag: "Other", message })
     if (type === "REQ" && typeof subscription === "string") {
       connection.subscriptions.set(subscription, filters as ReadonlyArray<WireFilter>)
       note({ _tag: "Req", subscription, filters: filters as ReadonlyArray<WireFilter> })
@@ -206,7 +224,10 @@ const start = async (options: Options): Promise<FakeUpstream & { readonly stop: 
     sockets.add(socket)
     socket.once("close", () => sockets.delete(socket))
     socket.on("error", () => {})
-    if (faults.cutAfterBytes !== undefined) cutAfter(socket, faults.cutAfterBytes)
+    if (faults.cutAfterBytes !== undefined) {
+      cutAfter(socket, faults.cutAfterBytes + cuts * (faults.cutStepBytes ?? 0))
+      cuts += 1
+    }
   })
   server.on("upgrade", (request, socket: Socket, head) => {
     if (faults.neverUpgrade === true) return
@@ -240,7 +261,10 @@ const start = async (options: Options): Promise<FakeUpstream & { readonly stop: 
 
   return {
     url: `ws://127.0.0.1:${port}`,
-    behave: (next) => void (faults = next),
+    behave: (next) => {
+      faults = next
+      cuts = 0
+    },
     publish: (event) => {
       events.add(event)
       for (const connection of connections) {
@@ -266,6 +290,7 @@ const start = async (options: Options): Promise<FakeUpstream & { readonly stop: 
         return Effect.sync(() => watchers.delete(look))
       }),
     connections: () => connections.size,
+    sent: () => sent,
     cutAll: () => {
       for (const socket of sockets) socket.destroy()
     },

@@ -161,18 +161,19 @@ export interface Relay {
 export const relay = (initial: Iterable<Event>, pageMax?: number): Relay => {
   const events = UpstreamEvents.make(initial, pageMax)
   const asked: Relay["asked"] = []
-  const open = new Map<FakeSocket, Map<string, UpstreamEvents.WireFilter>>()
+  const open = new Map<FakeSocket, Map<string, ReadonlyArray<UpstreamEvents.WireFilter>>>()
   const play = (socket: FakeSocket) => {
-    const subscriptions = new Map<string, UpstreamEvents.WireFilter>()
+    const subscriptions = new Map<string, ReadonlyArray<UpstreamEvents.WireFilter>>()
     open.set(socket, subscriptions)
-    socket.onMessage = ([type, subscription, filter]) => {
+    socket.onMessage = ([type, subscription, ...rest]) => {
       if (typeof subscription !== "string") return
       if (type === "CLOSE") subscriptions.delete(subscription)
       if (type !== "REQ") return
-      const wanted = filter as UpstreamEvents.WireFilter
-      asked.push({ ...wanted, subscription })
-      subscriptions.set(subscription, wanted)
-      for (const event of events.query(wanted)) socket.say(["EVENT", subscription, event])
+      const filters = rest as ReadonlyArray<UpstreamEvents.WireFilter>
+      for (const filter of filters) asked.push({ ...filter, subscription })
+      subscriptions.set(subscription, filters)
+      // What two filters match comes once.
+      for (const event of new Set(filters.flatMap(events.query))) socket.say(["EVENT", subscription, event])
       socket.say(["EOSE", subscription])
     }
     queueMicrotask(() => socket.open())
@@ -180,8 +181,9 @@ export const relay = (initial: Iterable<Event>, pageMax?: number): Relay => {
   const publish = (event: Event) => {
     events.add(event)
     for (const [socket, subscriptions] of open) {
-      for (const [subscription, filter] of subscriptions) {
-        if (UpstreamEvents.matches(filter, event)) socket.say(["EVENT", subscription, event])
+      for (const [subscription, filters] of subscriptions) {
+        const isWanted = filters.some((filter) => UpstreamEvents.matches(filter, event))
+        if (isWanted) socket.say(["EVENT", subscription, event])
       }
     }
   }

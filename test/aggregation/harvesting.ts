@@ -1,0 +1,66 @@
+/** One upstream on the test clock, and what a test of the harvest asks of it and of the service. */
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import { floor, overlap, space } from "../../src/aggregation/HarvestSession.ts"
+import { HarvestStatus, type UpstreamStatus } from "../../src/aggregation/HarvestStatus.ts"
+import type { Event } from "../../src/domain/Event.ts"
+import { type Coverage, decodeCoverage } from "../../src/domain/HarvestWindow.ts"
+import { epoch, profileEvent } from "../support/events.ts"
+import { type FakeSocket, layer as playing, type Relay, type Sent } from "../support/FakeUpstreamSocket.ts"
+import { Disk } from "./FakeDatabase.ts"
+import { now, type Options, upstreamUrl, within } from "./world.ts"
+
+export const pageSize = 5
+
+/** Good profiles by so many authors, so many seconds apart, the newest first. */
+export const profiles = (count: number, secondsApart = 10): ReadonlyArray<Event> =>
+  Array.from({ length: count }, (_, n) => profileEvent({}, `author ${n}`, { created_at: epoch - n * secondsApart }))
+
+export const status = Effect.flatMap(
+  HarvestStatus,
+  ({ upstreams }) => Effect.map(upstreams, ([first]) => first ?? assert.fail("no upstream"))
+)
+
+/** Lets fibers run until the status of the upstream satisfies the predicate. */
+export const reached = Effect.fnUntraced(function*(isSo: (status: UpstreamStatus) => boolean, turns = 4000) {
+  for (let turn = 0; turn < turns; turn++) {
+    const seen = yield* status
+    if (isSo(seen)) return seen
+    yield* Effect.yieldNow
+  }
+  return assert.fail(`not reached: ${JSON.stringify(yield* status)}`)
+})
+export const live = reached(({ phase, state }) => phase === "live" && state === "connected")
+export const waiting = reached(({ state }) => state === "waiting")
+
+export const harvesting = <A, E>(
+  upstream: Relay,
+  test: Parameters<typeof within<A, E>>[1],
+  options: Options = {}
+) =>
+  within({
+    sockets: playing(upstream.play),
+    ...options,
+    settings: { upstreams: [upstreamUrl], pageSize, ...options.settings }
+  }, test)
+
+/** The relay, but for what `twist` makes of each message before, instead of, or besides handing it on. */
+export const twisted =
+  (upstream: Relay, twist: (message: Sent, answer: (message: Sent) => void, socket: FakeSocket) => void) =>
+  (socket: FakeSocket) => {
+    upstream.play(socket)
+    const answer = socket.onMessage
+    socket.onMessage = (message) => twist(message, (other) => answer?.(other), socket)
+  }
+
+/** The pages asked for, in order; `from` leaves out those before. */
+export const pagesOf = ({ asked }: Relay, from = 0) =>
+  asked.slice(from).filter(({ subscription }) => subscription !== "live")
+
+export const wholeWindow: Coverage = [[floor, now - overlap]]
+
+/** What is on the disk about the upstream. */
+export const coverageOf = Effect.map(
+  Disk,
+  ({ records }) => decodeCoverage(records.get(`${space} ${upstreamUrl}`)?.value ?? "") ?? []
+)
