@@ -1,7 +1,9 @@
 /** NIP-01 as a client sees it, section by section, over a real socket. */
 import { assert, describe, layer } from "@effect/vitest"
+import { schnorr } from "@noble/curves/secp256k1.js"
 import { Effect } from "effect"
-import type { Event } from "../src/domain/Event.ts"
+import { hash } from "node:crypto"
+import { canonical, type Event } from "../src/domain/Event.ts"
 import { RelayAddress } from "../src/websocket/RelayServer.ts"
 import { epoch, keyOf, notes, profileEvent, signed, withEditedContent, withForgedSignature } from "./support/events.ts"
 import { relay } from "./support/relay.ts"
@@ -19,6 +21,9 @@ const limits = {
   contentMax: 1000,
   frameBytesMax: 16_384
 }
+
+/** Of the curve's group (BIP-340). */
+const order = 0xffff_ffff_ffff_ffff_ffff_ffff_ffff_fffe_baae_dce6_af48_a03b_bfd2_5e8c_d036_4141n
 
 const version = (n: number) => profileEvent({ name: `v${n}` }, "replaceable", { created_at: epoch + n })
 
@@ -40,7 +45,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         assert.deepStrictEqual(yield* client.publish(event), ["OK", event.id, true, ""])
       }))
 
-    it.effect("serves an event as it was signed, unknown keys left out", () =>
+    it.effect("3, 4. serves an event as it was signed, unknown keys left out", () =>
       Effect.gen(function*() {
         const client = yield* dial
         const event = signed(
@@ -53,7 +58,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         assert.deepStrictEqual(events, [event])
       }))
 
-    it.effect("refuses other content under the same id, and a forged signature, as invalid", () =>
+    it.effect("8. refuses other content under the same id, and a forged signature, as invalid", () =>
       Effect.gen(function*() {
         const client = yield* dial
         const event = signed({ content: "mine" }, "forged")
@@ -67,24 +72,24 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
 
     for (
       const [name, edit] of Object.entries({
-        "an upper-case id": { id: "A".repeat(64) },
-        "an upper-case pubkey": { pubkey: "B".repeat(64) },
-        "a short signature": { sig: "ab" },
-        "a negative created_at": { created_at: -1 },
-        "a fraction in created_at": { created_at: 1.5 },
-        "an unsafe integer in created_at": { created_at: 2 ** 53 },
-        "a kind of 65536": { kind: 65_536 },
-        "a kind of -1": { kind: -1 },
-        "a null in a tag": { tags: [["t", null]] },
-        "a number in a tag": { tags: [["t", 1]] },
-        "an empty tag": { tags: [[]] },
-        "tags that are an object": { tags: {} },
-        "no content": { content: undefined },
-        "one tag too many": { tags: Array.from({ length: limits.eventTagsMax + 1 }, () => ["t"]) },
-        "one character too many": { content: "é".repeat(limits.contentMax + 1) }
+        "1. refuses an upper-case id": { id: "A".repeat(64) },
+        "1. refuses an upper-case pubkey": { pubkey: "B".repeat(64) },
+        "1. refuses a short signature": { sig: "ab" },
+        "5. refuses a negative created_at": { created_at: -1 },
+        "5. refuses a fraction in created_at": { created_at: 1.5 },
+        "5. refuses an unsafe integer in created_at": { created_at: 2 ** 53 },
+        "6. refuses a kind of 65536": { kind: 65_536 },
+        "6. refuses a kind of -1": { kind: -1 },
+        "7. refuses a null in a tag": { tags: [["t", null]] },
+        "7. refuses a number in a tag": { tags: [["t", 1]] },
+        "7. refuses an empty tag": { tags: [[]] },
+        "7. refuses tags that are an object": { tags: {} },
+        "11. refuses no content": { content: undefined },
+        "11. refuses one tag too many": { tags: Array.from({ length: limits.eventTagsMax + 1 }, () => ["t"]) },
+        "23. refuses one character too many": { content: "é".repeat(limits.contentMax + 1) }
       })
     ) {
-      it.effect(`refuses ${name} with one OK false that begins with invalid`, () =>
+      it.effect(`${name} with one OK false that begins with invalid`, () =>
         Effect.gen(function*() {
           const client = yield* dial
           const event = { ...signed({}, "shape"), ...edit }
@@ -97,21 +102,21 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         }))
     }
 
-    it.effect("accepts content of exactly the advertised number of characters", () =>
+    it.effect("23. accepts content of exactly the advertised number of characters", () =>
       Effect.gen(function*() {
         const client = yield* dial
         const event = signed({ content: "🐢".repeat(limits.contentMax) }, "full")
         assert.isTrue((yield* client.publish(event))[2])
       }))
 
-    it.effect("answers an event without a usable id with a NOTICE", () =>
+    it.effect("9. answers an event without a usable id with a NOTICE", () =>
       Effect.gen(function*() {
         const client = yield* dial
         yield* client.send(["EVENT", { content: "who am I" }])
         assert.match(String((yield* client.next("NOTICE"))[1]), /^invalid: /u)
       }))
 
-    it.effect("refuses an event from too far in the future", () =>
+    it.effect("21. refuses an event from too far in the future", () =>
       Effect.gen(function*() {
         const client = yield* dial
         const created_at = Math.floor(Date.now() / 1000) + 3600
@@ -119,20 +124,108 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         assert.isFalse(accepted)
         assert.match(String(reply), /^(?:invalid|blocked): /u)
       }))
+
+    it.effect("2. hashes control characters escaped, as clients do, and refuses the id of the raw form", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const event = signed({ content: "a\u0001b\u001f\n\t" }, "control")
+        assert.isTrue((yield* client.publish(event))[2])
+        assert.deepStrictEqual((yield* client.req("a", { ids: [event.id] })).events, [event])
+
+        const { content, created_at, kind, pubkey, tags } = event
+        const escaped = JSON.stringify([0, pubkey, created_at, kind, tags, content])
+        const id = hash("sha256", escaped.replace("\\u0001", "\u0001").replace("\\u001f", "\u001f"))
+        const sig = Buffer.from(schnorr.sign(Buffer.from(id, "hex"), keyOf("control").secret)).toString("hex")
+        const [, , accepted, reply] = yield* client.publish({ ...event, id, sig })
+        assert.isFalse(accepted)
+        assert.match(String(reply), /^invalid: /u)
+      }))
+
+    it.effect("2. refuses NUL and lone surrogates, which not every store keeps", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        for (const content of ["a\0b", "a\ud800b"]) {
+          const [, , accepted, reply] = yield* client.publish(signed({ content }, "control"))
+          assert.isFalse(accepted)
+          assert.match(String(reply), /^invalid: /u)
+        }
+      }))
+
+    it.effect("4. takes the last of a key that comes twice, which is what was signed or is refused", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const event = signed({ content: "twice" }, "twice")
+        const text = JSON.stringify(event)
+        yield* client.sendRaw(`["EVENT",${text.replace("{", "{\"content\":\"first\",")}]`)
+        yield* client.next(["OK", event.id, true])
+        const served = client.received().length
+        yield* client.req("a", { ids: [event.id] })
+        assert.deepStrictEqual(client.received().slice(served)[0], ["EVENT", "a", event])
+        const other = signed({ content: "other" }, "twice")
+        yield* client.sendRaw(`["EVENT",${JSON.stringify(other).replace(/\}$/u, ",\"content\":\"last\"}")}]`)
+        yield* client.next(["OK", other.id, false])
+      }))
+
+    it.effect("5. reads an integer however JSON writes it", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const event = signed({ content: "e", created_at: 1_700_000_000 }, "integer")
+        for (const written of ["1.7e9", "1700000000.0"]) {
+          yield* client.sendRaw(`["EVENT",${JSON.stringify(event).replace("1700000000", written)}]`)
+          yield* client.next(["OK", event.id, true])
+        }
+        assert.deepStrictEqual((yield* client.req("a", { ids: [event.id] })).events, [event])
+      }))
+
+    it.effect("8. answers every broken signature and key as invalid", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const event = signed({ content: "broken" }, "broken")
+        const [r, s] = [event.sig.slice(0, 64), event.sig.slice(64)]
+        const negated = ((order - BigInt(`0x${s}`)) % order).toString(16).padStart(64, "0")
+        const offCurve = { pubkey: "0".repeat(63) + "5", created_at: epoch, kind: 1, tags: [], content: "" }
+        for (
+          const wrong of [
+            { ...event, sig: r + negated },
+            { ...event, sig: r + order.toString(16) },
+            { ...event, sig: r + "f".repeat(64) },
+            { ...event, sig: "f".repeat(64) + s },
+            { ...event, sig: "0".repeat(128) },
+            { ...offCurve, id: hash("sha256", canonical(offCurve)), sig: event.sig },
+            { ...event, pubkey: "f".repeat(64) }
+          ]
+        ) {
+          const [, id, accepted, reply] = yield* client.publish(wrong)
+          assert.deepStrictEqual([id, accepted], [wrong.id, false])
+          assert.match(String(reply), /^invalid: /u)
+        }
+      }))
+
+    it.effect("23. counts a message in bytes", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        // Under the limit in characters, over it in bytes.
+        yield* client.sendRaw(JSON.stringify(["REQ", "a", { "#t": ["é".repeat(limits.frameBytesMax - 1000)] }]))
+        assert.strictEqual((yield* client.closed()).code, 1009)
+      }))
   })
 
   describe("Kinds", () => {
-    it.effect("keeps only the newest profile of an author", () =>
+    it.effect("12, 16. keeps only the newest profile of an author, and neither stores nor announces an older one", () =>
       Effect.gen(function*() {
         const client = yield* dial
         const { pubkey } = keyOf("replaceable")
         const newest = version(2)
-        for (const event of [version(0), newest, version(1)]) yield* client.publish(event)
+        yield* client.publish(version(0))
+        yield* client.publish(newest)
+        yield* client.req("live", { kinds: [0], authors: [pubkey], limit: 0 })
+        assert.match(String((yield* client.publish(version(1)))[3]), /^duplicate: /u)
+        assert.isFalse(client.received().some(([type, id]) => type === "EVENT" && id === "live"))
         const { events } = yield* client.req("a", { kinds: [0], authors: [pubkey] })
         assert.deepStrictEqual(events, [newest])
       }))
 
-    it.effect("keeps the lowest id of two profiles of the same second, whichever came first", () =>
+    it.effect("13. keeps the lowest id of two profiles of the same second, whichever came first", () =>
       Effect.gen(function*() {
         const client = yield* dial
         for (const author of ["tie one", "tie two"]) {
@@ -153,7 +246,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         assert.deepStrictEqual(events.map(({ id }) => id), [a2.id, b.id])
       }))
 
-    it.effect("sends ephemeral events to open subscriptions, and stores none", () =>
+    it.effect("17. sends ephemeral events to open subscriptions, stores none, and says mute where nobody listens", () =>
       Effect.gen(function*() {
         const [reader, writer] = [yield* dial, yield* dial]
         const event = signed({ kind: 20_001, created_at: Math.floor(Date.now() / 1000) }, "ephemeral")
@@ -161,11 +254,40 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         assert.isTrue((yield* writer.publish(event))[2])
         assert.deepStrictEqual(yield* reader.next("EVENT"), ["EVENT", "live", event])
         assert.deepStrictEqual((yield* reader.req("stored", { kinds: [20_001] })).events, [])
+        const unheard = signed({ kind: 20_002, created_at: event.created_at }, "ephemeral")
+        const [, , accepted, reply] = yield* writer.publish(unheard)
+        assert.isFalse(accepted)
+        assert.match(String(reply), /^mute: /u)
+      }))
+
+    it.effect("14. ignores the d tag of replaceable kinds, those below 1000 too", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        for (const kind of [0, 3, 10_000, 19_999]) {
+          const [old, young] = [0, 1].map((n) =>
+            signed({ kind, tags: [["d", `${n}`]], created_at: epoch + n, content: "{}" }, "ignores d")
+          ) as [Event, Event]
+          yield* client.publish(old)
+          yield* client.publish(young)
+          const { events } = yield* client.req("a", { kinds: [kind], authors: [old.pubkey] })
+          assert.deepStrictEqual(events, [young], `${kind}`)
+        }
+      }))
+
+    it.effect("15. takes no d tag for an empty one, and the first of several", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const versions = [[], [["d", ""]], [["d"]], [["d", "x"], ["d", "y"]], [["d", "x"]]].map((tags, n) =>
+          signed({ kind: 30_001, tags, created_at: epoch + n }, "no d")
+        )
+        for (const event of versions) yield* client.publish(event)
+        const { events } = yield* client.req("a", { kinds: [30_001], authors: [versions[0]!.pubkey] })
+        assert.deepStrictEqual(events.map(({ created_at }) => created_at), [epoch + 4, epoch + 2])
       }))
   })
 
   describe("From client to relay: EVENT", () => {
-    it.effect("answers a stored event that is sent again with OK true and duplicate", () =>
+    it.effect("10. answers a stored event that is sent again with OK true and duplicate", () =>
       Effect.gen(function*() {
         const client = yield* dial
         const event = signed({ content: "again" }, "again")
@@ -175,7 +297,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         assert.match(String(reply), /^duplicate: /u)
       }))
 
-    it.effect("answers many events, each once, by its id", () =>
+    it.effect("9. answers many events, each once, by its id", () =>
       Effect.gen(function*() {
         const client = yield* dial
         const events = notes(300, "many")
@@ -195,7 +317,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         assert.strictEqual((yield* clients[0]!.req("a", { authors: [event.pubkey] })).events.length, 1)
       }))
 
-    it.effect("refuses an authentication event and a protected one", () =>
+    it.effect("18, 19. refuses an authentication event and a protected one", () =>
       Effect.gen(function*() {
         const client = yield* dial
         for (const event of [signed({ kind: 22_242 }, "refused"), signed({ tags: [["-"]] }, "refused")]) {
@@ -207,7 +329,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
   })
 
   describe("From client to relay: REQ", () => {
-    it.effect("answers stored events, newest first and the lowest id among equals, then EOSE, then live ones", () =>
+    it.effect("47. answers stored events, newest first and the lowest id among equals, then EOSE, then live ones", () =>
       Effect.gen(function*() {
         const [reader, writer] = [yield* dial, yield* dial]
         const stored = [
@@ -224,7 +346,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         assert.deepStrictEqual(yield* reader.next("EVENT"), ["EVENT", "a", live])
       }))
 
-    it.effect("sends EOSE once, with nothing before it when nothing matches", () =>
+    it.effect("43. sends EOSE once, with nothing before it when nothing matches", () =>
       Effect.gen(function*() {
         const client = yield* dial
         yield* client.req("none", { ids: ["0".repeat(64)] })
@@ -232,7 +354,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         assert.deepStrictEqual(until(client.received(), "end").map(([type]) => type), ["EOSE"])
       }))
 
-    it.effect("binds the limit to the stored events only", () =>
+    it.effect("46. binds the limit to the stored events only", () =>
       Effect.gen(function*() {
         const [reader, writer] = [yield* dial, yield* dial]
         const stored = notes(3, "limit")
@@ -249,7 +371,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         }
       }))
 
-    it.effect("gives the default number of events without a limit, and no more than the largest", () =>
+    it.effect("56. gives the default number of events without a limit, and no more than the largest", () =>
       Effect.gen(function*() {
         const [reader, writer] = [yield* dial, yield* dial]
         const stored = notes(limits.limitMax + 1, "limits")
@@ -264,7 +386,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         assert.deepStrictEqual(byId.end, ["EOSE", "c", ["finish"]])
       }))
 
-    it.effect("takes filters as alternatives, and sends an event that matches two of them once", () =>
+    it.effect("49. takes filters as alternatives, and sends an event that matches two of them once", () =>
       Effect.gen(function*() {
         const client = yield* dial
         const [a, b] = notes(2, "alternatives") as [Event, Event]
@@ -274,7 +396,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         assert.deepStrictEqual(events, [a, b])
       }))
 
-    it.effect("takes conditions of one filter together, several tags included", () =>
+    it.effect("50, 54. takes conditions of one filter together, several tags included", () =>
       Effect.gen(function*() {
         const client = yield* dial
         const three = signed({ tags: [["t", "a"], ["r", "b"], ["L", "c"]] }, "tags")
@@ -286,7 +408,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         assert.deepStrictEqual((yield* client.req("b", { authors: [three.pubkey], "#t": ["z"] })).events, [])
       }))
 
-    it.effect("takes since and until inclusively", () =>
+    it.effect("48. takes since and until inclusively", () =>
       Effect.gen(function*() {
         const client = yield* dial
         const events = notes(3, "window")
@@ -299,7 +421,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         assert.strictEqual(yield* ask("d", { since: epoch, until: epoch - 1 }), 0)
       }))
 
-    it.effect("matches nothing with an empty list, stored or live", () =>
+    it.effect("52. matches nothing with an empty list, stored or live", () =>
       Effect.gen(function*() {
         const client = yield* dial
         for (const filter of [{ ids: [] }, { authors: [] }, { kinds: [] }, { "#t": [] }]) {
@@ -310,7 +432,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         assert.isFalse(client.received().some(([type]) => type === "EVENT"))
       }))
 
-    it.effect("replaces a subscription by the same id, with its stored events and an EOSE again", () =>
+    it.effect("38. replaces a subscription by the same id, with its stored events and an EOSE again", () =>
       Effect.gen(function*() {
         const [reader, writer] = [yield* dial, yield* dial]
         const [one, two] = [signed({ content: "1" }, "replace one"), signed({ content: "2" }, "replace two")]
@@ -323,7 +445,23 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         assert.deepStrictEqual(yield* reader.next("EVENT"), ["EVENT", "a", two])
       }))
 
-    it.effect("keeps the subscriptions of two clients apart", () =>
+    it.effect("54. tells #e from #E, and looks at the first value of a tag only", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        const id = "e".repeat(64)
+        const event = signed({ tags: [["e", id], ["t", "first", "second"]] }, "letters")
+        const upper = signed({ tags: [["E", id]] }, "letters")
+        yield* client.publish(event)
+        yield* client.publish(upper)
+        const ask = (filter: object) =>
+          Effect.map(client.req("a", { authors: [event.pubkey], ...filter }), ({ events }) => events)
+        assert.deepStrictEqual(yield* ask({ "#e": [id] }), [event])
+        assert.deepStrictEqual(yield* ask({ "#E": [id] }), [upper])
+        assert.deepStrictEqual(yield* ask({ "#t": ["first"] }), [event])
+        assert.deepStrictEqual(yield* ask({ "#t": ["second"] }), [])
+      }))
+
+    it.effect("37. keeps the subscriptions of two clients apart", () =>
       Effect.gen(function*() {
         const [a, b] = [yield* dial, yield* dial]
         const event = signed({ content: "apart" }, "apart")
@@ -360,22 +498,27 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
 
     for (
       const [name, message] of Object.entries({
-        "no filter": [],
-        "a filter that is no object": ["kind 1"],
-        "an unknown element": [{ kind: [1] }],
-        "a tag of two letters": [{ "#ab": ["x"] }],
-        "an upper-case id": [{ ids: ["A".repeat(64)] }],
-        "a prefix of an author": [{ authors: ["ab"] }],
-        "a kind as text": [{ kinds: ["1"] }],
-        "a negative limit": [{ limit: -1 }],
-        "a fraction in since": [{ since: 1.5 }],
-        "too many filters": Array.from({ length: limits.filtersMax + 1 }, () => ({ limit: 0 })),
-        "too many values": [{ kinds: Array.from({ length: limits.filterValuesMax + 1 }, (_, i) => i) }],
-        "one refused filter among others": [{ kinds: [1] }, { kinds: [-1] }],
-        "a search": [{ search: "boats" }]
+        "40. refuses no filter": [],
+        "41. refuses a filter that is no object": ["kind 1"],
+        "53. refuses an unknown element": [{ kind: [1] }],
+        "54. refuses a tag of two letters": [{ "#ab": ["x"] }],
+        "54. refuses a tag that is no letter": [{ "#1": ["x"] }],
+        "51. refuses an upper-case #p": [{ "#p": ["A".repeat(64)] }],
+        "51. refuses an id of 63 characters": [{ ids: ["a".repeat(63)] }],
+        "55. refuses kinds that are no list": [{ kinds: 1 }],
+        "55. refuses a kind of 65536": [{ kinds: [65_536] }],
+        "51. refuses an upper-case id": [{ ids: ["A".repeat(64)] }],
+        "51. refuses a prefix of an author": [{ authors: ["ab"] }],
+        "55. refuses a kind as text": [{ kinds: ["1"] }],
+        "55. refuses a negative limit": [{ limit: -1 }],
+        "55. refuses a fraction in since": [{ since: 1.5 }],
+        "41. refuses too many filters": Array.from({ length: limits.filtersMax + 1 }, () => ({ limit: 0 })),
+        "41. refuses too many values": [{ kinds: Array.from({ length: limits.filterValuesMax + 1 }, (_, i) => i) }],
+        "41. refuses one refused filter among others": [{ kinds: [1] }, { kinds: [-1] }],
+        "63. refuses a search": [{ search: "boats" }]
       })
     ) {
-      it.effect(`refuses ${name} with CLOSED, and no EOSE`, () =>
+      it.effect(`${name} with CLOSED, its prefix first, and no EOSE`, () =>
         Effect.gen(function*() {
           const client = yield* dial
           yield* client.send(["REQ", "refused", ...message])
@@ -388,7 +531,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         }))
     }
 
-    it.effect("takes a subscription id of 64 characters, and refuses none, 65, and no text", () =>
+    it.effect("36. takes a subscription id of 64 characters, and refuses none, 65, and no text", () =>
       Effect.gen(function*() {
         const client = yield* dial
         const long = "🐢".repeat(64)
@@ -413,7 +556,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
   })
 
   describe("From client to relay: CLOSE", () => {
-    it.effect("ends a subscription without a word", () =>
+    it.effect("39. ends a subscription without a word", () =>
       Effect.gen(function*() {
         const client = yield* dial
         const event = signed({ content: "after" }, "closed")
@@ -424,7 +567,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         assert.deepStrictEqual(until(client.received(), "end").map(([type]) => type), ["EOSE", "OK"])
       }))
 
-    it.effect("is silent about a subscription that is not open", () =>
+    it.effect("39. is silent about a subscription that is not open", () =>
       Effect.gen(function*() {
         const client = yield* dial
         yield* client.send(["CLOSE", "never opened"])
@@ -443,7 +586,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         "a deep array": "[".repeat(5000) + "]".repeat(5000)
       })
     ) {
-      it.effect(`answers ${name}, and goes on`, () =>
+      it.effect(`71. answers ${name}, and goes on`, () =>
         Effect.gen(function*() {
           const client = yield* dial
           yield* client.sendRaw(frame)
@@ -452,4 +595,28 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         }))
     }
   })
+})
+
+layer(relay(), { excludeTestServices: true })("NIP-01 with room for many", (it) => {
+  it.effect("45. misses nothing and doubles nothing between stored and live, whenever a subscription is opened", () =>
+    Effect.gen(function*() {
+      const [reader, writer] = [yield* dial, yield* dial]
+      const events = notes(300, "hand-over").toReversed()
+      const names: Array<string> = []
+      for (const [i, event] of events.entries()) {
+        yield* writer.send(["EVENT", event])
+        if (i % 10 !== 0) continue
+        const name = `s${i}`
+        names.push(name)
+        yield* reader.send(["REQ", name, { authors: [keyOf("hand-over").pubkey] }])
+      }
+      for (const event of events) yield* writer.next(["OK", event.id, true])
+      for (const name of names) for (const _ of events) yield* reader.next(["EVENT", name])
+      yield* reader.req("end", { limit: 0 })
+      const expected = events.map(({ id }) => id).toSorted()
+      for (const name of names) {
+        const mine = reader.received().filter(([type, id]) => type === "EVENT" && id === name)
+        assert.deepStrictEqual(mine.map((m) => (m[2] as Event).id).toSorted(), expected)
+      }
+    }))
 })
