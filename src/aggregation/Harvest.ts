@@ -8,8 +8,8 @@ import { Cause, Clock, Duration, Effect, Exit, Fiber, Layer, Metric, Random } fr
 import { Settings } from "../Config.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
 import { aggregationDialsFailed, aggregationUpstreamsConnected } from "../observability/Metrics.ts"
-import { session } from "./HarvestSession.ts"
-import { HarvestStatus, Progress } from "./HarvestStatus.ts"
+import { floor, overlap, session } from "./HarvestSession.ts"
+import { coveredShare, HarvestStatus, Progress, type UpstreamStatus } from "./HarvestStatus.ts"
 import { aliasOf } from "./RelayPool.ts"
 import { Retries, type RetryStatus } from "./Retries.ts"
 import { UpstreamError } from "./Upstream.ts"
@@ -75,11 +75,24 @@ const keepHarvesting = Effect.fnUntraced(function*(progress: Progress) {
 
 const total = (counts: ReadonlyArray<number | undefined>): number => counts.reduce<number>((a, b) => a + (b ?? 0), 0)
 
+/** Upstreams that the line tells about one by one. */
+const toldMax = 8
+
+/** `wss://a live 100% 12/s`, or why not. `now`: Unix seconds. */
+const tell = ({ covered, lastError, perSecond, phase, state, url }: UpstreamStatus, now: number): string => {
+  const share = `${Math.floor(100 * coveredShare(covered, floor, now - overlap))}%`
+  if (state === "connected") return `${url} ${phase} ${share} ${Math.round(perSecond)}/s`
+  return `${url} ${state} ${share}${lastError === undefined ? "" : ` (${lastError})`}`
+}
+
 /** Where the harvest stands, in one line. */
-const logProgress = (all: ReadonlyArray<Progress>, retries: RetryStatus) => {
+const logProgress = Effect.fnUntraced(function*(all: ReadonlyArray<Progress>, retries: RetryStatus) {
+  const now = yield* Clock.currentTimeMillis
+  for (const progress of all) progress.sample(now)
   const views = all.map((progress) => progress.view())
   const outcomes = [...views.map((view) => view.outcomes), retries.outcomes]
-  return Effect.logInfo("harvest").pipe(Effect.annotateLogs({
+  const told = views.slice(0, toldMax).map((view) => tell(view, Math.floor(now / 1000)))
+  yield* Effect.logInfo("harvest").pipe(Effect.annotateLogs({
     connected: `${views.filter((view) => view.state === "connected").length}/${views.length}`,
     live: views.filter((view) => view.state === "connected" && view.phase === "live").length,
     pages: total(views.map((view) => view.pages)),
@@ -89,9 +102,11 @@ const logProgress = (all: ReadonlyArray<Progress>, retries: RetryStatus) => {
     forged: total(outcomes.map((counts) => counts.Invalid)),
     waiting: retries.waiting,
     checking: retries.checking,
-    dropped: total(views.map((view) => view.dropped))
+    dropped: total(views.map((view) => view.dropped)),
+    perSecond: Math.round(total(views.map((view) => view.perSecond))),
+    upstreams: views.length > toldMax ? [...told, `and ${views.length - toldMax} more`] : told
   }))
-}
+})
 
 const make = Effect.fnUntraced(function*() {
   const settings = yield* Settings
@@ -104,6 +119,8 @@ const make = Effect.fnUntraced(function*() {
     if (!byAlias.has(alias)) byAlias.set(alias, new Progress(url, settings.pageSize))
   }
   const all = [...byAlias.values()]
+  const begin = yield* Clock.currentTimeMillis
+  for (const progress of all) progress.sample(begin)
 
   yield* supervisor.fork(
     "aggregation/progress",

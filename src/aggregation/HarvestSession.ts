@@ -74,6 +74,7 @@ const makeAdmit = Effect.fnUntraced(function*(sender: DatabaseSender, progress: 
       const isKnown = outcome._tag === "Undetermined" && decisions[i]?.operations.length === 0 && events[i]?.kind === 0
       const counted = isKnown ? { _tag: "Duplicate" } as const : outcome
       progress.count(counted)
+      if (decisions[i]?.isUnverified === true) progress.spared++
       if (outcome._tag === "Invalid") forgeries++
       yield* count(counted)
     }
@@ -184,9 +185,9 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
     }
     if (progress.phase === "history") {
       progress.phase = "live"
-      const { outcomes, pages, rejections } = progress.view()
+      const { outcomes, pages, rejections, spared } = progress.view()
       yield* Effect.logInfo("upstream is covered").pipe(
-        Effect.annotateLogs({ upstream: url, pages, outcomes, rejections })
+        Effect.annotateLogs({ upstream: url, pages, outcomes, rejections, spared })
       )
     }
   })

@@ -23,6 +23,10 @@ export interface UpstreamStatus {
   readonly outcomes: Readonly<Partial<Record<AdmissionOutcome["_tag"], number>>>
   /** Rejected ones, by reason. */
   readonly rejections: Readonly<Record<string, number>>
+  /** Of those events, how many were known well enough to be spared the check of their signature. */
+  readonly spared: number
+  /** Events judged per second, lately: between the last two lines of progress. */
+  readonly perSecond: number
   /** Events and frames dropped unseen by the judge: not asked for, or nothing of the kind. */
   readonly dropped: number
   /** Pages read to their end. */
@@ -33,6 +37,13 @@ export interface UpstreamStatus {
   readonly lastError: string | undefined
   /** Unix milliseconds of the next dial, while `waiting`. */
   readonly nextAttempt: number | undefined
+}
+
+/** How much of the seconds from `floor` to `now` has been read, 0 to 1. */
+export const coveredShare = (covered: Coverage, floor: number, now: number): number => {
+  let seconds = 0
+  for (const [from, to] of covered) seconds += Math.max(0, Math.min(to, now) - Math.max(from, floor) + 1)
+  return seconds / (now - floor + 1)
 }
 
 export class HarvestStatus extends Context.Service<HarvestStatus, {
@@ -51,12 +62,17 @@ export class Progress {
   dropped = 0
   pages = 0
   saturated = 0
+  spared = 0
   lastError: string | undefined
   nextAttempt: number | undefined
   /** Events to ask for at a time; smaller once the upstream has refused more. */
   pageSize: number
   readonly #outcomes: Partial<Record<AdmissionOutcome["_tag"], number>> = {}
   readonly #rejections: Record<string, number> = {}
+  #judged = 0
+  #perSecond = 0
+  /** When, and at which count, the rate was last taken. */
+  #sample = { at: 0, judged: 0 }
 
   constructor(url: string, pageSize: number) {
     this.url = url
@@ -64,15 +80,36 @@ export class Progress {
   }
 
   count(outcome: AdmissionOutcome): void {
+    this.#judged++
     this.#outcomes[outcome._tag] = (this.#outcomes[outcome._tag] ?? 0) + 1
     if (outcome._tag === "Rejected") {
       this.#rejections[outcome.reason] = (this.#rejections[outcome.reason] ?? 0) + 1
     }
   }
 
+  /** Takes the rate since the last time it was taken. `now`: Unix milliseconds. */
+  sample(now: number): void {
+    const { at, judged } = this.#sample
+    if (now > at) this.#perSecond = ((this.#judged - judged) * 1000) / (now - at)
+    this.#sample = { at: now, judged: this.#judged }
+  }
+
   view(): UpstreamStatus {
-    const { url, state, phase, covered, dropped, pages, saturated, lastError, nextAttempt } = this
-    const [outcomes, rejections] = [{ ...this.#outcomes }, { ...this.#rejections }]
-    return { url, state, phase, covered, outcomes, rejections, dropped, pages, saturated, lastError, nextAttempt }
+    const { url, state, phase, covered, dropped, pages, saturated, spared, lastError, nextAttempt } = this
+    return {
+      url,
+      state,
+      phase,
+      covered,
+      outcomes: { ...this.#outcomes },
+      rejections: { ...this.#rejections },
+      spared,
+      perSecond: this.#perSecond,
+      dropped,
+      pages,
+      saturated,
+      lastError,
+      nextAttempt
+    }
   }
 }

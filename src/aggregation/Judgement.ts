@@ -27,6 +27,8 @@ export interface Decision {
   readonly operations: ReadonlyArray<Operation>
   /** The answer; undefined when it is the outcome of the first operation, which is its `Save` then. */
   readonly outcome: AdmissionOutcome | undefined
+  /** It was decided without a look at the signature. */
+  readonly isUnverified?: true
 }
 
 /** Why somebody stops waiting for the network. */
@@ -207,7 +209,7 @@ const make = Effect.fnUntraced(function*() {
     const unwanted = moderation.refusalOf(event)
     if (unwanted !== undefined) return rejected(unwanted)
     const settled = refuse(event, from, settings, Math.floor(since / 1000)) ?? (yield* known(event))
-    if (settled !== undefined) return settled
+    if (settled !== undefined) return { ...settled, isUnverified: true } satisfies Decision
 
     const verification = yield* verifier.verify(event)
     if (verification === "InvalidId") return answer({ _tag: "Invalid", detail: "id does not match the event" })

@@ -155,6 +155,8 @@ export interface Relay {
   readonly play: (socket: FakeSocket) => void
   /** Stores an event and sends it to whoever listens. */
   readonly publish: (event: Event) => void
+  /** Ends all connections. */
+  readonly hangUp: () => void
 }
 
 /** An honest relay that opens at once and answers each REQ at once. `pageMax`: its own cap on `limit`. */
@@ -187,5 +189,9 @@ export const relay = (initial: Iterable<Event>, pageMax?: number): Relay => {
       }
     }
   }
-  return { events, asked, play, publish }
+  const hangUp = () => {
+    for (const socket of open.keys()) socket.end(1012, "restarting")
+    open.clear()
+  }
+  return { events, asked, play, publish, hangUp }
 }
