@@ -111,6 +111,8 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
 
   const fail = (error: StorageFailed) => {
     failure ??= error
+    // Its budget has expired, so its thread was terminated: that is not the storage's fault.
+    if (journal.forced.includes("ingester drain")) return Effect.void
     return Effect.andThen(
       Metric.update(databaseWriteFailures, 1),
       supervisor.fail("database", Cause.fail(error))

@@ -1,0 +1,115 @@
+/** Somebody else's relay in a world: honest about its events, and as slow, mute or short-lived as its plan says. */
+import * as UpstreamEvents from "../../src/demo/UpstreamEvents.ts"
+import type { Event } from "../../src/domain/Event.ts"
+import { decodeCoverage } from "../../src/domain/HarvestWindow.ts"
+import { FakeSocket, type Sent } from "../support/FakeUpstreamSocket.ts"
+import { liveProfile, profiles } from "./events.ts"
+import type { UpstreamPlan } from "./Plan.ts"
+import type { Run } from "./Run.ts"
+
+export class Upstream {
+  readonly url: string
+  readonly plan: UpstreamPlan
+  readonly #run: Run
+  readonly #number: number
+  /** Those it had from the beginning: what is said to be covered must be among what is stored. */
+  readonly #first: ReadonlyArray<Event>
+  readonly #events: UpstreamEvents.UpstreamEvents
+  #live = 0
+
+  constructor(plan: UpstreamPlan, number: number, run: Run) {
+    this.plan = plan
+    this.url = `wss://upstream${number}.example`
+    this.#number = number
+    this.#run = run
+    this.#first = profiles(number, plan.events)
+    this.#events = UpstreamEvents.make(this.#first, 10)
+  }
+
+  dial(): FakeSocket {
+    const socket = new UpstreamSocket(this, this.#run)
+    const { fault, latency, openMillis } = this.plan
+    const { world } = this.#run
+    if (fault._tag === "NeverOpens") return socket
+    world.later(openMillis, `${this.url} opens`, () => {
+      if (socket.readyState !== 0) return
+      if (fault._tag === "Refuses") return socket.refuse("refused")
+      socket.open()
+    })
+    let frames = 0
+    /** On their way, in order. */
+    const sent: Array<unknown> = []
+    const arrive = () => {
+      const message = sent.shift()
+      if (fault._tag === "Cuts" && ++frames > fault.frames) return socket.end(1006)
+      socket.say(message)
+    }
+    const say = (...messages: ReadonlyArray<unknown>) => {
+      for (const message of messages) {
+        sent.push(message)
+        world.later(latency, `${this.url} says`, arrive)
+      }
+    }
+    const subscriptions = new Map<string, UpstreamEvents.WireFilter>()
+    socket.onMessage = ([type, subscription, filter]: Sent) => {
+      if (typeof subscription !== "string") return
+      if (type === "CLOSE") subscriptions.delete(subscription)
+      if (type !== "REQ") return
+      const wanted = filter as UpstreamEvents.WireFilter
+      world.note(() => `${this.url} is asked ${JSON.stringify(wanted)}`)
+      subscriptions.set(subscription, wanted)
+      say(...this.#events.query(wanted).map((event) => ["EVENT", subscription, event]))
+      if (fault._tag !== "NeverEose") say(["EOSE", subscription])
+      if (subscription === "live" && this.plan.live > 0) this.#publish(socket, say, subscriptions)
+    }
+    return socket
+  }
+
+  /** A new event every so often, while the connection lasts. */
+  #publish(
+    socket: FakeSocket,
+    say: (message: unknown) => void,
+    subscriptions: ReadonlyMap<string, UpstreamEvents.WireFilter>
+  ): void {
+    const next = () => {
+      if (socket.readyState !== 1 || this.#live >= 8) return
+      const event = liveProfile(this.#number, this.#live++)
+      this.#events.add(event)
+      for (const [id, filter] of subscriptions) {
+        if (UpstreamEvents.matches(filter, event)) say(["EVENT", id, event])
+      }
+      this.#run.world.later(this.plan.live, `${this.url} publishes`, next)
+    }
+    this.#run.world.later(this.plan.live, `${this.url} publishes`, next)
+  }
+
+  /** At every sync: coverage never runs ahead of the events it stands for. */
+  judge(): void {
+    const { events, records } = this.#run.disk
+    const coverage = decodeCoverage(records.get(`coverage ${this.url}`)?.value ?? "") ?? []
+    const ahead = this.#first.filter(({ created_at, id }) =>
+      !events.has(id) && coverage.some(([since, until]) => since <= created_at && created_at <= until)
+    )
+    if (ahead.length > 0) {
+      this.#run.violate("I10", `${this.url} is covered, and ${ahead.length} of its events are not stored`)
+    }
+  }
+}
+
+class UpstreamSocket extends FakeSocket {
+  readonly #run: Run
+  readonly #upstream: Upstream
+
+  constructor(upstream: Upstream, run: Run) {
+    super(upstream.url)
+    this.#run = run
+    this.#upstream = upstream
+    this.isPolite = false
+  }
+
+  override close(code?: number): void {
+    super.close(code)
+    if (!this.#upstream.plan.polite) return
+    this.#run.world.later(this.#upstream.plan.latency, `${this.url} answers Close`, () => this.end(code ?? 1005))
+  }
+}

@@ -1,0 +1,4 @@
+/** No command line. */
+import { Effect } from "effect"
+
+export const program = () => Effect.void

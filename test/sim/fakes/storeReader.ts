@@ -1,0 +1,34 @@
+/** Reads of a world's disk, as far as it is synced; long ones take a while. */
+import { Effect } from "effect"
+import { newestFirst } from "../../../src/demo/UpstreamEvents.ts"
+import type { Event } from "../../../src/domain/Event.ts"
+import { type Filter, matches } from "../../../src/domain/Filter.ts"
+import { run } from "../Run.ts"
+
+const soon = Effect.suspend(() => Effect.sleep(run().world.dice.between(0, 15)))
+
+const found = (filters: ReadonlyArray<Filter>) =>
+  [...run().disk.events.values()]
+    .filter(({ event }) => filters.some((filter) => matches(filter, event)))
+    .toSorted((a, b) => newestFirst(a.event, b.event))
+
+export const make = () => ({
+  query: (filters: ReadonlyArray<Filter>) =>
+    Effect.andThen(
+      soon,
+      Effect.sync(() => ({ asOf: run().disk.seq, events: found(filters).map(({ raw }) => raw), complete: true }))
+    ),
+  count: (filters: ReadonlyArray<Filter>) => Effect.andThen(soon, Effect.sync(() => found(filters).length)),
+  preview: (event: Event) => Effect.sync(() => run().disk.events.has(event.id) ? "Duplicate" as const : "New" as const),
+  record: (space: string, key: string) =>
+    Effect.sync(() => {
+      const record = run().disk.records.get(`${space} ${key}`)
+      return record === undefined ? undefined : { key, ...record }
+    }),
+  records: (space: string) =>
+    Effect.sync(() =>
+      [...run().disk.records].filter(([name]) => name.startsWith(`${space} `))
+        .map(([name, record]) => ({ key: name.slice(space.length + 1), ...record }))
+    ),
+  due: () => Effect.succeed([])
+})

@@ -1,0 +1,37 @@
+/**
+ * The seeded simulation: `node test/sim/sim.ts --seeds 20000 --seed 1`; `--seed 4711 --seeds 1` replays one.
+ *
+ * A failing seed is run again, must go the same way step by step, is made smaller, and its trace is printed. The last line
+ * sums up; the exit code is 1 when anything was found. `--variant <name>` plants one of `variants.ts`, `--json` leaves out
+ * everything but the counts.
+ */
+import { parseArgs } from "node:util"
+import { install } from "./hooks.ts"
+import { pendingFixes } from "./pendingFixes.ts"
+import { rewritesOf } from "./variants.ts"
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: "string", default: "20000" },
+    seed: { type: "string", default: "1" },
+    variant: { type: "string" },
+    json: { type: "boolean", default: false }
+  }
+})
+const [seed, seeds] = [Number(values.seed), Number(values.seeds)]
+if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(seeds) || seeds < 1) {
+  throw new Error("--seed and --seeds take whole numbers")
+}
+
+const pending = install([...pendingFixes, ...rewritesOf(values.variant)])
+const { explain, summaryOf, sweep } = await import("./Sweep.ts")
+
+const found = await sweep({ first: seed, count: seeds })
+const [failing] = found.failing
+if (values.json) console.log(JSON.stringify({ failing: found.failing.length, kinds: Object.fromEntries(found.kinds) }))
+else {
+  if (failing !== undefined) { for (const line of await explain(failing)) console.error(line) }
+  for (const fix of pending()) console.error(`pending: ${fix} was repaired for this run only`)
+  console.log(summaryOf(found, values.variant))
+}
+process.exitCode = failing === undefined ? 0 : 1

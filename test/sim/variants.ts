@@ -1,0 +1,143 @@
+/**
+ * Planted bugs, one per class that a service like this has had: each rewrites one place of the real source as it is
+ * loaded. A simulation that does not notice them proves nothing.
+ */
+import type { Rewrite } from "./hooks.ts"
+
+export interface Variant {
+  readonly name: string
+  /** What it breaks. */
+  readonly breaks: string
+  readonly rewrites: ReadonlyArray<Rewrite>
+}
+
+export const variants: ReadonlyArray<Variant> = [
+  {
+    name: "acknowledge at enqueue",
+    breaks: "OK true goes out when the write is in the mailbox, not when it is on the disk",
+    rewrites: [{
+      file: "database/Ingester.ts",
+      from: "    Effect.map(mailbox.sender(holder), ({ ask }): DatabaseSender => ({\n" +
+        "      write: (operations) => ask((reply) => ({ _tag: \"Write\", operations, reply }))\n",
+      to: "    Effect.map(mailbox.sender(holder), ({ send }): DatabaseSender => ({\n" +
+        "      write: (operations) =>\n" +
+        "        Effect.as(\n" +
+        "          send({ _tag: \"Write\", operations, reply: Deferred.makeUnsafe() }),\n" +
+        "          operations.map(() => ({ _tag: \"Saved\", seq: 0 }))\n" +
+        "        )\n"
+    }]
+  },
+  {
+    name: "Queue.shutdown instead of end",
+    breaks: "what was accepted and not taken yet is dropped",
+    rewrites: [{
+      file: "lifecycle/Mailbox.ts",
+      from: "      yield* Queue.end(queue)\n",
+      to: "      yield* Queue.shutdown(queue)\n"
+    }]
+  },
+  {
+    name: "sender cloned out of its scope",
+    breaks: "a connection's sender is taken into a scope that nobody closes",
+    rewrites: [{
+      file: "websocket/Connection.ts",
+      from: "yield* admission.sender(`websocket/connection ${number}`)",
+      to:
+        "yield* Effect.provideService(admission.sender(`websocket/connection ${number}`), Scope.Scope, Scope.makeUnsafe())"
+    }, {
+      file: "websocket/Connection.ts",
+      from: "import { Effect, Exit, Fiber } from \"effect\"",
+      to: "import { Effect, Exit, Fiber, Scope } from \"effect\""
+    }]
+  },
+  {
+    name: "unawaited fiber",
+    breaks: "a component's fibers are forked beside its scope, so that nobody ends them or waits for them",
+    rewrites: [{
+      file: "lifecycle/Supervisor.ts",
+      from: "Effect.forkScoped(watch(name, effect), { startImmediately: true })",
+      to: "Effect.forkDetach(watch(name, effect), { startImmediately: true })"
+    }]
+  },
+  {
+    name: "unawaited consumer",
+    breaks: "a mailbox is closed without waiting for its consumer",
+    rewrites: [{
+      file: "lifecycle/Mailbox.ts",
+      from: "yield* shutdown.bounded(options.budget, Fiber.await(consumer))",
+      to: "Option.some(consumer)"
+    }]
+  },
+  {
+    name: "sibling layers merged",
+    breaks: "crypto and database are acquired at once, and released at once",
+    rewrites: [{
+      file: "main.ts",
+      from: "  Layer.provideMerge(WorkerVerifier.layer), //    answers what is queued, ends its threads\n" +
+        "  Layer.provideMerge(SqliteDatabase.layer) //     commits the last write, closes the file\n",
+      to: "  Layer.provideMerge(Layer.merge(WorkerVerifier.layer, SqliteDatabase.layer))\n"
+    }]
+  },
+  {
+    name: "sleep that ignores interruption",
+    breaks: "a loop sleeps its twenty seconds whatever is asked of it",
+    rewrites: [{
+      file: "aggregation/Harvest.ts",
+      from: "Effect.sleep(logPeriod)",
+      to: "Effect.uninterruptible(Effect.sleep(logPeriod))"
+    }]
+  },
+  {
+    name: "cursor ahead of events",
+    breaks: "a page's coverage is written before the events that it stands for",
+    rewrites: [{
+      file: "aggregation/HarvestSession.ts",
+      from: "    yield* admit(fresh, [{ _tag: \"Record\", space, key: url, value, due: null }])\n",
+      to: "    yield* Effect.orDie(sender.write([{ _tag: \"Record\", space, key: url, value, due: null }]))\n" +
+        "    yield* admit(fresh, [])\n"
+    }]
+  },
+  {
+    name: "OK before sync",
+    breaks: "the ingester answers first, and writes then",
+    rewrites: [{
+      file: "database/Ingester.ts",
+      from: "    const answer = yield* writer.apply({\n",
+      to: "    for (const { write } of writes) {\n" +
+        "      Deferred.doneUnsafe(write.reply, Effect.succeed(write.operations.map(() => ({ _tag: \"Saved\", seq: 0 }))))\n" +
+        "    }\n" +
+        "    yield* Effect.yieldNow\n" +
+        "    const answer = yield* writer.apply({\n"
+    }]
+  },
+  {
+    name: "double answer",
+    breaks: "a duplicate is answered once because it is known, and once more as what became of it",
+    rewrites: [{
+      file: "websocket/Connection.ts",
+      from: "    this.#answer(inFlight.eventId, answer)\n    const { count, journal }",
+      to: "    this.#answer(inFlight.eventId, answer)\n" +
+        "    if (answer.accepted && answer.reply !== \"\") this.#answer(inFlight.eventId, answer)\n" +
+        "    const { count, journal }"
+    }]
+  },
+  {
+    name: "finalizer that waits on its own consumer",
+    breaks: "the consumer ends when the queue does, and the queue ends when the consumer has",
+    rewrites: [{
+      file: "lifecycle/Mailbox.ts",
+      from: "  yield* Effect.addFinalizer(() => Effect.sync(() => void (open = false)))\n",
+      to:
+        "  yield* Effect.addFinalizer(() => Effect.andThen(Effect.sync(() => void (open = false)), Fiber.await(consumer)))\n"
+    }]
+  }
+]
+
+export const rewritesOf = (name: string | undefined): ReadonlyArray<Rewrite> => {
+  if (name === undefined) return []
+  const variant = variants.find((variant) => variant.name === name)
+  if (variant === undefined) {
+    throw new Error(`no such variant: ${name}; there are ${variants.map(({ name }) => name).join(", ")}`)
+  }
+  return variant.rewrites
+}
