@@ -10,6 +10,7 @@ import { filtersOf, selectionFilter } from "./FilterArgument.ts"
 import { flag, number } from "./flags.ts"
 import * as Import from "./Import.ts"
 import { flagsFor, settingsOf } from "./Root.ts"
+import * as Sync from "./Sync.ts"
 
 const filter = Argument.String("filter").pipe(
   Argument.withDescription("JSON as in a REQ: one filter, or an array of alternatives. Only its own limits bind it.")
@@ -136,6 +137,53 @@ const deleteCommand = (host: ProcessHost) =>
     ])
   )
 
+const syncCommand = (host: ProcessHost) =>
+  Command.make("sync", {
+    url: Argument.String("url").pipe(Argument.withDescription("The relay: ws:// or wss://.")),
+    filter: Flag.String("filter").pipe(
+      Flag.withDescription("What to agree on: one filter as in a REQ. Default: {}, everything."),
+      Flag.withDefault("{}")
+    ),
+    direction: Flag.Literals("dir", Sync.directions).pipe(
+      Flag.withDescription(
+        "both, down (fetch what is missing here), up (send what is missing there), or none (compare)."
+      ),
+      Flag.withDefault("both" as const)
+    ),
+    frameBytesMax: number("frame-size-limit", 60_000, "Bytes of a message of ours, which hex doubles; 0: no limit."),
+    ...flagsFor("VERIFIER_THREADS", "VERIFIER_ENGINE", "MAX_MESSAGE_BYTES", "MAX_EVENT_TAGS", "MAX_CONTENT_LENGTH")
+  }, ({ direction, filter, frameBytesMax, settings, url }) => {
+    const use = Effect.gen(function*() {
+      const [decoded, ...others] = yield* filtersOf(filter)
+      if (decoded === undefined || others.length > 0) return yield* DataCommand.usage("sync takes one filter")
+      if (!/^wss?:$/.test(URL.parse(url)?.protocol ?? "")) {
+        return yield* DataCommand.usage("the URL must be ws:// or wss://")
+      }
+      const json = JSON.stringify([JSON.parse(filter)].flat()[0])
+      return yield* Sync.sync({ url, filter: { json, decoded }, direction, frameBytesMax })
+    })
+    return Effect.flatMap(settingsOf({ settings }), (settings) =>
+      Sync.writes(direction)
+        ? DataCommand.run(host, settings, { components: Sync.writingComponents }, use)
+        : DataCommand.run(host, settings, { components: Sync.readingComponents }, use))
+  }).pipe(
+    Command.withShortDescription("Exchange with a relay what one of both lacks (NIP-77)."),
+    Command.withDescription(
+      "Exchange with a relay what one of both lacks, of what a filter finds (NIP-77). What comes down is checked and kept; " +
+        "quality rules are not asked. With --dir up or none it works beside a running service."
+    ),
+    Command.withExamples([
+      { command: "profile-aggregator sync wss://relay.example --filter '{\"kinds\":[0]}' --dir down" }
+    ])
+  )
+
 /** All of them, for one process. */
 export const eventCommands = (host: ProcessHost) =>
-  [importCommand(host), exportCommand(host), scanCommand(host), countCommand(host), deleteCommand(host)] as const
+  [
+    importCommand(host),
+    exportCommand(host),
+    scanCommand(host),
+    countCommand(host),
+    deleteCommand(host),
+    syncCommand(host)
+  ] as const

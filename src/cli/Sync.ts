@@ -1,0 +1,264 @@
+/**
+ * `sync`: makes the database and a relay agree on what a filter finds (NIP-77, as its client).
+ *
+ * One loop takes what the relay says and decides what to send next, so nothing piles up: differences are settled before
+ * more are asked for, uploads wait for their OKs, and one page of downloads is stored before the next is requested. What
+ * comes down is checked like an import and kept without the quality rules; what goes up is the relay's to judge.
+ */
+import { Effect, Layer, Option } from "effect"
+import { hash } from "node:crypto"
+import * as UpstreamSocket from "../aggregation/UpstreamSocket.ts"
+import { Settings } from "../Config.ts"
+import { Verifier, type VerifierSender } from "../crypto/Verifier.ts"
+import { Database, type DatabaseSender } from "../database/Database.ts"
+import { EventFile } from "../database/EventFile.ts"
+import * as SqliteDatabase from "../database/SqliteDatabase.ts"
+import type { Event } from "../domain/Event.ts"
+import type { Filter } from "../domain/Filter.ts"
+import { ItemSet } from "../domain/negentropy/ItemSet.ts"
+import { frameBytesMin, Initiator } from "../domain/negentropy/Session.ts"
+import { ExitCode } from "../lifecycle/Certificate.ts"
+import { CommandFailed, say } from "./DataCommand.ts"
+import { connect, reasonOf, type SyncConnection, type SyncMessage } from "./SyncConnection.ts"
+import { verifierLayer } from "./verifierLayer.ts"
+
+export const directions = ["both", "down", "up", "none"] as const
+export type Direction = (typeof directions)[number]
+
+export interface Options {
+  readonly url: string
+  /** As the relay is told it, and as it is read here. */
+  readonly filter: { readonly json: string; readonly decoded: Filter }
+  readonly direction: Direction
+  /** Bytes of a negentropy message that we send; 0: no limit. */
+  readonly frameBytesMax: number
+}
+
+const isDown = (direction: Direction) => direction === "both" || direction === "down"
+const isUp = (direction: Direction) => direction === "both" || direction === "up"
+
+/** Only what writes holds the file's lock. */
+export const readingComponents = Layer.provideMerge(UpstreamSocket.layer, EventFile.layer)
+export const writingComponents = UpstreamSocket.layer.pipe(
+  Layer.provideMerge(EventFile.layer),
+  Layer.provideMerge(verifierLayer),
+  Layer.provideMerge(SqliteDatabase.layer)
+)
+
+/** Whether a direction needs the components that write. */
+export const writes = isDown
+
+/** Events on their way up without an OK: new ones are sent once there are fewer than the least. */
+const upMax = 100
+const upMin = 50
+/** Ids asked for at a time: as many events as any relay answers at once. */
+const pageMax = 100
+/** Differences that may wait before the relay is asked for more. */
+const waitingMax = 5000
+/** Differences of one run; a relay and a store that disagree on more take several. */
+const foundMax = 2_000_000
+const roundsMax = 100_000
+
+const sha256 = (bytes: Uint8Array): Uint8Array => hash("sha256", bytes, "buffer")
+
+/** Everything that the filter finds here. */
+const itemsOf = Effect.fnUntraced(function*(filter: Filter) {
+  const file = yield* EventFile
+  const items = new ItemSet()
+  yield* file.walk([filter], "oldest first", (events) =>
+    Effect.sync(() => {
+      for (const { created_at, id } of events) items.insert(created_at, Buffer.from(id, "hex"))
+    }))
+  return items
+})
+
+/** What of the downloaded events is stored. */
+interface Store {
+  readonly database: DatabaseSender
+  readonly verifier: VerifierSender
+}
+
+/** Where a run stands. */
+class Run {
+  readonly have: Array<string> = []
+  readonly need: Array<string> = []
+  /** Found so far, of both kinds. */
+  totalHave = 0
+  totalNeed = 0
+  /** The message that waits until there is room for what its answer will tell. */
+  next: Uint8Array | undefined
+  isReconciled = false
+  /** Why the reconciliation ended before all differences were told. */
+  problem: string | undefined
+  /** Ids on their way up. */
+  readonly rising = new Set<string>()
+  /** The page that is being downloaded: what was asked for, and what has come. */
+  page: { readonly asked: ReadonlySet<string>; readonly events: Map<string, Event> } | undefined
+  taken = 0
+  refused = 0
+  stored = 0
+  rejected = 0
+
+  get isDone(): boolean {
+    return this.isReconciled && this.have.length === 0 && this.need.length === 0 && this.rising.size === 0 &&
+      this.page === undefined
+  }
+
+  get summary(): string {
+    return `Have ${this.totalHave}, need ${this.totalNeed}. Up: ${this.taken} taken, ${this.refused} refused. ` +
+      `Down: ${this.stored} stored, ${this.rejected} not kept`
+  }
+}
+
+const make = Effect.fnUntraced(function*(options: Options, connection: SyncConnection, store: Store | undefined) {
+  const file = yield* EventFile
+  const run = new Run()
+  const items = yield* itemsOf(options.filter.decoded)
+  yield* say(`Filter matches ${items.size} events`)
+  const initiator = new Initiator(items.snapshot(), {
+    sha256,
+    frameBytesMax: options.frameBytesMax === 0 ? 1_000_000 : Math.max(frameBytesMin, options.frameBytesMax),
+    roundsMax,
+    foundMax
+  })
+
+  /** Takes a message in, a slice at a time. */
+  const reconcile = Effect.fnUntraced(function*(message: Uint8Array) {
+    const slices = initiator.receive(message)
+    for (;;) {
+      const { done, value } = slices.next()
+      if (done === true) {
+        if (value._tag === "Message") run.next = value.bytes
+        else {
+          run.isReconciled = true
+          run.problem = value._tag === "Problem" ? value.problem : undefined
+          yield* connection.send("[\"NEG-CLOSE\",\"N\"]")
+          yield* say(`Set reconcile complete. Have ${run.totalHave} need ${run.totalNeed}`)
+        }
+        return
+      }
+      run.totalHave += value.have.length
+      run.totalNeed += value.need.length
+      if (isUp(options.direction)) { for (const id of value.have) run.have.push(id) }
+      if (isDown(options.direction)) { for (const id of value.need) run.need.push(id) }
+      yield* Effect.yieldNow
+    }
+  })
+
+  /** Not interrupted between the write and its count. */
+  const keep = Effect.fnUntraced(function*({ database, verifier }: Store, events: ReadonlyArray<Event>) {
+    const verifications = yield* Effect.forEach(events, verifier.verify, { concurrency: "unbounded" })
+    const valid = events.filter((_, i) => verifications[i] === "Valid")
+    run.rejected += events.length - valid.length
+    if (valid.length < events.length) {
+      yield* Effect.logWarning("forged events").pipe(Effect.annotateLogs({ count: events.length - valid.length }))
+    }
+    if (valid.length === 0) return
+    const outcomes = yield* database.write(valid.map((event) => ({ _tag: "Save", event })))
+    for (const { _tag } of outcomes) {
+      if (_tag === "Saved") run.stored++
+      else run.rejected++
+    }
+  }, Effect.uninterruptible)
+
+  const handle = Effect.fnUntraced(function*(message: SyncMessage) {
+    switch (message._tag) {
+      case "NegMsg":
+        if (!run.isReconciled) yield* reconcile(message.message)
+        return undefined
+      case "NegErr":
+        return yield* new CommandFailed({
+          message: `${options.url} refuses to sync: ${reasonOf(message.reason)}`,
+          exitCode: ExitCode.ComponentFailed
+        })
+      case "Ok":
+        if (!run.rising.delete(message.id)) return undefined
+        if (message.accepted) run.taken++
+        else {
+          run.refused++
+          yield* Effect.logWarning("event not taken").pipe(
+            Effect.annotateLogs({ eventId: message.id, reason: message.reason })
+          )
+        }
+        return undefined
+      case "Event":
+        // Nothing is taken that was not asked for.
+        if (message.event !== undefined && run.page?.asked.has(message.id) === true) {
+          run.page.events.set(message.id, message.event)
+        }
+        return undefined
+      case "Eose":
+      case "Closed": {
+        const events = [...run.page?.events.values() ?? []]
+        run.page = undefined
+        if (store !== undefined && events.length > 0) yield* keep(store, events)
+        return undefined
+      }
+      case "Notice":
+        yield* Effect.logWarning("relay says").pipe(Effect.annotateLogs({ notice: message.text }))
+        return undefined
+      default:
+        return undefined
+    }
+  })
+
+  const up = Effect.fnUntraced(function*() {
+    if (run.have.length === 0 || run.rising.size >= upMin) return
+    const ids = run.have.splice(0, upMax - run.rising.size)
+    const { events } = yield* file.reader.query([{ ids }], { limitMax: ids.length })
+    for (const raw of events) {
+      run.rising.add((JSON.parse(raw) as Event).id)
+      yield* connection.send(`["EVENT",${raw}]`)
+    }
+    yield* Effect.logInfo("sending").pipe(Effect.annotateLogs({ events: events.length, remaining: run.have.length }))
+  })
+
+  const down = Effect.fnUntraced(function*() {
+    if (run.need.length === 0 || run.page !== undefined) return
+    const ids = run.need.splice(0, pageMax)
+    run.page = { asked: new Set(ids), events: new Map() }
+    yield* connection.send(`["REQ","R",${JSON.stringify({ ids })}]`)
+    yield* Effect.logInfo("fetching").pipe(Effect.annotateLogs({ events: ids.length, remaining: run.need.length }))
+  })
+
+  const more = Effect.fnUntraced(function*() {
+    if (run.next === undefined || run.have.length + run.need.length > waitingMax) return
+    const message = run.next
+    run.next = undefined
+    yield* connection.send(`["NEG-MSG","N","${Buffer.from(message).toString("hex")}"]`)
+  })
+
+  const loop = Effect.gen(function*() {
+    const opening = Buffer.from(initiator.open()).toString("hex")
+    yield* connection.send(`["NEG-OPEN","N",${options.filter.json},"${opening}"]`)
+    while (!run.isDone) {
+      for (const message of yield* connection.receive) yield* handle(message)
+      // What was deleted meanwhile is neither sent nor awaited, so there may be more to send at once.
+      do yield* up()
+      while (run.have.length > 0 && run.rising.size < upMin)
+      yield* down()
+      yield* more()
+    }
+    if (run.problem === undefined) return undefined
+    return yield* new CommandFailed({
+      message: `not everything could be compared (${run.problem}): run it again`,
+      exitCode: ExitCode.CutShort
+    })
+  })
+  return { run, loop }
+})
+
+/** Until both sides agree, as far as the direction goes. */
+export const sync = Effect.fn("Sync.sync")(function*(options: Options) {
+  const { limits } = yield* Settings
+  const database = Option.getOrUndefined(yield* Effect.serviceOption(Database))
+  const verifier = Option.getOrUndefined(yield* Effect.serviceOption(Verifier))
+  const store = database === undefined || verifier === undefined
+    ? undefined
+    : { database: yield* database.sender("sync"), verifier: yield* verifier.sender("sync") }
+  const connection = yield* connect(options.url, limits)
+  const { loop, run } = yield* make(options, connection, store)
+  yield* loop.pipe(
+    Effect.onExit((exit) => say(`${exit._tag === "Success" ? "Done" : "Stopped"}. ${run.summary}`))
+  )
+}, Effect.annotateLogs({ component: "sync" }))
