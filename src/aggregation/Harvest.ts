@@ -8,7 +8,7 @@ import { Cause, Clock, Duration, Effect, Exit, Fiber, Layer, Metric, Random } fr
 import { Settings } from "../Config.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
 import { aggregationDialsFailed, aggregationUpstreamsConnected } from "../observability/Metrics.ts"
-import { floor, overlap, session } from "./HarvestSession.ts"
+import { floor, overlap, refreshPeriod, session } from "./HarvestSession.ts"
 import { coveredShare, HarvestStatus, Progress, type UpstreamStatus } from "./HarvestStatus.ts"
 import { aliasOf } from "./RelayPool.ts"
 import { Retries, type RetryStatus } from "./Retries.ts"
@@ -78,9 +78,12 @@ const total = (counts: ReadonlyArray<number | undefined>): number => counts.redu
 /** Upstreams that the line tells about one by one. */
 const toldMax = 8
 
+/** Seconds before the present that even an upstream we listen to need not have been read for yet. */
+const unread = overlap + Duration.toSeconds(refreshPeriod)
+
 /** `wss://a live 100% 12/s`, or why not. `now`: Unix seconds. */
 const tell = ({ covered, lastError, perSecond, phase, state, url }: UpstreamStatus, now: number): string => {
-  const share = `${Math.floor(100 * coveredShare(covered, floor, now - overlap))}%`
+  const share = `${Math.floor(100 * coveredShare(covered, floor, now - unread))}%`
   if (state === "connected") return `${url} ${phase} ${share} ${Math.round(perSecond)}/s`
   return `${url} ${state} ${share}${lastError === undefined ? "" : ` (${lastError})`}`
 }

@@ -85,13 +85,13 @@ describe("the line of progress", () => {
         )
       )
       assert.strictEqual(lines.length, 2)
-      const [first, second] = lines
-      assert.strictEqual(first?.["connected"], "1/2")
-      assert.strictEqual(first?.["live"], 1)
-      assert.strictEqual(first?.["saved"], 42)
-      assert.strictEqual(first?.["perSecond"], 2)
+      const [first = assert.fail("no line"), second] = lines
+      assert.strictEqual(first["connected"], "1/2")
+      assert.strictEqual(first["live"], 1)
+      assert.strictEqual(first["saved"], 42)
+      assert.strictEqual(first["perSecond"], 2)
       assert.strictEqual(second?.["perSecond"], 0)
-      const [open, closed] = first?.["upstreams"] as ReadonlyArray<string>
+      const [open, closed] = first["upstreams"] as ReadonlyArray<string>
       assert.strictEqual(open, "wss://open.example live 100% 2/s")
       assert.strictEqual(closed, "wss://closed.example waiting 0% (unreachable: connect ECONNREFUSED)")
     }))
@@ -106,7 +106,8 @@ describe("the line of progress", () => {
           Effect.andThen(settle, TestClock.adjust(logPeriod))
         )
       )
-      const told = lines[0]?.["upstreams"] as ReadonlyArray<string>
+      const [first = assert.fail("no line")] = lines
+      const told = first["upstreams"] as ReadonlyArray<string>
       assert.strictEqual(told.length, 9)
       assert.strictEqual(told.at(-1), "and 2 more")
     }))
