@@ -31,7 +31,7 @@ export const start: Group = {
   prepare: (side) => Effect.map(database(side, 10), () => [starting(side, 10)])
 }
 export const startBig: Group = {
-  name: "start-big",
+  name: "start",
   isOurs: true,
   prepare: (side) => Effect.map(database(side, 100), () => [starting(side, 100)])
 }

@@ -51,4 +51,4 @@ const prepare = Effect.fnUntraced(function*(side: Side) {
   ]
 })
 
-export const reading: Group = { name: "reading", isOurs: false, prepare }
+export const reading: Group = { name: "REQ", isOurs: false, prepare }

@@ -92,7 +92,8 @@ export const start = Effect.fnUntraced(
       (child) =>
         Effect.suspend(() => {
           if (child.exitCode !== null || child.signalCode !== null) return Effect.void
-          child.kill("SIGKILL")
+          // A profile is written at the end of a process that ends by itself.
+          child.kill(options.flags === undefined || options.flags.length === 0 ? "SIGKILL" : "SIGTERM")
           return Effect.asVoid(Deferred.await(ended))
         })
     )

@@ -2,7 +2,7 @@
  * Measures the service, or any relay, and compares.
  *
  *     npm run bench                               everything, 5 rounds each, medians
- *     npm run bench -- --only ingest --rounds 3   groups or stages whose name has the text in it
+ *     npm run bench -- --only ingest --only "REQ: one" --rounds 3
  *     npm run bench -- --big                      adds a store of a million
  *     npm run bench -- --pair ../other-checkout   both in turns, and how much better this one is
  *     npm run bench -- --against ws://localhost:7777 --pid 4711
@@ -27,7 +27,7 @@ import type { Group, Side, Stage } from "./Stage.ts"
 const { values: flags } = parseArgs({
   options: {
     rounds: { type: "string", default: "5" },
-    only: { type: "string", default: "" },
+    only: { type: "string", multiple: true, default: [""] },
     big: { type: "boolean", default: false },
     root: { type: "string", default: join(import.meta.dirname, "../..") },
     pair: { type: "string" },
@@ -73,8 +73,9 @@ const groups: ReadonlyArray<Group> = [
   ...(flags.big ? [growth, startBig] : [])
 ].filter(({ isOurs }) => flags.against === undefined || !isOurs)
 
-const wanted = flags.only.split(",")
-const isWanted = (name: string) => wanted.some((text) => name.includes(text))
+/** A text names a group, or begins the name of a stage, which begins with its group's. */
+const isWanted = (name: string) => flags.only.some((text) => name.startsWith(text))
+const isOpened = (name: string) => flags.only.some((text) => name.startsWith(text) || text.startsWith(name))
 
 /** All sides in turns, round by round, so that what else the machine does meets them alike. */
 const runStage = Effect.fnUntraced(
@@ -106,12 +107,12 @@ const compare = Effect.fnUntraced(function*(report: Report.Report) {
 const program = Effect.gen(function*() {
   const results = sides.map(() => new Map<string, Array<Measures>>())
   for (const group of groups) {
-    if (!isWanted(group.name) && !wanted.some((text) => text.startsWith(group.name))) continue
+    if (!isOpened(group.name)) continue
     yield* Effect.scoped(Effect.gen(function*() {
       const prepared = yield* Effect.forEach(sides, group.prepare)
       for (let i = 0; i < (prepared[0]?.length ?? 0); i++) {
         const stages = prepared.map((stages) => stages[i] as Stage)
-        if (isWanted(group.name) || isWanted(stages[0]?.name ?? "")) yield* runStage(stages, results)
+        if (isWanted(stages[0]?.name ?? "")) yield* runStage(stages, results)
       }
     }))
   }
