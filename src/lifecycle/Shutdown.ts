@@ -49,6 +49,11 @@ export class Shutdown extends Context.Service<Shutdown, {
     effect: Effect.Effect<A, never, R>
   ) => Effect.Effect<Option.Option<A>, never, R>
 
+  /** Says that nothing new is taken any more: whoever waits for the world should come to an end. */
+  readonly drain: Effect.Effect<void>
+  /** Resolves once that was said. */
+  readonly draining: Effect.Effect<void>
+
   /** Resolves at the second signal. */
   readonly impatient: Effect.Effect<void>
   /** The operator's second signal. */
@@ -69,6 +74,7 @@ export class Shutdown extends Context.Service<Shutdown, {
 
 const make = Effect.fnUntraced(function*(journal: Journal) {
   const impatience = yield* Deferred.make<void>()
+  const drained = yield* Deferred.make<void>()
   let hurriedAt: number | undefined
 
   const announce = (component: string) =>
@@ -113,6 +119,8 @@ const make = Effect.fnUntraced(function*(journal: Journal) {
     journal,
     announce,
     bounded,
+    drain: Effect.asVoid(Deferred.succeed(drained, undefined)),
+    draining: Deferred.await(drained),
     impatient: Deferred.await(impatience),
     hurry: Effect.suspend(() => {
       hurriedAt ??= journal.now()

@@ -1,5 +1,5 @@
 /** Faults of the source that were found and are not repaired yet: what repairs them, so that others show behind them. */
-import type { Rewrite } from "./hooks.ts"
+import type { Rewrite } from "./rewriting.ts"
 
 /** Where the source has them already, nothing is changed. */
 export const pendingFixes: ReadonlyArray<Rewrite> = [
@@ -43,5 +43,21 @@ export const pendingFixes: ReadonlyArray<Rewrite> = [
     file: "websocket/RelayServer.ts",
     from: "    yield* shutdown.bounded(\n      \"drain\",\n      Effect.all([open.zero",
     to: "    yield* shutdown.bounded(\n      \"sockets end\",\n      Effect.all([open.zero"
+  },
+  // A picture's host that hangs kept its profile, and with it the drain, waiting until the budget expired: every stop took
+  // four seconds and ended with 75.
+  {
+    optional: "checks that hang outlast the drain",
+    file: "websocket/RelayServer.ts",
+    from: "    shared.draining = true\n",
+    to: "    shared.draining = true\n    yield* shutdown.drain\n"
+  },
+  {
+    optional: "checks that hang outlast the drain",
+    file: "aggregation/AdmissionIntake.ts",
+    from: "  const stop = Effect.as(Deferred.await(stopping), \"stopping\" as const)\n",
+    to: "  const stop = Effect.as(\n" +
+      "    Effect.raceFirst(Deferred.await(stopping), Effect.andThen(shutdown.draining, Effect.sleep(1000))),\n" +
+      "    \"stopping\" as const\n  )\n"
   }
 ]

@@ -6,8 +6,9 @@
  * everything but the counts.
  */
 import { parseArgs } from "node:util"
-import { install } from "./hooks.ts"
+import * as edges from "./edges.ts"
 import { pendingFixes } from "./pendingFixes.ts"
+import { install } from "./rewriting.ts"
 import { rewritesOf } from "./variants.ts"
 
 const { values } = parseArgs({
@@ -23,6 +24,7 @@ if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(seeds) || seeds < 1) {
   throw new Error("--seed and --seeds take whole numbers")
 }
 
+edges.install()
 const pending = install([...pendingFixes, ...rewritesOf(values.variant)])
 const { explain, summaryOf, sweep } = await import("./Sweep.ts")
 

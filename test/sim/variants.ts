@@ -2,7 +2,7 @@
  * Planted bugs, one per class that a service like this has had: each rewrites one place of the real source as it is
  * loaded. A simulation that does not notice them proves nothing.
  */
-import type { Rewrite } from "./hooks.ts"
+import type { Rewrite } from "./rewriting.ts"
 
 export interface Variant {
   readonly name: string

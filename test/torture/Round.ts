@@ -119,8 +119,11 @@ const judgeCertificate = (certificate: Certificate, counted: number): ReadonlyAr
   expect(counted >= 2 || budgets.length === 0, `budgets fired: ${budgets.join(", ")}`)
   expect(counted >= 2 || queue === 0, `${queue} left in queues`)
   expect(certificate.failures.length === 0, `failures: ${certificate.failures.join("; ")}`)
-  // Before the file was opened there is no log to fold into it.
-  expect(certificate.wal === "checkpointed" || certificate.wal === "not opened", `wal: ${certificate.wal}`)
+  // Before the file was opened there is no log to fold into it; in a hurry it may be left to the next start.
+  expect(
+    counted >= 2 || certificate.wal === "checkpointed" || certificate.wal === "not opened",
+    `wal: ${certificate.wal}`
+  )
   return wrong
 }
 
@@ -155,15 +158,17 @@ export const play = Effect.fnUntraced(function*(plan: Plan, options: {
   readonly folder: string
   readonly name: string
   readonly ledger: Ledger
+  /** Node's own flags for the service. */
+  readonly execArgv: ReadonlyArray<string>
 }) {
-  const { folder, ledger, name } = options
+  const { execArgv, folder, ledger, name } = options
   const host = yield* hostileHost
   const upstreams = yield* Effect.forEach(
     plan.upstreams,
     (faults) => FakeUpstream.make({ events: profiles, faults })
   )
   const before = read(join(folder, "profiles.db"))
-  const service = yield* Service.start({ env: env(plan, upstreams), folder })
+  const service = yield* Service.start({ env: env(plan, upstreams), folder, execArgv })
   const spawned = performance.now()
   const violations: Array<string> = []
   const signalled: Array<number> = []
