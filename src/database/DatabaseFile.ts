@@ -252,7 +252,9 @@ export const open = (path: string): Effect.Effect<void, StartError, Scope.Scope>
 export const openReader = (path: string): Effect.Effect<DatabaseSync, StartError, Scope.Scope> =>
   Effect.acquireRelease(
     attempt(`cannot read ${path}`, () => {
-      if (sizeOf(path) === undefined) throw broken(`${path} does not exist: there is no database to read`)
+      const stat = fs.statSync(path, { throwIfNoEntry: false })
+      if (stat === undefined) throw broken(`${path} does not exist: there is no database to read`)
+      if (!stat.isFile()) throw broken(`${path} is not a file: DATABASE_PATH names the database file itself`)
       const db = connect(path, "reader")
       try {
         const [id] = prepare(db, "PRAGMA application_id").get() ?? []
