@@ -65,6 +65,8 @@ export interface Options {
     say: (...frames: ReadonlyArray<unknown>) => void,
     events: UpstreamEvents
   ) => boolean
+  /** Told of each request as it comes. */
+  readonly onRequest?: (request: Request) => void
   /** 0 takes a free one. */
   readonly port?: number
 }
@@ -119,6 +121,7 @@ const start = async (options: Options): Promise<FakeUpstream & { readonly stop: 
 
   const note = (request: Request) => {
     requests.push(request)
+    options.onRequest?.(request)
     for (const watcher of watchers) watcher()
   }
 

@@ -1,7 +1,9 @@
 /**
  * A `FakeUpstream` as a process of its own: prints `{"url":"ws://…"}`, and lives until a signal or the end of its stdin.
  *
- *     node test/support/fakeUpstreamProcess.ts [--events FILE.jsonl] [--port N] [--page-max N] [--faults JSON]
+ *     node test/support/fakeUpstreamProcess.ts [--events FILE.jsonl] [--port N] [--page-max N] [--faults JSON] [--log]
+ *
+ * With `--log` every request is a line too: `{"request": {…}}`.
  *
  * On stdin it takes one JSON per line: `{"behave": {…faults}}`, `{"publish": {…event}}`, `{"cutAll": true}`.
  */
@@ -24,7 +26,8 @@ const { values } = parseArgs({
     events: { type: "string" },
     port: { type: "string", default: "0" },
     "page-max": { type: "string" },
-    faults: { type: "string", default: "{}" }
+    faults: { type: "string", default: "{}" },
+    log: { type: "boolean", default: false }
   }
 })
 
@@ -32,11 +35,14 @@ const events = values.events === undefined
   ? []
   : readFileSync(values.events, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line) as Event)
 
+const print = (line: object) => void process.stdout.write(`${JSON.stringify(line)}\n`)
+
 const program = Effect.gen(function*() {
   const upstream = yield* make({
     events,
     port: Number(values.port),
     faults: JSON.parse(values.faults) as Faults,
+    ...(values.log ? { onRequest: (request) => print({ request }) } : {}),
     ...(values["page-max"] === undefined ? {} : { pageMax: Number(values["page-max"]) })
   })
   const ended = yield* Deferred.make<void>()
@@ -55,7 +61,7 @@ const program = Effect.gen(function*() {
     if (command.cutAll === true) upstream.cutAll()
   })
   lines.on("close", () => Deferred.doneUnsafe(ended, Effect.void))
-  process.stdout.write(`${JSON.stringify({ url: upstream.url })}\n`)
+  print({ url: upstream.url })
   yield* Deferred.await(ended)
 })
 
