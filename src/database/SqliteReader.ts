@@ -103,7 +103,15 @@ export const make = (db: DatabaseSync) => {
     )
   }
 
+  /** A snapshot for everything that is read until the end of the turn. */
+  let held = false
+  const release = () => {
+    held = false
+    if (db.isOpen && db.isTransaction) statements.commit.run()
+  }
+
   function* snapshot<A>(body: () => Work<A>): Work<A> {
+    if (held) return yield* body()
     statements.begin.run()
     try {
       return yield* body()
@@ -278,6 +286,16 @@ export const make = (db: DatabaseSync) => {
 
   return {
     work,
+    /**
+     * Reads of this turn of the event loop see one state of the store: taking a snapshot and giving it back costs about as
+     * much as a read. Not for a connection that also writes, nor for work that outlives the turn.
+     */
+    hold: () => {
+      if (held) return
+      statements.begin.run()
+      held = true
+      queueMicrotask(release)
+    },
     preview: (event: Event, now: number) => {
       const { _tag } = precedence.judge(event, now)
       return _tag === "Ephemeral" ? "New" : _tag

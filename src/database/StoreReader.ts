@@ -65,13 +65,18 @@ const now = Effect.clockWith((clock) => Effect.map(clock.currentTimeMillis, (mil
 
 /** `thread` is absent where one thread does everything. */
 export const make = (reader: SqliteReader, thread: DatabaseThread<ReadRequest, ReadAnswer> | undefined) => {
+  /** A read on this thread. */
+  const here = <A>(body: () => A): A => {
+    if (thread !== undefined) reader.hold()
+    return body()
+  }
   const ask = <A extends ReadAnswer>(request: ReadRequest, isShort: boolean): Effect.Effect<A, DatabaseError> => {
     if (thread === undefined) return attempt(() => run(reader.work(request), Infinity) as A)
     const elsewhere = Effect.mapError(thread.request(request), failed) as Effect.Effect<A, DatabaseError>
     if (!isShort) return elsewhere
     return Effect.suspend(() => {
       try {
-        const answer = run(reader.work(request), inlineSteps) as A | undefined
+        const answer = here(() => run(reader.work(request), inlineSteps)) as A | undefined
         return answer === undefined ? elsewhere : Effect.succeed(answer)
       } catch (error) {
         return Effect.fail(failed(error))
@@ -91,9 +96,9 @@ export const make = (reader: SqliteReader, thread: DatabaseThread<ReadRequest, R
       Effect.flatMap(now, (now) => ask<Sketch>({ _tag: "Sketch", filter, now, ...options }, false)),
     items: (filter: Filter, options: { readonly itemsMax: number } & AskedBy) =>
       Effect.flatMap(now, (now) => ask<Items>({ _tag: "Items", filter, now, ...options }, false)),
-    preview: (event: Event) => Effect.flatMap(now, (now) => attempt(() => reader.preview(event, now))),
-    record: (space: string, key: string) => attempt(() => reader.record(space, key)),
+    preview: (event: Event) => Effect.flatMap(now, (now) => attempt(() => here(() => reader.preview(event, now)))),
+    record: (space: string, key: string) => attempt(() => here(() => reader.record(space, key))),
     records: (space: string) => ask<ReadonlyArray<StoredRecord>>({ _tag: "Records", space }, false),
-    due: (space: string, now: number, limit: number) => attempt(() => reader.due(space, now, limit))
+    due: (space: string, now: number, limit: number) => attempt(() => here(() => reader.due(space, now, limit)))
   }
 }
