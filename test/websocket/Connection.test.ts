@@ -36,7 +36,9 @@ const open = Effect.gen(function*() {
   }
   const connections = new Set<Connection>()
   const socket = new FakeClientSocket()
-  const fiber = yield* Effect.forkScoped(serve(shared, socket, { number: 17, client: "127.0.0.1" }, connections), { startImmediately: true })
+  const fiber = yield* Effect.forkScoped(serve(shared, socket, { number: 17, client: "127.0.0.1" }, connections), {
+    startImmediately: true
+  })
   const [connection] = [...connections] as [Connection]
   return { socket, connection, fiber, shared, store: yield* Fake.FakeStore, journal }
 })
