@@ -8,16 +8,14 @@
  */
 import { Clock, Duration, Effect, Metric } from "effect"
 import { Settings } from "../Config.ts"
-import { Database, type DatabaseSender, type Record } from "../database/Database.ts"
+import { Database } from "../database/Database.ts"
 import type { Event } from "../domain/Event.ts"
 import * as HarvestWindow from "../domain/HarvestWindow.ts"
 import { thresholds } from "../domain/Quality.ts"
-import { aggregationEventsHarvested, aggregationPagesHarvested } from "../observability/Metrics.ts"
-import { count } from "./AdmissionCount.ts"
-import { commit } from "./Commits.ts"
+import { aggregationPagesHarvested } from "../observability/Metrics.ts"
 import type { Progress } from "./HarvestStatus.ts"
-import { Judgement } from "./Judgement.ts"
-import { RetryQueue } from "./RetryQueue.ts"
+import * as NegentropyHarvest from "./NegentropyHarvest.ts"
+import * as PageAdmission from "./PageAdmission.ts"
 import * as Upstream from "./Upstream.ts"
 
 /** Read backwards. Lists and removals arrive live only; those of older profiles are asked for by author (`Outbox`). */
@@ -35,12 +33,6 @@ export const refreshPeriod = Duration.minutes(5)
 /** Name of the space where coverage is kept, by upstream. */
 export const space = "coverage"
 
-/** Events of one page judged at a time. */
-const judgedMax = 64
-
-/** Forgeries on one connection before it is ended. */
-const forgeriesMax = 100
-
 /** An upstream that refuses so small a page does not mind its size. */
 const pageSizeMin = 50
 
@@ -51,39 +43,6 @@ const nowSeconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(mi
 
 const ours = (detail: string) => new Upstream.UpstreamError({ reason: "ours", detail })
 const misbehaved = (detail: string) => new Upstream.UpstreamError({ reason: "misbehaved", detail })
-
-/** Judges events and writes what is kept, with `records`, in one transaction. */
-const makeAdmit = Effect.fnUntraced(function*(sender: DatabaseSender, progress: Progress) {
-  const { judge } = yield* Judgement
-  const queue = yield* RetryQueue
-  let forgeries = 0
-
-  return Effect.fnUntraced(function*(events: ReadonlyArray<Event>, records: ReadonlyArray<Record>) {
-    yield* Metric.update(aggregationEventsHarvested, events.length)
-    // What has to be asked about is left to the retry queue; while too much waits there, so do we, and so the upstream.
-    yield* queue.room
-    const decisions = yield* Effect.forEach(events, (event) => judge(event), { concurrency: judgedMax })
-    const isWhole = decisions.every(({ outcome }) => outcome?._tag !== "Failed")
-    // What could not be judged must be read again, so nothing may be recorded as covered.
-    const outcomes = yield* Effect.mapError(
-      commit(sender, queue, decisions, isWhole ? records : []),
-      (error) => ours(error._tag === "DatabaseError" ? "storage is unavailable" : "shutting down")
-    )
-    for (const [i, outcome] of outcomes.entries()) {
-      // A profile that waits already is not new, from wherever it came first.
-      const isKnown = outcome._tag === "Undetermined" && decisions[i]?.operations.length === 0 && events[i]?.kind === 0
-      const counted = isKnown ? { _tag: "Duplicate" } as const : outcome
-      progress.count(counted)
-      if (decisions[i]?.isUnverified === true) progress.spared++
-      if (outcome._tag === "Invalid") forgeries++
-      yield* count(counted)
-    }
-    const error = isWhole
-      ? forgeries > forgeriesMax ? misbehaved(`${forgeries} forged events`) : undefined
-      : ours("events could not be judged")
-    yield* error === undefined ? Effect.void : Effect.fail(error)
-  })
-})
 
 /** Reads what a page brought; fails when it cannot be an answer to `at`. */
 const readPage = (at: HarvestWindow.Walk, answer: Upstream.PageAnswer) => {
@@ -109,7 +68,7 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
   const database = yield* Database
   const settings = yield* Settings
   const sender = yield* Effect.mapError(database.sender(`aggregation/upstream ${url}`), () => ours("shutting down"))
-  const admit = yield* makeAdmit(sender, progress)
+  const admit = yield* PageAdmission.make(sender, progress)
 
   const onLive = Effect.fnUntraced(function*(events: ReadonlyArray<Event>) {
     const now = yield* nowSeconds
@@ -192,9 +151,22 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
     }
   })
 
+  const reconciliation = yield* NegentropyHarvest.make({
+    connection,
+    admit,
+    progress,
+    kinds: historyKinds,
+    window: Effect.map(nowSeconds, (now) => [floor, now - overlap] as const)
+  })
+
+  /** Closes what gaps there are, and compares both sides until it is time to look again. */
+  const look = Effect.gen(function*() {
+    const due = (yield* Clock.currentTimeMillis) + Duration.toMillis(refreshPeriod)
+    yield* closeGaps
+    while ((yield* Clock.currentTimeMillis) < due && (yield* reconciliation.step));
+    yield* Effect.sleep(Math.max(0, due - (yield* Clock.currentTimeMillis)))
+  })
+
   progress.phase = "history"
-  return yield* Effect.raceFirst(
-    connection.read,
-    Effect.forever(Effect.andThen(closeGaps, Effect.sleep(refreshPeriod)))
-  )
+  return yield* Effect.raceFirst(connection.read, Effect.forever(look))
 }, Effect.scoped)

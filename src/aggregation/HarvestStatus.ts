@@ -33,6 +33,10 @@ export interface UpstreamStatus {
   readonly pages: number
   /** Seconds of which the upstream may hold more events than it hands out. */
   readonly saturated: number
+  /** Whether it answers in the language of NIP-77. */
+  readonly reconciles: "unknown" | "yes" | "no"
+  /** Events kept that its pages had missed, and a reconciliation found. */
+  readonly missed: number
   /** Why the last connection ended or was not made; fit for a log line. */
   readonly lastError: string | undefined
   /** Unix milliseconds of the next dial, while `waiting`. */
@@ -63,6 +67,10 @@ export class Progress {
   pages = 0
   saturated = 0
   spared = 0
+  reconciles: UpstreamStatus["reconciles"] = "unknown"
+  missed = 0
+  /** Set while both sides are compared; found set by the next connection, it says how this one ended. */
+  isReconciling = false
   lastError: string | undefined
   nextAttempt: number | undefined
   /** Events to ask for at a time; smaller once the upstream has refused more. */
@@ -95,7 +103,8 @@ export class Progress {
   }
 
   view(): UpstreamStatus {
-    const { url, state, phase, covered, dropped, pages, saturated, spared, lastError, nextAttempt } = this
+    const { url, state, phase, covered, dropped, pages, saturated, spared, reconciles, missed } = this
+    const { lastError, nextAttempt } = this
     return {
       url,
       state,
@@ -108,6 +117,8 @@ export class Progress {
       dropped,
       pages,
       saturated,
+      reconciles,
+      missed,
       lastError,
       nextAttempt
     }

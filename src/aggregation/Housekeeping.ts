@@ -5,6 +5,7 @@ import { Supervisor } from "../lifecycle/Supervisor.ts"
 import { Grace } from "./Grace.ts"
 import { space as proofs } from "./Outbox.ts"
 import { space as pictures } from "./RememberedPictures.ts"
+import { space as unwanted } from "./UnwantedIds.ts"
 import { space as verdicts } from "./Verdicts.ts"
 
 export const period = Duration.minutes(1)
@@ -32,7 +33,7 @@ const make = Effect.fnUntraced(function*() {
   const sender = yield* database.sender("aggregation/housekeeping")
 
   const round = Effect.gen(function*() {
-    for (const space of [verdicts, proofs, pictures]) yield* forget(database, sender, space)
+    for (const space of [verdicts, proofs, pictures, unwanted]) yield* forget(database, sender, space)
     const operations = yield* grace.expired
     if (operations.length > 0) yield* sender.write(operations)
     const removed = operations.filter(({ _tag }) => _tag === "Delete").length

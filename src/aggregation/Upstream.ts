@@ -37,6 +37,9 @@ export const openTimeout = Duration.seconds(10)
 /** From asking for a page to its EOSE, by the wall clock: a drip of events does not extend it. */
 export const pageDeadline = Duration.seconds(30)
 
+/** From a message of a reconciliation to its answer: the first may have a relay walk over all it has. */
+export const negotiationDeadline = Duration.seconds(30)
+
 /** Events and UTF-16 units of one page before it is given up: some relays ignore `limit`, none needs this much. */
 const pageEventsMax = 10_000
 const pageUnitsMax = 32 * 1024 * 1024
@@ -50,6 +53,13 @@ export interface PageAnswer {
   readonly finished: boolean
 }
 
+/** What a relay makes of one message of a reconciliation (NIP-77). */
+export type Negotiated =
+  | { readonly _tag: "Message"; readonly bytes: Uint8Array }
+  /** NEG-ERR; or, from a relay that does not know what was asked, a CLOSED or a NOTICE. */
+  | { readonly _tag: "Refused"; readonly reason: string }
+  | { readonly _tag: "Silent" }
+
 export interface Connection {
   /** Asks for stored events and collects them until EOSE. One page at a time. */
   readonly page: (filter: Filter) => Effect.Effect<PageAnswer, UpstreamError>
@@ -58,6 +68,11 @@ export interface Connection {
    * that arrive later wherever they match `arriving`, however long ago they were signed.
    */
   readonly listen: (recent: Filter, arriving: Filter) => Effect.Effect<void, UpstreamError>
+  /** Begins a reconciliation of what matches the filter (NIP-77), in place of the one before. */
+  readonly negotiate: (filter: Filter, message: Uint8Array) => Effect.Effect<Negotiated, UpstreamError>
+  /** Its next message. */
+  readonly negotiateOn: (message: Uint8Array) => Effect.Effect<Negotiated, UpstreamError>
+  readonly endNegotiation: Effect.Effect<void, UpstreamError>
   /** Reads until the connection ends. Nothing arrives unless this runs. */
   readonly read: Effect.Effect<never, UpstreamError>
 }
@@ -74,7 +89,7 @@ export interface Options {
 const live = "live"
 
 /** A subscription that is over may be answered for a while: that is nobody's fault. */
-const isOurs = (subscription: string) => subscription === live || /^page \d+$/.test(subscription)
+const isOurs = (subscription: string) => subscription === live || /^(?:page|reconcile) \d+$/.test(subscription)
 
 /** What `ws` and the operating system say about a socket that failed, on one line. */
 const describe = (error: Socket.SocketError): string => {
@@ -132,6 +147,13 @@ interface Reading {
   readonly answer: Deferred.Deferred<PageAnswer, UpstreamError>
 }
 
+/** A message of a reconciliation that has not been answered. */
+interface Negotiation {
+  readonly id: string
+  readonly isOpening: boolean
+  readonly answer: Deferred.Deferred<Negotiated>
+}
+
 /** Dials; the connection ends with the scope. */
 export const connect = Effect.fn("Upstream.connect")(function*(options: Options) {
   const { limits, onDropped, onLive, url } = options
@@ -147,7 +169,9 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
     Effect.mapError(writer.write(JSON.stringify(message)), socketError("lost"))
 
   let reading: Reading | undefined
+  let negotiation: Negotiation | undefined
   let pagesAsked = 0
+  let negotiations = 0
   let offences = 0
   /** Until the stored events of the live subscription are over, older ones were not asked for. */
   let storedSince = 0
@@ -175,6 +199,14 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
     Deferred.doneUnsafe(page.answer, answer)
   }
 
+  /** Whether the message of that id answers what was said last. */
+  const settle = (id: string, answer: Negotiated): boolean => {
+    if (negotiation?.id !== id) return false
+    Deferred.doneUnsafe(negotiation.answer, Effect.succeed(answer))
+    negotiation = undefined
+    return true
+  }
+
   /** One frame; live events are collected in `arrived`. The error, if any, ends the connection. */
   const take = (frame: string | Uint8Array, arrived: Array<Event>): UpstreamError | undefined => {
     const message = decode(frame, limits)
@@ -192,12 +224,23 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
         return undefined
       case "Closed":
         subscriptions.delete(message.subscription)
+        if (settle(message.subscription, { _tag: "Refused", reason: escape(message.reason, 100) })) return undefined
         if (page === undefined) return isOurs(message.subscription) ? undefined : offend(1)
         finish(page, Effect.fail(new UpstreamError({ reason: "refused", detail: escape(message.reason, 100) })))
         return undefined
       case "Notice":
         notice = ` (${escape(message.text, 100)})`
+        // Whoever does not know NEG-OPEN has no other way to say so.
+        if (negotiation?.isOpening === true) {
+          settle(negotiation.id, { _tag: "Refused", reason: escape(message.text, 100) })
+        }
         return undefined
+      case "NegMsg":
+        if (settle(message.subscription, { _tag: "Message", bytes: message.message })) return undefined
+        return isOurs(message.subscription) ? undefined : offend(1)
+      case "NegErr":
+        if (settle(message.subscription, { _tag: "Refused", reason: escape(message.reason, 100) })) return undefined
+        return isOurs(message.subscription) ? undefined : offend(1)
       // We publish nothing here, so nothing can have been accepted.
       case "Ok":
       case "Garbage":
@@ -240,6 +283,26 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
       return send(["REQ", live, recent, { ...arriving, limit: 1 }])
     })
 
-  const connection: Connection = { page, listen, read }
+  const exchange = Effect.fnUntraced(function*(message: ReadonlyArray<unknown>, isOpening: boolean) {
+    const answer = yield* Deferred.make<Negotiated>()
+    negotiation = { id: `reconcile ${negotiations}`, isOpening, answer }
+    yield* send(message)
+    const answered = yield* Effect.timeoutOption(Deferred.await(answer), negotiationDeadline)
+    negotiation = undefined
+    return Option.getOrElse(answered, (): Negotiated => ({ _tag: "Silent" }))
+  })
+
+  const negotiate = (filter: Filter, bytes: Uint8Array) =>
+    Effect.suspend(() => {
+      negotiations++
+      return exchange(["NEG-OPEN", `reconcile ${negotiations}`, filter, Buffer.from(bytes).toString("hex")], true)
+    })
+
+  const negotiateOn = (bytes: Uint8Array) =>
+    Effect.suspend(() => exchange(["NEG-MSG", `reconcile ${negotiations}`, Buffer.from(bytes).toString("hex")], false))
+
+  const endNegotiation = Effect.suspend(() => send(["NEG-CLOSE", `reconcile ${negotiations}`]))
+
+  const connection: Connection = { page, listen, negotiate, negotiateOn, endNegotiation, read }
   return connection
 })

@@ -1,4 +1,7 @@
-/** What an upstream says, decoded without trust: NIP-01 messages, the EOSE hint of NIP-67, the challenge of NIP-42. */
+/**
+ * What an upstream says, decoded without trust: NIP-01 messages, the EOSE hint of NIP-67, the challenge of NIP-42, and what
+ * a relay says in a reconciliation (NIP-77).
+ */
 import { type Event, type EventLimits, eventOf } from "../domain/Event.ts"
 
 export type UpstreamMessage =
@@ -18,6 +21,10 @@ export type UpstreamMessage =
   | { readonly _tag: "Auth"; readonly challenge: string }
   /** What it made of an event of ours. */
   | { readonly _tag: "Ok"; readonly id: string; readonly accepted: boolean; readonly reason: string }
+  /** The next message of a reconciliation. */
+  | { readonly _tag: "NegMsg"; readonly subscription: string; readonly message: Uint8Array }
+  /** A reconciliation is over, or was not begun. */
+  | { readonly _tag: "NegErr"; readonly subscription: string; readonly reason: string }
   /** No message that we know, or that answers anything we asked. */
   | { readonly _tag: "Garbage" }
 
@@ -61,6 +68,11 @@ export const decode = (frame: string | Uint8Array, limits: EventLimits): Upstrea
       return { _tag: "Closed", subscription: first, reason: typeof second === "string" ? second : "" }
     case "NOTICE":
       return { _tag: "Notice", text: first }
+    case "NEG-MSG":
+      if (typeof second !== "string" || second.length % 2 !== 0 || !/^[0-9a-fA-F]+$/.test(second)) return garbage
+      return { _tag: "NegMsg", subscription: first, message: Buffer.from(second, "hex") }
+    case "NEG-ERR":
+      return { _tag: "NegErr", subscription: first, reason: typeof second === "string" ? second : "" }
     default:
       return garbage
   }

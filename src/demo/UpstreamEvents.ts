@@ -59,7 +59,9 @@ export interface UpstreamEvents {
   readonly size: () => number
   /** Newest first, then lowest id; `limit`, or `pageMax` where it is less, at most. */
   readonly query: (filter: WireFilter) => ReadonlyArray<Event>
-  /** How many match, whatever the limits. */
+  /** All that match, in no order, whatever the limits. */
+  readonly all: (filter: WireFilter) => ReadonlyArray<Event>
+  /** How many those are. */
   readonly count: (filter: WireFilter) => number
 }
 
@@ -88,6 +90,7 @@ export const make = (initial: Iterable<Event>, pageMax: number = Number.POSITIVE
   return {
     add,
     size: () => events.length,
+    all: (filter) => events.filter((event) => matches(filter, event)),
     count: (filter) => events.reduce((count, event) => count + Number(matches(filter, event)), 0),
     query: (filter) => {
       const limit = Math.min(pageMax, typeof filter["limit"] === "number" ? filter["limit"] : Number.POSITIVE_INFINITY)

@@ -16,6 +16,7 @@ import { certify } from "../../src/lifecycle/Certificate.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { Supervisor } from "../../src/lifecycle/Supervisor.ts"
 import { epoch, profileEvent } from "../support/events.ts"
+import * as FakeNegentropy from "../support/FakeNegentropy.ts"
 import * as FakeUpstream from "../support/FakeUpstream.ts"
 
 const profiles = (count: number): ReadonlyArray<Event> =>
@@ -107,4 +108,22 @@ describe("Aggregation over the real components", () => {
         assert.strictEqual(certificate.code, 0)
       }).pipe(Effect.provide(Shutdown.layerTest))
     }).pipe(Effect.scoped))
+
+  it.live("finds by a reconciliation what the upstream's pages hide (NIP-77)", () =>
+    Effect.gen(function*() {
+      const path = yield* directory
+      const crowd = Array.from({ length: 150 }, (_, n) => profileEvent({}, `crowd ${n}`, { created_at: epoch }))
+      const negentropy = FakeNegentropy.make()
+      const upstream = yield* FakeUpstream.make({ events: crowd, pageMax: 100, play: negentropy.play })
+      const missed = Effect.gen(function*() {
+        const { upstreams } = yield* HarvestStatus
+        while (true) {
+          const [status] = yield* upstreams
+          if (status?.missed === 50) return status
+          yield* Effect.sleep(5)
+        }
+      })
+      const { outcomes, reconciles } = yield* Effect.provide(missed, service(upstream.url, path))
+      assert.deepStrictEqual([outcomes.Saved, reconciles], [150, "yes"])
+    }).pipe(Effect.scoped, Effect.provide(Shutdown.layerTest)), 30_000)
 })

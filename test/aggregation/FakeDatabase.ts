@@ -113,7 +113,17 @@ const make = Effect.fnUntraced(function*(disk: Disk["Service"]) {
     count: (filters) =>
       guarded("read", () => [...disk.events.values()].filter((event) => matchesAny(filters, event)).length),
     sketch: () => Effect.die("not part of this fake"),
-    items: () => Effect.die("not part of this fake"),
+    items: (filter, { itemsMax }) =>
+      guarded("read", () => {
+        const found = [...disk.events.values()].filter((event) => matchesAny([filter], event)).toSorted(newestFirst)
+        const events = found.slice(0, itemsMax)
+        return {
+          timestamps: Float64Array.from(events, ({ created_at }) => created_at),
+          ids: Uint8Array.from(Buffer.from(events.map(({ id }) => id).join(""), "hex")),
+          complete: found.length === events.length,
+          expiresAt: Infinity
+        }
+      }),
     preview: (event) =>
       Effect.clockWith((clock) => guarded("read", () => standing(event, clock.currentTimeMillisUnsafe() / 1000))),
     record: (space, key) => guarded("read", () => disk.records.get(`${space} ${key}`)),

@@ -37,6 +37,19 @@ describe("what an upstream says (NIP-01)", () => {
     assert.deepStrictEqual(decoded("EOSE", "s", "finish"), { _tag: "Eose", subscription: "s", finished: false })
   })
 
+  it("is decoded to a message of a reconciliation, or the end of it (NIP-77)", () => {
+    const message = decoded("NEG-MSG", "s", "61ff")
+    assert.isTrue(message._tag === "NegMsg" && message.subscription === "s")
+    assert.deepStrictEqual(message._tag === "NegMsg" ? [...message.message] : [], [0x61, 0xff])
+    for (const wrong of ["", "6", "6g", 61, null, [], undefined]) {
+      assert.strictEqual(decoded("NEG-MSG", "s", wrong)._tag, "Garbage", String(wrong))
+    }
+    const refused = { _tag: "NegErr", subscription: "s" } as const
+    assert.deepStrictEqual(decoded("NEG-ERR", "s", "blocked: no"), { ...refused, reason: "blocked: no" })
+    assert.deepStrictEqual(decoded("NEG-ERR", "s", 5), { ...refused, reason: "" })
+    assert.strictEqual(decoded("NEG-ERR", 5, "no")._tag, "Garbage")
+  })
+
   it("is decoded to a refusal, a notice, a challenge", () => {
     assert.deepStrictEqual(decoded("CLOSED", "s", "error: no"), {
       _tag: "Closed",

@@ -255,6 +255,39 @@ describe("FakeUpstream, at fault", () => {
     }))
 })
 
+describe("a fake upstream that is told what else to say", () => {
+  it.live("leaves messages to the player that takes them, tells of each, and counts what it has sent", () =>
+    Effect.gen(function*() {
+      const heard: Array<string> = []
+      const upstream = yield* FakeUpstream.make({
+        events: [signed()],
+        onRequest: ({ _tag }) => heard.push(_tag),
+        play: ([type, text], say, events) => {
+          if (type !== "ECHO") return false
+          say(["NOTICE", "text"], ["ECHO", text, events.size()])
+          return true
+        }
+      })
+      const client = yield* connect(upstream.url)
+      yield* client.send(["REQ", "a", {}])
+      yield* client.next(([type]) => type === "EOSE")
+      yield* client.send(["ECHO", "hello"])
+      assert.deepStrictEqual(yield* client.next(([type]) => type === "ECHO"), ["ECHO", "hello", 1])
+      assert.deepStrictEqual(heard, ["Connected", "Req", "Other"])
+      assert.strictEqual(upstream.sent(), 4)
+    }).pipe(Effect.scoped))
+
+  it.live("cuts each connection a step later than the one before, from the start again when told anew", () =>
+    Effect.gen(function*() {
+      const upstream = yield* FakeUpstream.make({ faults: { cutAfterBytes: 0, cutStepBytes: 100 } })
+      const isOpen = Effect.map(Effect.result(connect(upstream.url)), ({ _tag }) => _tag === "Success")
+      // The answer to the handshake is 129 bytes.
+      assert.deepStrictEqual([yield* isOpen, yield* isOpen, yield* isOpen], [false, false, true])
+      upstream.behave({ cutAfterBytes: 100, cutStepBytes: 100 })
+      assert.deepStrictEqual([yield* isOpen, yield* isOpen], [false, true])
+    }).pipe(Effect.scoped))
+})
+
 describe("fakeUpstreamProcess", () => {
   it.live("serves a file, takes orders on stdin, and ends with it", () =>
     Effect.gen(function*() {
