@@ -7,7 +7,7 @@
  */
 import { Clock, Context, Duration, Effect, Layer, Option, Schema } from "effect"
 import { Settings } from "../Config.ts"
-import { Database, type DatabaseError, type Operation } from "../database/Database.ts"
+import { Database, type DatabaseError, type Operation, textOf } from "../database/Database.ts"
 import type { Event } from "../domain/Event.ts"
 
 /** Name of the space where it is kept, by author; due when the stored version is to be removed. */
@@ -63,7 +63,7 @@ const make = Effect.fnUntraced(function*() {
   const servedOf = (pubkey: string) =>
     Effect.map(
       database.query([{ authors: [pubkey], kinds: [0], limit: 1 }], { limitMax: 1 }),
-      ({ events: [raw] }) => raw === undefined ? undefined : JSON.parse(raw) as Event
+      ({ events: [raw] }) => raw === undefined ? undefined : JSON.parse(textOf(raw)) as Event
     )
 
   return Grace.of({

@@ -9,7 +9,7 @@
 import { Clock, Context, Deferred, Effect, Layer, Option, Random, Schema } from "effect"
 import { Settings } from "../Config.ts"
 import { type CryptoError, Verifier } from "../crypto/Verifier.ts"
-import { Database, type DatabaseError, type Record } from "../database/Database.ts"
+import { Database, type DatabaseError, type Record, textOf } from "../database/Database.ts"
 import { type BridgeEvidence, bridgeEvidenceOf } from "../domain/Bridge.ts"
 import { type Event, newestFirst } from "../domain/Event.ts"
 import { type Filter, matchesAny } from "../domain/Filter.ts"
@@ -153,7 +153,7 @@ const make = Effect.fnUntraced(function*() {
   const storedList = (pubkey: string) =>
     Effect.map(
       database.query([{ authors: [pubkey], kinds: [10_002], limit: 1 }], { limitMax: 1 }),
-      ({ events: [raw] }) => raw === undefined ? undefined : JSON.parse(raw) as Event
+      ({ events: [raw] }) => raw === undefined ? undefined : JSON.parse(textOf(raw)) as Event
     )
 
   /** Succeeds with whether finding nothing would mean something. */

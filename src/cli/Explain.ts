@@ -18,7 +18,7 @@ import { thresholdsOf } from "../aggregation/Rules.ts"
 import { Verdicts } from "../aggregation/Verdicts.ts"
 import { Settings } from "../Config.ts"
 import { Verifier } from "../crypto/Verifier.ts"
-import { Database } from "../database/Database.ts"
+import { Database, textOf } from "../database/Database.ts"
 import * as EventFile from "../database/EventFile.ts"
 import { type Event, newestFirst } from "../domain/Event.ts"
 import { type Facts, factsOf, judge, type Verdict } from "../domain/Quality.ts"
@@ -60,7 +60,7 @@ const decodeProof = Schema.decodeUnknownOption(Proof)
 const stored = (pubkey: string) =>
   Database.use((database) => database.query([{ authors: [pubkey], kinds: [0], limit: 1 }], { limitMax: 1 })).pipe(
     Effect.map(({ events }) =>
-      events.map((raw): Candidate => ({ event: JSON.parse(raw) as Event, from: "stored here" }))
+      events.map((raw): Candidate => ({ event: JSON.parse(textOf(raw)) as Event, from: "stored here" }))
     )
   )
 

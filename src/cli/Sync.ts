@@ -10,7 +10,7 @@ import { hash } from "node:crypto"
 import * as UpstreamSocket from "../aggregation/UpstreamSocket.ts"
 import { Settings } from "../Config.ts"
 import { Verifier, type VerifierSender } from "../crypto/Verifier.ts"
-import { Database, type DatabaseSender } from "../database/Database.ts"
+import { Database, type DatabaseSender, textOf } from "../database/Database.ts"
 import { EventFile } from "../database/EventFile.ts"
 import * as SqliteDatabase from "../database/SqliteDatabase.ts"
 import type { Event } from "../domain/Event.ts"
@@ -206,7 +206,8 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
     if (run.have.length === 0 || run.rising.size >= upMin) return
     const ids = run.have.splice(0, upMax - run.rising.size)
     const { events } = yield* file.reader.query([{ ids }], { limitMax: ids.length })
-    for (const raw of events) {
+    for (const event of events) {
+      const raw = textOf(event)
       run.rising.add((JSON.parse(raw) as Event).id)
       yield* connection.send(`["EVENT",${raw}]`)
     }

@@ -69,11 +69,17 @@ export interface Commit {
   readonly raw: string
 }
 
+/** Canonical JSON of an event; in UTF-8 where many came at once, as most of them go on to a socket unread. */
+export type StoredEvent = string | Uint8Array
+
+export const textOf = (event: StoredEvent): string =>
+  typeof event === "string" ? event : Buffer.from(event.buffer, event.byteOffset, event.byteLength).toString()
+
 export interface QueryResult {
   /** The store as it was after this commit; live delivery starts with the next one. */
   readonly asOf: number
-  /** Canonical JSON of each event, `created_at` descending, then lowest id (NIP-01); no id twice. */
-  readonly events: ReadonlyArray<string>
+  /** `created_at` descending, then lowest id (NIP-01); no id twice. */
+  readonly events: ReadonlyArray<StoredEvent>
   /** False when a limit, a filter's or the relay's, cut the answer short. */
   readonly complete: boolean
 }

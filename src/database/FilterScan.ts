@@ -264,7 +264,8 @@ export const make = (db: DatabaseSync) => {
       const rows = [...new Map(collected.map((row) => [row.seq, row])).values()]
       heap.push({ rows: rows.toSorted(placeOrder), at: 0, chunk: 0, fetch: undefined })
     }
-    const chunk = Math.min(chunkMax, Math.max(chunkMin, Math.ceil((wanted + 1) / Math.max(1, opened.length))))
+    // One more row tells whether that was all, and another one that nothing has to be read to look at it.
+    const chunk = Math.min(chunkMax, Math.max(chunkMin, Math.ceil((wanted + 2) / Math.max(1, opened.length))))
     for (const fetch of opened) {
       const rows = fetch({ created_at: until, id_key: -1, seq: -1 }, chunk)
       if (rows.length > 0) heap.push({ rows, at: 0, chunk, fetch: rows.length < chunk ? undefined : fetch })

@@ -16,8 +16,9 @@ import { Database } from "./Database.ts"
 import * as DatabaseFile from "./DatabaseFile.ts"
 import * as DatabaseThread from "./DatabaseThread.ts"
 import * as Ingester from "./Ingester.ts"
+import type { ThreadAnswer } from "./packedSelection.ts"
 import * as SqliteReader from "./SqliteReader.ts"
-import type { ReadAnswer, ReadRequest } from "./SqliteReader.ts"
+import type { ReadRequest } from "./SqliteReader.ts"
 import { SqliteStore } from "./SqliteStore.ts"
 import type { StoreAnswer, StoreRequest, SweepAnswer } from "./storeProtocol.ts"
 import * as StoreReader from "./StoreReader.ts"
@@ -84,7 +85,7 @@ const make = Effect.fnUntraced(
         entry: new URL("./ingesterThread.ts", import.meta.url),
         workerData: { path, relayUrl: settings.relayUrl }
       }),
-      DatabaseThread.make<ReadRequest, ReadAnswer>({
+      DatabaseThread.make<ReadRequest, ThreadAnswer>({
         name: "reader",
         entry: new URL("./readerThread.ts", import.meta.url),
         workerData: { path }

@@ -11,7 +11,7 @@ import { type Filter, matches } from "../domain/Filter.ts"
 import { HyperLogLog } from "../domain/HyperLogLog.ts"
 import { isPrivate, mayRead } from "../domain/PrivateMessage.ts"
 import { prepare, type Row } from "./connection.ts"
-import type { AskedBy, Items, QueryResult, Sketch, StoredRecord } from "./Database.ts"
+import type { AskedBy, Items, Sketch, StoredRecord } from "./Database.ts"
 import * as FilterScan from "./FilterScan.ts"
 import { idOfRaw, kindOfRaw, pubkeyOfRaw } from "./keys.ts"
 import * as Precedence from "./Precedence.ts"
@@ -32,7 +32,14 @@ export type ReadRequest =
   | ({ readonly _tag: "Items"; readonly filter: Filter; readonly itemsMax: number; readonly now: number } & AskedBy)
   | { readonly _tag: "Records"; readonly space: string }
 
-export type ReadAnswer = QueryResult | number | Sketch | Items | ReadonlyArray<StoredRecord>
+/** A `QueryResult` before anything is packed. */
+export interface Selection {
+  readonly asOf: number
+  readonly events: ReadonlyArray<string>
+  readonly complete: boolean
+}
+
+export type ReadAnswer = Selection | number | Sketch | Items | ReadonlyArray<StoredRecord>
 
 interface Found {
   readonly created_at: number
@@ -157,7 +164,7 @@ export const make = (db: DatabaseSync) => {
     filters: ReadonlyArray<Filter>,
     limitMax: number,
     at: { readonly now: number } & AskedBy
-  ): Work<QueryResult> =>
+  ): Work<Selection> =>
     snapshot(function*() {
       const asOf = sizes().seq
       const all: Array<Found> = []

@@ -5,7 +5,7 @@
  * will touch few rows is read here, and a guess that proves wrong is given up after a few steps and asked of the thread.
  */
 import { Effect } from "effect"
-import type { Event } from "../domain/Event.ts"
+import { type Event, isReplaceable } from "../domain/Event.ts"
 import type { Filter } from "../domain/Filter.ts"
 import {
   type AskedBy,
@@ -16,7 +16,8 @@ import {
   type StoredRecord
 } from "./Database.ts"
 import type { DatabaseThread } from "./DatabaseThread.ts"
-import type { ReadAnswer, ReadRequest, SqliteReader, Work } from "./SqliteReader.ts"
+import { type ThreadAnswer, unpack } from "./packedSelection.ts"
+import type { ReadRequest, SqliteReader, Work } from "./SqliteReader.ts"
 
 /** Rows and index ranges that a query on this thread may be expected to touch. */
 const inlineMax = 64
@@ -24,6 +25,8 @@ const inlineMax = 64
 const inlineSteps = 8
 /** Kinds that an author without asked kinds is expected to have. */
 const kindsGuess = 4
+/** Rows that a range is expected to have, where there may be more than one. */
+const rowsGuess = 8
 
 /** How many ranges and rows a filter will touch at least, by its lists and its limit. */
 const estimate = (filter: Filter, limitMax: number): number => {
@@ -36,7 +39,8 @@ const estimate = (filter: Filter, limitMax: number): number => {
     ? Infinity
     : Math.min(...Array.from(filter.tags.values(), (values) => values.length))
   const ranges = Math.min(pairs, tags)
-  if (ranges !== Infinity) return ranges + Math.min(limit, 8 * ranges)
+  const rowsEach = filter.authors !== undefined && filter.kinds?.every(isReplaceable) === true ? 1 : rowsGuess
+  if (ranges !== Infinity) return ranges + Math.min(limit, rowsEach * ranges)
   return kinds + limit
 }
 
@@ -64,15 +68,20 @@ const attempt = <A>(body: () => A): Effect.Effect<A, DatabaseError> => Effect.tr
 const now = Effect.clockWith((clock) => Effect.map(clock.currentTimeMillis, (millis) => Math.floor(millis / 1000)))
 
 /** `thread` is absent where one thread does everything. */
-export const make = (reader: SqliteReader, thread: DatabaseThread<ReadRequest, ReadAnswer> | undefined) => {
+export const make = (reader: SqliteReader, thread: DatabaseThread<ReadRequest, ThreadAnswer> | undefined) => {
   /** A read on this thread. */
   const here = <A>(body: () => A): A => {
     if (thread !== undefined) reader.hold()
     return body()
   }
-  const ask = <A extends ReadAnswer>(request: ReadRequest, isShort: boolean): Effect.Effect<A, DatabaseError> => {
+  const ask = <A>(request: ReadRequest, isShort: boolean): Effect.Effect<A, DatabaseError> => {
     if (thread === undefined) return attempt(() => run(reader.work(request), Infinity) as A)
-    const elsewhere = Effect.mapError(thread.request(request), failed) as Effect.Effect<A, DatabaseError>
+    const elsewhere = thread.request(request).pipe(
+      Effect.mapBoth({
+        onFailure: failed,
+        onSuccess: (answer) => (typeof answer === "object" && "bytes" in answer ? unpack(answer) : answer) as A
+      })
+    )
     if (!isShort) return elsewhere
     return Effect.suspend(() => {
       try {

@@ -5,6 +5,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads"
 import { connect } from "./connection.ts"
+import { pack, type ThreadAnswer } from "./packedSelection.ts"
 import * as SqliteReader from "./SqliteReader.ts"
 import type { ReadAnswer, ReadRequest, Work } from "./SqliteReader.ts"
 import { type FromThread, messageOf, type ToThread } from "./threadProtocol.ts"
@@ -22,7 +23,14 @@ interface Job {
 
 const port = parentPort!
 const { path } = workerData as { readonly path: string }
-const say = (message: FromThread<ReadAnswer>) => port.postMessage(message)
+const say = (message: FromThread<ThreadAnswer>, handedOver: Array<ArrayBuffer> = []) =>
+  port.postMessage(message, handedOver)
+
+const answer = (id: number, found: ReadAnswer) => {
+  if (typeof found !== "object" || !("events" in found)) return say({ _tag: "Answer", id, payload: found })
+  const payload = pack(found)
+  say({ _tag: "Answer", id, payload }, [payload.bytes.buffer, payload.ends.buffer])
+}
 
 const idle: Array<SqliteReader.SqliteReader> = [SqliteReader.make(connect(path, "reader"))]
 let readers = 1
@@ -53,7 +61,7 @@ const turn = () => {
     while (step.done !== true && performance.now() < until) step = job.work.next()
     if (step.done === true) {
       idle.push(job.reader)
-      say({ _tag: "Answer", id: job.id, payload: step.value })
+      answer(job.id, step.value)
     } else running.push(job)
   } catch (error) {
     idle.push(job.reader)

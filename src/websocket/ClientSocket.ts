@@ -27,7 +27,7 @@ export interface ClientSocket {
   /** Messages come from now on. */
   readonly listen: (listener: ClientSocketListener) => void
   /** Sends a text frame, at the end of the turn at the latest. Silent once the socket is closing. */
-  readonly send: (frame: string | SharedFrame) => void
+  readonly send: (frame: Frame) => void
   /** Bytes that the kernel has not taken. */
   readonly waiting: () => number
   /** Bytes received so far, of whatever kind. */
@@ -42,8 +42,13 @@ export interface ClientSocket {
   readonly terminate: () => void
 }
 
+/** A message, as whoever sends it has it at hand. */
+export type Frame = string | SharedFrame | StoredFrame
+
 /** From so many waiting bytes on, `drained` will be called. */
 export const drainMin = 65_536
+
+const closingBracket = 0x5d
 
 /** Header of an unmasked, final text frame (RFC 6455 §5.2). */
 const headerBytes = (payload: number): number => payload < 126 ? 2 : payload < 65_536 ? 4 : 10
@@ -89,8 +94,34 @@ export class SharedFrame {
   }
 }
 
+/** An EVENT whose event is in UTF-8 already, as it came from the store: it is copied into place and never is a string. */
+export class StoredFrame {
+  /** All of the message before the event, in UTF-8. */
+  readonly head: Uint8Array
+  readonly raw: Uint8Array
+
+  constructor(head: Uint8Array, raw: Uint8Array) {
+    this.head = head
+    this.raw = raw
+  }
+
+  get text(): string {
+    return Buffer.concat([this.head, this.raw, Buffer.from("]")]).toString()
+  }
+
+  /** With the bracket that ends the message. */
+  get payloadBytes(): number {
+    return this.head.length + this.raw.length + 1
+  }
+}
+
+const bytesOf = (frame: Frame): number => {
+  if (typeof frame === "string") return wireBytes(frame)
+  return frame instanceof SharedFrame ? frame.wire.length : headerBytes(frame.payloadBytes) + frame.payloadBytes
+}
+
 /** One buffer for all of them; `total` is what they take on the wire. */
-const encoded = (frames: ReadonlyArray<string | SharedFrame>, total: number): Buffer => {
+const encoded = (frames: ReadonlyArray<Frame>, total: number): Buffer => {
   const wire = Buffer.allocUnsafe(total)
   let at = 0
   for (const frame of frames) {
@@ -98,7 +129,15 @@ const encoded = (frames: ReadonlyArray<string | SharedFrame>, total: number): Bu
       const payload = Buffer.byteLength(frame)
       at = writeHeader(wire, at, payload)
       at += wire.write(frame, at)
-    } else at += frame.wire.copy(wire, at)
+    } else if (frame instanceof SharedFrame) at += frame.wire.copy(wire, at)
+    else {
+      at = writeHeader(wire, at, frame.payloadBytes)
+      wire.set(frame.head, at)
+      at += frame.head.length
+      wire.set(frame.raw, at)
+      at += frame.raw.length
+      wire[at++] = closingBracket
+    }
   }
   return wire
 }
@@ -145,7 +184,7 @@ export class WsClientSocket implements ClientSocket {
   readonly #flusher: Flusher
   #listener: ClientSocketListener | undefined
   #inbox: Array<string> = []
-  #outbox: Array<string | SharedFrame> = []
+  #outbox: Array<Frame> = []
   #outboxBytes = 0
 
   constructor(ws: NodeWS.WebSocket, stream: Duplex, flusher: Flusher) {
@@ -189,9 +228,9 @@ export class WsClientSocket implements ClientSocket {
     this.#listener?.messages(texts)
   }
 
-  send(frame: string | SharedFrame): void {
+  send(frame: Frame): void {
     if (this.#ws.readyState !== 1) return
-    this.#outboxBytes += typeof frame === "string" ? wireBytes(frame) : frame.wire.length
+    this.#outboxBytes += bytesOf(frame)
     if (this.#outbox.push(frame) === 1) this.#flusher.add(this)
   }
 

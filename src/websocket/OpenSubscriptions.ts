@@ -16,7 +16,7 @@ import { offsetOf } from "../domain/HyperLogLog.ts"
 import { mayRead, type Readers, readRefusal } from "../domain/PrivateMessage.ts"
 import * as RelayMessage from "../domain/RelayMessage.ts"
 import * as Metrics from "../observability/Metrics.ts"
-import type { SharedFrame } from "./ClientSocket.ts"
+import { type SharedFrame, StoredFrame } from "./ClientSocket.ts"
 import type { Shared } from "./Shared.ts"
 import type { Subscriber } from "./Subscriptions.ts"
 
@@ -33,7 +33,7 @@ export interface Outlet {
   /** Sends a frame that cannot wait. */
   readonly send: (frame: string | SharedFrame) => void
   /** Sends a stored event, which can. */
-  readonly sendStored: (frame: string) => void
+  readonly sendStored: (frame: string | StoredFrame) => void
   /** May a scan start or go on? When it may no more, `pump` is called once it may again. */
   readonly mayScan: () => boolean
   readonly mayPump: () => boolean
@@ -248,10 +248,12 @@ export class OpenSubscriptions {
   pump(): void {
     for (const subscription of this.#sending) {
       const head = RelayMessage.eventHead(subscription.id)
+      const headBytes = Buffer.from(head)
       const { events } = subscription.stored
       const before = subscription.sent
       while (subscription.sent < events.length && this.#outlet.mayPump()) {
-        this.#outlet.sendStored(`${head}${events[subscription.sent++]}]`)
+        const event = events[subscription.sent++]!
+        this.#outlet.sendStored(typeof event === "string" ? `${head}${event}]` : new StoredFrame(headBytes, event))
       }
       this.#shared.count(Metrics.websocketEventsSent, subscription.sent - before)
       if (subscription.sent < events.length || !this.#outlet.mayScan()) return

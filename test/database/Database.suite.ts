@@ -2,7 +2,7 @@
 import { assert, it as vitest } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, PubSub, Scope } from "effect"
 import { describe } from "vitest"
-import { Database, type DatabaseError, type Operation, type Outcome } from "../../src/database/Database.ts"
+import { Database, type DatabaseError, type Operation, type Outcome, textOf } from "../../src/database/Database.ts"
 import type { Event } from "../../src/domain/Event.ts"
 import type { Filter } from "../../src/domain/Filter.ts"
 import type { MailboxClosed } from "../../src/lifecycle/Mailbox.ts"
@@ -37,7 +37,7 @@ export const idsOf = (filters: ReadonlyArray<Filter>, limitMax = 500) =>
   Effect.flatMap(
     Database,
     ({ query }) =>
-      Effect.map(query(filters, { limitMax }), ({ events }) => events.map((raw) => (JSON.parse(raw) as Event).id))
+      Effect.map(query(filters, { limitMax }), ({ events }) => events.map((raw) => (JSON.parse(textOf(raw)) as Event).id))
   )
 
 const article = (created_at: number, tags: Array<Array<string>>, author = "a", kind = 30023) =>
@@ -530,7 +530,7 @@ export const suite = (name: string, layer: TestLayer, options: Options): void =>
           const event = signed({ content: "quote \" slash / \u2028 emoji 🦩 \u0001", tags: [["t", "ü"], ["x"]] })
           yield* saveAll([event])
           const { events } = yield* (yield* Database).query([{}], { limitMax: 1 })
-          assert.deepStrictEqual(JSON.parse(events[0]!), event)
+          assert.deepStrictEqual(JSON.parse(textOf(events[0]!)), event)
         }))
     })
   })

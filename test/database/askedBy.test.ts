@@ -3,7 +3,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { hash } from "node:crypto"
 import { estimateCount, hllDecode } from "nostr-tools/nip45"
-import { Database } from "../../src/database/Database.ts"
+import { Database, textOf } from "../../src/database/Database.ts"
 import type { Event } from "../../src/domain/Event.ts"
 import { type Filter, filterOf } from "../../src/domain/Filter.ts"
 import { offsetOf } from "../../src/domain/HyperLogLog.ts"
@@ -61,7 +61,7 @@ for (const [name, database] of [["memory", memory], ["threads", file]] as const)
               const filter = filterFrom(value)
               const expected = shown.filter(isMatch).map(({ id }) => id).toSorted()
               const { events, complete } = yield* query([filter], { limitMax: 5000, readers })
-              assert.deepStrictEqual(events.map((raw) => (JSON.parse(raw) as Event).id).toSorted(), expected)
+              assert.deepStrictEqual(events.map((raw) => (JSON.parse(textOf(raw)) as Event).id).toSorted(), expected)
               assert.isTrue(complete, "what is hidden is not missing")
               assert.strictEqual(yield* count([filter], { readers }), expected.length)
               assert.deepStrictEqual(
@@ -76,7 +76,7 @@ for (const [name, database] of [["memory", memory], ["threads", file]] as const)
         Effect.gen(function*() {
           const { query } = yield* Database
           const { events } = yield* query([{ authors: [ann], limit: 3 }], { limitMax: 5000, readers: [] })
-          assert.deepStrictEqual(events.map((raw) => (JSON.parse(raw) as Event).kind), [1, 1, 1])
+          assert.deepStrictEqual(events.map((raw) => (JSON.parse(textOf(raw)) as Event).kind), [1, 1, 1])
         }))
 
       it.effect("is one of us without keys, and reads all", () =>

@@ -2,7 +2,7 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { describe } from "vitest"
-import { Database } from "../../src/database/Database.ts"
+import { Database, textOf } from "../../src/database/Database.ts"
 import { type Event, expirationOf, newestFirst } from "../../src/domain/Event.ts"
 import { type Filter, matches } from "../../src/domain/Filter.ts"
 import { type Random, randomOf } from "./random.ts"
@@ -74,7 +74,7 @@ const differential = (layer: TestLayer, cases: number) =>
     }
     // Which versions survive is another test's question: everything that is there is asked of the store itself.
     const { events: everything } = yield* query([{}], { limitMax: 10_000 })
-    const events = everything.map((raw) => JSON.parse(raw) as Event)
+    const events = everything.map((raw) => JSON.parse(textOf(raw)) as Event)
     assert.strictEqual(events.length, (yield* stats).events)
     assert.isAbove(events.length, 300)
     assert.isTrue(events.every(({ id }) => outcomes.some(({ event, stored }) => stored && event.id === id)))
@@ -89,7 +89,7 @@ const differential = (layer: TestLayer, cases: number) =>
       const expected = [...new Set(answers.flatMap(({ events }) => events))].toSorted(newestFirst)
       const actual = yield* query(filters, { limitMax })
       assert.deepStrictEqual(
-        actual.events.map((raw) => (JSON.parse(raw) as Event).id),
+        actual.events.map((raw) => (JSON.parse(textOf(raw)) as Event).id),
         expected.map(({ id }) => id),
         name
       )

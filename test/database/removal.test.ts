@@ -2,7 +2,7 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { describe } from "vitest"
-import { Database, type Outcome } from "../../src/database/Database.ts"
+import { Database, type Outcome, textOf } from "../../src/database/Database.ts"
 import { addressOf, type Event, isReplaceable, newestFirst, wins } from "../../src/domain/Event.ts"
 import { type Random, randomOf } from "./random.ts"
 import { memory } from "./support.ts"
@@ -103,7 +103,7 @@ const run = (random: Random, name: string) =>
     }
     const kept = model.stored.toSorted(newestFirst)
     const { events } = yield* query([{}], { limitMax: 1000 })
-    assert.deepStrictEqual(events.map((raw) => JSON.parse(raw) as Event), kept, name)
+    assert.deepStrictEqual(events.map((raw) => JSON.parse(textOf(raw)) as Event), kept, name)
     // An event that goes takes its tags with it.
     for (const author of authors) {
       const tagged = kept.filter(({ tags }) => tags.some(([name, value]) => name === "p" && value === author))

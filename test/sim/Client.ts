@@ -4,7 +4,7 @@
  * It checks what it is told at the moment it is told it: an `OK true` must already be on the disk, as any later moment may
  * be a power cut.
  */
-import type { ClientSocket, ClientSocketListener, SharedFrame } from "../../src/websocket/ClientSocket.ts"
+import type { ClientSocket, ClientSocketListener, Frame } from "../../src/websocket/ClientSocket.ts"
 import { forged, notes } from "./events.ts"
 import { FakeStream } from "./fakes/http.ts"
 import type { Action, ClientPlan } from "./Plan.ts"
@@ -201,7 +201,7 @@ export class SimSocket implements ClientSocket {
     this.resume()
   }
 
-  send(frame: string | SharedFrame): void {
+  send(frame: Frame): void {
     if (this.#isClosing || this.#isGone) return
     const text = typeof frame === "string" ? frame : frame.text
     if (!this.#client.plan.reads) this.#waiting += text.length

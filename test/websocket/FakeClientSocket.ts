@@ -1,5 +1,5 @@
 /** A socket in memory: what a client says and reads is up to the test. */
-import type { ClientSocket, ClientSocketListener, SharedFrame } from "../../src/websocket/ClientSocket.ts"
+import type { ClientSocket, ClientSocketListener, Frame } from "../../src/websocket/ClientSocket.ts"
 
 export class FakeClientSocket implements ClientSocket {
   readonly sent: Array<ReadonlyArray<unknown>> = []
@@ -18,7 +18,7 @@ export class FakeClientSocket implements ClientSocket {
     this.isPaused = false
   }
 
-  send(frame: string | SharedFrame): void {
+  send(frame: Frame): void {
     const text = typeof frame === "string" ? frame : frame.text
     this.sent.push(JSON.parse(text) as ReadonlyArray<unknown>)
     if (!this.isReading) this.#waiting += text.length
