@@ -32,8 +32,11 @@ export interface Faults {
   readonly dripMillis?: number
   /** Every stored event comes with a signature that its author never made. */
   readonly forge?: boolean
-  /** Every REQ is answered by its page again and again, without EOSE, as fast as the socket takes it. */
-  readonly flood?: boolean
+  /**
+   * Every REQ, or only that of the live subscription, is answered by its page again and again, without EOSE, as fast as
+   * the socket takes it.
+   */
+  readonly flood?: boolean | "live"
   /** Whatever `until` says, the newest page comes: paging backwards makes no progress. */
   readonly samePage?: boolean
   /** Events of other kinds, authors and times come with each page. */
@@ -178,7 +181,7 @@ const start = async (options: Options): Promise<FakeUpstream & { readonly stop: 
   const flood = (connection: Connection, frames: ReadonlyArray<string>) => {
     const { socket } = connection
     const more = () => {
-      if (socket.readyState !== socket.OPEN || faults.flood !== true || frames.length === 0) return
+      if (socket.readyState !== socket.OPEN || (faults.flood ?? false) === false || frames.length === 0) return
       if (socket.bufferedAmount < floodBytesMax) say(connection, ...frames)
       setImmediate(more)
     }
@@ -200,7 +203,9 @@ const start = async (options: Options): Promise<FakeUpstream & { readonly stop: 
     const frames = pageOf(filters).map((event) =>
       JSON.stringify(["EVENT", subscription, faults.forge === true ? withForgedSignature(event) : event])
     )
-    if (faults.flood === true) return flood(connection, frames)
+    if (faults.flood === true || (faults.flood === "live" && subscription === "live")) {
+      return flood(connection, frames)
+    }
     reply(...frames)
     if (faults.neverEose !== true) reply(JSON.stringify(["EOSE", subscription]))
   }
