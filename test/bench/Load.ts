@@ -106,6 +106,8 @@ export const query = (
       client.listener = {
         message: (verb, bytes, start, end) => {
           if (verb === "EVENT") return void events++
+          // A challenge (NIP-42) asks for nothing that a reader of public events owes.
+          if (verb === "other") return
           if (verb !== "EOSE") return fail(bytes.toString("utf8", start, end))
           const now = performance.now()
           latencies.push(now - since)
