@@ -9,7 +9,7 @@
  */
 import { Cause, Clock, Context, Effect, Layer } from "effect"
 import { Settings, type SettingsShape } from "../Config.ts"
-import { Verifier } from "../crypto/Verifier.ts"
+import { type Verification, Verifier } from "../crypto/Verifier.ts"
 import { Database, type DatabaseError, type Operation } from "../database/Database.ts"
 import { type Event, isProtected } from "../domain/Event.ts"
 import { Rejected, type RejectionReason, thresholds, Undetermined } from "../domain/Quality.ts"
@@ -20,6 +20,7 @@ import { Grace, space as graceSpace } from "./Grace.ts"
 import { Moderation, profileKinds } from "./Moderation.ts"
 import { space as proofSpace } from "./Outbox.ts"
 import { RetryQueue, type Waiting } from "./RetryQueue.ts"
+import * as SharedChecks from "./SharedChecks.ts"
 import { Verdicts } from "./Verdicts.ts"
 
 /** What to write for one event, in one transaction, and what its sender is told. */
@@ -27,7 +28,7 @@ export interface Decision {
   readonly operations: ReadonlyArray<Operation>
   /** The answer; undefined when it is the outcome of the first operation, which is its `Save` then. */
   readonly outcome: AdmissionOutcome | undefined
-  /** It was decided without a look at the signature. */
+  /** It was decided without a check of its signature, or by that of the same event from elsewhere. */
   readonly isUnverified?: true
 }
 
@@ -131,7 +132,7 @@ const make = Effect.fnUntraced(function*() {
   const verdicts = yield* Verdicts
   const grace = yield* Grace
   const queue = yield* RetryQueue
-  const verifier = yield* (yield* Verifier).sender("aggregation/admission")
+  const checks = SharedChecks.make(yield* (yield* Verifier).sender("aggregation/admission"))
 
   const isHeld = (pubkey: string) =>
     Effect.map(
@@ -204,14 +205,13 @@ const make = Effect.fnUntraced(function*() {
     }
   )
 
-  const judgeStepwise = Effect.fnUntraced(function*(event: Event, { from, patience }: Circumstances) {
-    const since = yield* Clock.currentTimeMillis
-    const unwanted = moderation.refusalOf(event)
-    if (unwanted !== undefined) return rejected(unwanted)
-    const settled = refuse(event, from, settings, Math.floor(since / 1000)) ?? (yield* known(event))
-    if (settled !== undefined) return { ...settled, isUnverified: true } satisfies Decision
-
-    const verification = yield* verifier.verify(event)
+  /** What follows once the signature was checked. `since`: Unix milliseconds. */
+  const judgeChecked = Effect.fnUntraced(function*(
+    event: Event,
+    verification: Verification,
+    since: number,
+    patience: Effect.Effect<Impatience> | undefined
+  ) {
     if (verification === "InvalidId") return answer({ _tag: "Invalid", detail: "id does not match the event" })
     if (verification === "InvalidSignature") return answer({ _tag: "Invalid", detail: "signature does not match" })
     if (event.kind === 62) return forgetAuthor(event)
@@ -226,6 +226,18 @@ const make = Effect.fnUntraced(function*() {
     if (examination === "stopping") return yield* handOver(event, shuttingDown)
     if (examination === "late") return yield* handOver(event, unchecked)
     return yield* conclude(waiting, examination, true)
+  })
+
+  const judgeStepwise = Effect.fnUntraced(function*(event: Event, { from, patience }: Circumstances) {
+    const since = yield* Clock.currentTimeMillis
+    const unwanted = moderation.refusalOf(event)
+    if (unwanted !== undefined) return rejected(unwanted)
+    const settled = refuse(event, from, settings, Math.floor(since / 1000)) ?? (yield* known(event))
+    if (settled !== undefined) return { ...settled, isUnverified: true } satisfies Decision
+
+    const { isShared, verification } = yield* checks.verify(event)
+    const decision = yield* judgeChecked(event, verification, since, patience)
+    return isShared ? { ...decision, isUnverified: true } satisfies Decision : decision
   })
 
   const judge = (event: Event, circumstances: Circumstances = harvested) =>
