@@ -19,7 +19,7 @@ describe("the simulated service", () => {
     console.log(last)
     assert.strictEqual(status, 0, output)
     assert.match(last, /1000 seeds from 1; 0 failing; \d{4,} events acknowledged/)
-  }, 60_000)
+  }, 180_000)
 
   it("replays a failing seed exactly, and shows a smaller one", () => {
     const { output, status } = script("sim.ts", "--seeds", "5", "--variant", "OK before sync")
@@ -28,12 +28,12 @@ describe("the simulated service", () => {
     const [, steps] = /replays exactly \((\d+) steps/.exec(output) ?? []
     const [, fewer] = /made smaller: (\d+) steps/.exec(output) ?? []
     assert.isBelow(Number(fewer), Number(steps))
-  }, 30_000)
+  }, 60_000)
 
   it("notices each planted bug", () => {
     const { last, output, status } = script("detect.ts", "--seeds", "100")
     console.log(output)
     assert.strictEqual(status, 0, output)
     assert.match(last, /11 of 11 found/)
-  }, 120_000)
+  }, 180_000)
 })

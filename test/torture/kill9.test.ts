@@ -10,5 +10,5 @@ describe("SIGKILL under load and while starting, on one growing file", () => {
       console.log(summaryOf(outcome, 11))
       assert.deepStrictEqual(outcome.violations, [])
       assert.isAbove(outcome.ledger.acknowledged, 100)
-    }), 60_000)
+    }), 180_000)
 })
