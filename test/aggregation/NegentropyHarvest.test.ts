@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { floor, overlap, refreshPeriod, space as coverageSpace } from "../../src/aggregation/HarvestSession.ts"
 import {
@@ -369,4 +369,22 @@ describe("what a reconciliation writes", () => {
       reconciling(upstream, FakeNegentropy.make(), { disk })
     )
   })
+})
+
+describe("stopping", () => {
+  it.effect("ends at once while an answer about the sets of both sides is awaited", () =>
+    Effect.gen(function*() {
+      const upstream = relay(profiles(3))
+      const negentropy = FakeNegentropy.make({ instead: () => undefined })
+      let isOpened = false
+      const waitingForever = twisted(upstream, (message, answer, socket) => {
+        isOpened ||= message[0] === "NEG-OPEN"
+        if (!negentropy.play(message, (...frames) => socket.say(...frames), upstream.events)) answer(message)
+      })
+      const fiber = yield* Effect.forkScoped(
+        harvesting(upstream, eventually(() => isOpened), { sockets: playing(waitingForever) })
+      )
+      yield* eventually(() => fiber.pollUnsafe() !== undefined, "still stopping")
+      yield* Fiber.join(fiber)
+    }))
 })

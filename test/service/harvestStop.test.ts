@@ -1,0 +1,130 @@
+/** The real service is stopped in each state of a harvest: at once, in order, and nothing is lost by it. */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, type Scope } from "effect"
+import { createServer } from "node:net"
+import type { Event } from "../../src/domain/Event.ts"
+import { profileEvent } from "../support/events.ts"
+import * as FakeNegentropy from "../support/FakeNegentropy.ts"
+import * as FakeUpstream from "../support/FakeUpstream.ts"
+import * as Service from "../support/service.ts"
+import { storedIn } from "../torture/StoredEvents.ts"
+
+const profiles = Array.from(
+  { length: 3000 },
+  (_, n) => profileEvent({}, `author ${n}`, { created_at: 1_700_000_000 - n })
+)
+
+const few = profiles.slice(0, 50)
+
+/** An upstream, and how to know that the service has got where it is to be stopped. */
+interface State {
+  readonly url: string
+  /** What it holds. */
+  readonly events: ReadonlyArray<Event>
+  readonly reached: (service: Service.Service) => Effect.Effect<unknown, unknown>
+}
+
+/** Accepts TCP, and says nothing. */
+const listener = Effect.gen(function*() {
+  const dialled = yield* Deferred.make<void>()
+  const server = yield* Effect.acquireRelease(
+    Effect.callback<ReturnType<typeof createServer>>((resume) => {
+      const server = createServer((socket) => {
+        socket.on("error", () => {})
+        Deferred.doneUnsafe(dialled, Exit.void)
+      })
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => void server.close())
+  )
+  const address = server.address()
+  const port = typeof address === "object" ? address?.port : 0
+  return { url: `ws://127.0.0.1:${port}`, events: [], reached: () => Deferred.await(dialled) } satisfies State
+})
+
+const isPage = (request: FakeUpstream.Request) => request._tag === "Req" && request.subscription !== "live"
+
+/** Waits for so many pages. */
+const upstream = (options: FakeUpstream.Options, pages: number) =>
+  Effect.map(FakeUpstream.make({ events: profiles, pageMax: 100, ...options }), (fake) => ({
+    url: fake.url,
+    events: profiles,
+    reached: () => fake.until((requests) => requests.filter(isPage).length >= pages)
+  }))
+
+const isOpening = (request: FakeUpstream.Request) =>
+  request._tag === "Other" && Array.isArray(request.message) && request.message[0] === "NEG-OPEN"
+
+const reconciling = Effect.gen(function*() {
+  const negentropy = FakeNegentropy.make({ instead: () => undefined })
+  const fake = yield* FakeUpstream.make({ events: few, play: negentropy.play })
+  return {
+    url: fake.url,
+    events: few,
+    reached: () => fake.until((requests) => requests.some(isOpening))
+  } satisfies State
+})
+
+const states: Readonly<Record<string, Effect.Effect<State, never, Scope.Scope>>> = {
+  "dialling": listener,
+  "waiting for a page that does not end": upstream({ faults: { neverEose: true } }, 1),
+  "reading a page that drips": upstream({ faults: { dripMillis: 500 } }, 1),
+  "judging and committing pages": upstream({}, 8),
+  "reading an upstream that no longer answers anything": Effect.map(
+    FakeUpstream.make({ faults: { mute: true } }),
+    (fake) => ({ url: fake.url, events: [], reached: () => fake.until((requests) => requests.length > 0) })
+  ),
+  "waiting 360 seconds to dial again": Effect.map(
+    FakeUpstream.make({ faults: { refuse: { status: 503 } } }),
+    (fake) => ({
+      url: fake.url,
+      events: [],
+      reached: (service: Service.Service) => service.line("upstream cannot be reached")
+    })
+  ),
+  "listening": Effect.map(
+    FakeUpstream.make({ events: few }),
+    (fake) => ({
+      url: fake.url,
+      events: few,
+      reached: (service: Service.Service) => service.line("upstream is covered")
+    })
+  ),
+  "waiting for an answer about the sets of both sides": reconciling
+}
+
+describe("stopping the real service while it is", () => {
+  for (const [name, state] of Object.entries(states)) {
+    it.live(`${name} takes less than two seconds, forces nothing, and loses nothing`, () =>
+      Effect.gen(function*() {
+        const { events, reached, url } = yield* state
+        const folder = yield* Service.folder
+        const env = {
+          DISCOVERY_RELAY_URL: url,
+          INITIAL_BACKOFF_SECS: "360",
+          MAX_BACKOFF_SECS: "3600",
+          PICTURES: "off",
+          PROOF: "off"
+        }
+        const service = yield* Service.start({ folder, env })
+        yield* service.listening
+        yield* Effect.timeout(reached(service), "20 seconds")
+        const begun = performance.now()
+        const { certificate, code } = yield* service.stop()
+        const millis = performance.now() - begun
+        assert.strictEqual(code, 0)
+        assert.deepStrictEqual(certificate?.forced, [])
+        assert.deepStrictEqual(certificate?.senders, [])
+        assert.isBelow(millis, 2000)
+        const { coverage, damage, ids } = storedIn(service.databasePath)
+        assert.deepStrictEqual(damage, [])
+        const { intervals = [] } = JSON.parse(coverage.get(url) ?? "{}") as {
+          readonly intervals?: Array<[number, number]>
+        }
+        const lost = events.filter(({ created_at, id }) =>
+          !ids.has(id) && intervals.some(([from, to]) => from <= created_at && created_at <= to)
+        )
+        assert.deepStrictEqual(lost, [])
+      }).pipe(Effect.scoped), 60_000)
+  }
+})
