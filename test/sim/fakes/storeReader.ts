@@ -19,6 +19,20 @@ export const make = () => ({
       Effect.sync(() => ({ asOf: run().disk.seq, events: found(filters).map(({ raw }) => raw), complete: true }))
     ),
   count: (filters: ReadonlyArray<Filter>) => Effect.andThen(soon, Effect.sync(() => found(filters).length)),
+  items: (filter: Filter, { itemsMax }: { readonly itemsMax: number }) =>
+    Effect.andThen(
+      soon,
+      Effect.sync(() => {
+        const all = found([filter])
+        const events = all.slice(0, itemsMax).map(({ event }) => event)
+        return {
+          timestamps: Float64Array.from(events, ({ created_at }) => created_at),
+          ids: Uint8Array.from(Buffer.from(events.map(({ id }) => id).join(""), "hex")),
+          complete: events.length === all.length,
+          expiresAt: Infinity
+        }
+      })
+    ),
   preview: (event: Event) => Effect.sync(() => run().disk.events.has(event.id) ? "Duplicate" as const : "New" as const),
   record: (space: string, key: string) =>
     Effect.sync(() => {
