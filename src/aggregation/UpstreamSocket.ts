@@ -4,7 +4,7 @@
  * Those are trusted to be where they are, a loopback or private address included; relays learnt from events are not, and
  * must not be dialled through this.
  */
-import { NodeWS } from "@effect/platform-node"
+import * as NodeWS from "@effect/platform-node/NodeWS"
 import { Layer } from "effect"
 import { Socket } from "effect/socket"
 

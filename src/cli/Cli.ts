@@ -1,5 +1,5 @@
 /** The command line: `profile-aggregator [command]`. Without one, it serves. */
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer } from "effect"
 import { CliError, Command } from "effect/cli"
 import manifest from "../../package.json" with { type: "json" }

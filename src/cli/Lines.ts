@@ -1,7 +1,7 @@
 /**
  * Lines of stdin with their numbers, in bounded memory whatever comes in.
  */
-import { NodeStream } from "@effect/platform-node"
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Runtime, Schema, Stream } from "effect"
 import { isUtf8 } from "node:buffer"
 import { ExitCode } from "../lifecycle/Certificate.ts"

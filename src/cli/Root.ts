@@ -4,7 +4,7 @@
  * What every command needs may stand before or after its name, as in `profile-aggregator --config F import`; all else
  * belongs to the service, or to a command that names it.
  */
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer, type Option } from "effect"
 import { Command } from "effect/cli"
 import { Settings } from "../Config.ts"

@@ -1,6 +1,7 @@
 /** A verifier thread of `node:worker_threads`. */
 import { Deferred, Effect, Exit } from "effect"
 import { MessageChannel, Worker } from "node:worker_threads"
+import { threadEnv } from "../lifecycle/compileCache.ts"
 import type { EnginePreference } from "./engines/EngineSelection.ts"
 import type { Answer, Job, Ready, ThreadData } from "./protocol.ts"
 import { ThreadFailed, type VerifierThread } from "./VerifierThread.ts"
@@ -29,7 +30,7 @@ export const spawn = (options: SpawnOptions): Effect.Effect<VerifierThread, Thre
         transferList: [port2],
         // It needs neither the process's flags nor its secrets.
         execArgv: [],
-        env: {},
+        env: threadEnv(),
         resourceLimits
       })
     } catch (error) {

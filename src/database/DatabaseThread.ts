@@ -2,6 +2,7 @@
 import { Deferred, Effect, Schema, type Scope } from "effect"
 import { Worker } from "node:worker_threads"
 import { ExitCode } from "../lifecycle/Certificate.ts"
+import { threadEnv } from "../lifecycle/compileCache.ts"
 import { StartError } from "../lifecycle/StartError.ts"
 import type { FromThread, ToThread } from "./threadProtocol.ts"
 
@@ -46,7 +47,7 @@ export const make = <A, B>(options: {
     let lastError: string | undefined
 
     const worker = yield* Effect.acquireRelease(
-      Effect.sync(() => new Worker(options.entry, { name, workerData: options.workerData })),
+      Effect.sync(() => new Worker(options.entry, { name, workerData: options.workerData, env: threadEnv() })),
       (worker) => isGone ? Effect.void : Effect.promise(() => worker.terminate())
     )
     const failed = (detail: string) => new ThreadFailed({ thread: name, detail })

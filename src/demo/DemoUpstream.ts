@@ -1,7 +1,7 @@
 /**
  * An honest upstream relay on loopback, with just enough of NIP-01 to be harvested: REQ, CLOSE, EVENT, EOSE, live events.
  */
-import { NodeWS } from "@effect/platform-node"
+import * as NodeWS from "@effect/platform-node/NodeWS"
 import { Effect, type Scope } from "effect"
 import { createServer } from "node:http"
 import type { Event } from "../domain/Event.ts"

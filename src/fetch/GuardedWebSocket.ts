@@ -3,7 +3,7 @@
  *
  * Relays that the operator configured are trusted to be where they are, and do not come this way.
  */
-import { NodeWS } from "@effect/platform-node"
+import * as NodeWS from "@effect/platform-node/NodeWS"
 import { Effect, Layer, Result } from "effect"
 import { Socket } from "effect/socket"
 import type { ClientRequestArgs } from "node:http"

@@ -1,5 +1,6 @@
 /** Starts the thread that reports, and finally kills, a process whose event loop has stalled. */
 import { Worker } from "node:worker_threads"
+import { threadEnv } from "./compileCache.ts"
 
 export interface WatchdogData {
   /** One counter that the main thread raises. */
@@ -21,7 +22,7 @@ export const start = (options: { readonly warnMillis: number; readonly killMilli
     warnLooks: Math.ceil(options.warnMillis / lookMillis),
     killLooks: Math.ceil(options.killMillis / lookMillis)
   }
-  const thread = new Worker(new URL("./watchdogThread.ts", import.meta.url), { workerData: data })
+  const thread = new Worker(new URL("./watchdogThread.ts", import.meta.url), { workerData: data, env: threadEnv() })
   // Without its watchdog the service still serves; a failure to start a thread shows in the log of whoever needs one.
   thread.on("error", () => {})
   thread.unref()

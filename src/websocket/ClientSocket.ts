@@ -5,7 +5,7 @@
  * at once, so that a batch of answers costs one system call; how much a client has not read yet can be asked for at any
  * time, and it is the connection that decides what to do about it.
  */
-import type { NodeWS } from "@effect/platform-node"
+import type * as NodeWS from "@effect/platform-node/NodeWS"
 import type { Duplex } from "node:stream"
 
 /** What a socket tells its connection. Nothing is called from within one of the socket's own methods. */

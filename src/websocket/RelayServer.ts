@@ -5,7 +5,8 @@
  * `stop`, that tells clients what is going on, in order, and never waits for one of them without a bound
  * (`docs/shutdown.md`).
  */
-import { NodeHttpServer, NodeWS } from "@effect/platform-node"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeWS from "@effect/platform-node/NodeWS"
 import { Context, Duration, Effect, Exit, Layer, Option, Scope } from "effect"
 import { HttpRouter } from "effect/http"
 import { randomBytes } from "node:crypto"

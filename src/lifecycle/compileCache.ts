@@ -1,0 +1,20 @@
+/**
+ * Code that was stripped of its types and compiled once is kept on disk: that work is more than half of a start, and each
+ * thread would do it again.
+ *
+ * The cache lies with the code, where only who may change the code may write. Where it cannot be written, a start takes
+ * longer and nothing else changes.
+ */
+import { enableCompileCache, getCompileCacheDir } from "node:module"
+import { join } from "node:path"
+
+/** For everything that this thread loads from now on. An operator's `NODE_COMPILE_CACHE` wins. */
+export const enable = (): void => {
+  enableCompileCache(join(import.meta.dirname, "../../node_modules/.cache/compiled"))
+}
+
+/** The environment of a thread that needs nothing else of it. */
+export const threadEnv = (): Record<string, string> => {
+  const folder = getCompileCacheDir()
+  return folder === undefined ? {} : { NODE_COMPILE_CACHE: folder }
+}
