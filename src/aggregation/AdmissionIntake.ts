@@ -7,12 +7,13 @@
  * accepted is still judged, saved and answered, exactly once; only checks that would wait for the network are cut (the
  * retry queue keeps their profiles), and after the `drain` budget whatever is left.
  */
-import { Clock, Deferred, Effect, Exit, FiberSet, Layer, Option, Semaphore } from "effect"
+import { Clock, Deferred, Effect, Exit, FiberSet, Latch, Layer, Option, Semaphore } from "effect"
 import { Database } from "../database/Database.ts"
 import type { Event } from "../domain/Event.ts"
 import { Undetermined } from "../domain/Quality.ts"
 import * as Mailbox from "../lifecycle/Mailbox.ts"
 import { Shutdown } from "../lifecycle/Shutdown.ts"
+import { Supervisor } from "../lifecycle/Supervisor.ts"
 import { Admission, type AdmissionOutcome, type Bearer } from "./Admission.ts"
 import { count } from "./AdmissionCount.ts"
 import { commit } from "./Commits.ts"
@@ -43,6 +44,39 @@ const unanswered = Undetermined("not checked in time", 30_000)
 const late = (at: number) =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.as(Effect.sleep(at + patience - now), "late" as const))
 
+/**
+ * Answers submissions that are overdue: one timer for all of them, where a timeout around each would be a fifth of what an
+ * event costs this thread. In the order of arrival, so only the first has to be looked at.
+ */
+class Overdue {
+  readonly #unanswered = new Set<Submission>()
+  readonly #some = Latch.makeUnsafe(false)
+
+  add(submission: Submission): void {
+    this.#unanswered.add(submission)
+    if (this.#unanswered.size === 1) this.#some.openUnsafe()
+  }
+
+  remove(submission: Submission): void {
+    this.#unanswered.delete(submission)
+    if (this.#unanswered.size === 0) this.#some.closeUnsafe()
+  }
+
+  /** Answers what is due now, and waits for the next one that may be. */
+  readonly look: Effect.Effect<void> = Effect.andThen(
+    this.#some.await,
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      for (const submission of this.#unanswered) {
+        const left = submission.at + answerTimeout - now
+        if (left > 0) return Effect.sleep(left)
+        this.remove(submission)
+        Deferred.doneUnsafe(submission.reply, Exit.succeed(unanswered))
+      }
+      return Effect.void
+    })
+  )
+}
+
 const make = Effect.fnUntraced(function*() {
   const shutdown = yield* Shutdown
   const { judge } = yield* Judgement
@@ -53,6 +87,8 @@ const make = Effect.fnUntraced(function*() {
   const places = yield* Semaphore.make(pipelinesMax)
   // Acquired before the mailbox, so that nothing interrupts a pipeline while the mailbox drains.
   const pipelines = yield* FiberSet.make<AdmissionOutcome>()
+  const overdue = new Overdue()
+  yield* (yield* Supervisor).fork("aggregation/overdue", Effect.forever(overdue.look, { disableYield: true }))
   let cut = false
 
   /** The last event of each author that is in the pipelines: the next one waits for it. */
@@ -81,7 +117,9 @@ const make = Effect.fnUntraced(function*() {
         const report = Exit.isFailure(exit) && Exit.hasDies(exit)
           ? Effect.logError("admission died", exit.cause)
           : Effect.void
-        return Effect.andThen(Deferred.succeed(reply, outcome), Effect.andThen(report, count(outcome)))
+        overdue.remove(submission)
+        Deferred.doneUnsafe(reply, Exit.succeed(outcome))
+        return Effect.andThen(report, count(outcome))
       }),
       Effect.ensuring(Effect.suspend(() => {
         const { pubkey } = submission.event
@@ -136,11 +174,19 @@ const make = Effect.fnUntraced(function*() {
     sender: Effect.fn("Admission.sender")((holder: string) =>
       Effect.map(mailbox.sender(holder), (sender) => {
         const submit = (event: Event, from: Bearer) =>
-          Effect.flatMap(Clock.currentTimeMillis, (at) =>
-            Effect.timeoutOrElse(
-              sender.ask((reply: Deferred.Deferred<AdmissionOutcome>): Submission => ({ event, from, at, reply })),
-              { duration: answerTimeout, orElse: () => Effect.succeed<AdmissionOutcome>(unanswered) }
-            ))
+          Effect.flatMap(Effect.all([Clock.currentTimeMillis, mailbox.depth]), ([at, depth]) => {
+            const asked = sender.ask((reply: Deferred.Deferred<AdmissionOutcome>) => {
+              const submission: Submission = { event, from, at, reply }
+              overdue.add(submission)
+              return submission
+            })
+            if (depth < capacity) return asked
+            // It would have to wait for its place in the mailbox, where nobody can answer it.
+            return Effect.timeoutOrElse(asked, {
+              duration: answerTimeout,
+              orElse: () => Effect.succeed<AdmissionOutcome>(unanswered)
+            })
+          })
         return {
           submit: (event: Event) => submit(event, "anybody"),
           submitByAuthor: (event: Event) => submit(event, "author")

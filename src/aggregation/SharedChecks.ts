@@ -34,18 +34,17 @@ const isItsId = (event: Event): boolean => hash("sha256", canonical(event)) === 
 
 export const make = (verifier: VerifierSender): SharedChecks => {
   const running = new Map<string, Running>()
-  /** Signatures by event id, the oldest first. */
-  const valid = new Map<string, string>()
+  // Signatures by event id. All old ones go at once: a Map that loses its first key at each step is slow to find the next.
+  let valid = new Map<string, string>()
+  let older = valid
 
   const remember = ({ id, sig }: Event) => {
-    valid.delete(id)
     valid.set(id, sig)
-    if (valid.size <= validMax) return
-    for (const oldest of valid.keys()) {
-      valid.delete(oldest)
-      return
-    }
+    if (valid.size < validMax / 2) return
+    older = valid
+    valid = new Map()
   }
+  const isRemembered = ({ id, sig }: Event) => (valid.get(id) ?? older.get(id)) === sig
 
   const check = (event: Event) =>
     Effect.uninterruptibleMask((restore) => {
@@ -67,7 +66,7 @@ export const make = (verifier: VerifierSender): SharedChecks => {
   const shared: Checked = { verification: "Valid", isShared: true }
   const verify: SharedChecks["verify"] = (event) =>
     Effect.suspend(() => {
-      if (valid.get(event.id) === event.sig && isItsId(event)) return Effect.succeed(shared)
+      if (isRemembered(event) && isItsId(event)) return Effect.succeed(shared)
       const other = running.get(event.id)
       if (other?.sig !== event.sig || !isItsId(event)) return check(event)
       // Whatever else becomes of the other one, interrupted, failed or forged, says nothing about this.

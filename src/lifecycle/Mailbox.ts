@@ -193,6 +193,8 @@ export const make = Effect.fnUntraced(function*<A, R>(options: Options<A, R>) {
     const send = (message: A) =>
       Effect.suspend(() => {
         if (lease.released) return Effect.die(new SenderReleased({ mailbox: name, holder: lease.label }))
+        // The ordinary case; false when it is full, or has ended.
+        if (Queue.offerUnsafe(queue, message)) return Effect.void
         return Effect.flatMap(Queue.offer(queue, message), (accepted) => accepted ? Effect.void : Effect.fail(closed))
       })
     const ask = <B, E>(message: (reply: Deferred.Deferred<B, E>) => A): Effect.Effect<B, E | MailboxClosed> =>
