@@ -16,7 +16,7 @@ const edges: ReadonlyArray<readonly [from: string, specifier: string, fake: stri
   // The network.
   ["websocket/RelayServer.ts", "node:http", "http.ts"],
   ["websocket/RelayServer.ts", "node:net", "http.ts"],
-  ["websocket/RelayServer.ts", "@effect/platform-node", "platformNode.ts"],
+  ["websocket/RelayServer.ts", "@effect/platform-node/NodeWS", "platformNode.ts"],
   ["websocket/RelayServer.ts", "./ClientSocket.ts", "clientSocket.ts"],
   ["main.ts", "./aggregation/Aggregation.ts", "aggregation.ts"],
   // The disk, and its threads.
@@ -32,16 +32,24 @@ const edges: ReadonlyArray<readonly [from: string, specifier: string, fake: stri
   ["main.ts", "./cli/Cli.ts", "cli.ts"]
 ]
 
-/** Call it before anything of the service is imported. */
-export const install = (): void => {
+/**
+ * Call it before anything of the service is imported. Afterwards it tells which edges nobody came to: the source imports
+ * something else now, and what is simulated is not what it seems.
+ */
+export const install = (): () => ReadonlyArray<string> => {
+  const met = new Set<string>()
   const redirected = new Map(edges.map(([from, specifier, fake]) => [
     `${pathToFileURL(join(src, from)).href} ${specifier}`,
     pathToFileURL(join(fakes, fake)).href
   ]))
   registerHooks({
     resolve: (specifier, context, next) => {
-      const url = redirected.get(`${context.parentURL} ${specifier}`)
-      return url === undefined ? next(specifier, context) : { url, shortCircuit: true }
+      const edge = `${context.parentURL} ${specifier}`
+      const url = redirected.get(edge)
+      if (url === undefined) return next(specifier, context)
+      met.add(edge)
+      return { url, shortCircuit: true }
     }
   })
+  return () => [...redirected.keys()].filter((edge) => !met.has(edge))
 }

@@ -56,8 +56,13 @@ export const pendingFixes: ReadonlyArray<Rewrite> = [
     optional: "checks that hang outlast the drain",
     file: "aggregation/AdmissionIntake.ts",
     from: "  const stop = Effect.as(Deferred.await(stopping), \"stopping\" as const)\n",
-    to: "  const stop = Effect.as(\n" +
-      "    Effect.raceFirst(Deferred.await(stopping), Effect.andThen(shutdown.draining, Effect.sleep(1000))),\n" +
+    // One moment for all: an event that is taken later does not get a second of its own.
+    to: "  const cutting = yield* Deferred.make<void>()\n" +
+      "  yield* Effect.forkScoped(\n" +
+      "    Effect.andThen(shutdown.draining, Effect.andThen(Effect.sleep(1000), Deferred.succeed(cutting, undefined)))\n" +
+      "  )\n" +
+      "  const stop = Effect.as(\n" +
+      "    Effect.raceFirst(Deferred.await(stopping), Deferred.await(cutting)),\n" +
       "    \"stopping\" as const\n  )\n"
   }
 ]

@@ -212,7 +212,8 @@ export const play = Effect.fnUntraced(function*(plan: Plan, options: {
   yield* Effect.forEach(floods, (flood) => flood.ended)
 
   // A signal that comes before Node has run our first line ends the process by default; nothing was acquired then.
-  const killedEarly = ended.signal === first.name && service.stdout.length === 0
+  const isFirst = ended.signal === first.name || (plan.signals.report && ended.signal === "SIGUSR2")
+  const killedEarly = isFirst && service.stdout.length === 0
   violations.push(...judge(plan, ended, signalled, killedEarly))
   if (stopMillis > stopMillisMax) violations.push(`the stop took ${Math.round(stopMillis)} ms`)
   const wasReady = service.states().includes("ready")

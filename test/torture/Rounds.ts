@@ -61,7 +61,8 @@ export const torture = Effect.fnUntraced(function*(options: {
     const exit = yield* Effect.exit(play(plan, { folder, name: `seed ${seed}, round ${n}`, ledger, execArgv }))
     const wrong = Exit.isSuccess(exit) ? exit.value.violations : [String(exit.cause)]
     if (wrong.length > 0) {
-      violations.push(...wrong.slice(0, 10).map((line) => `seed ${seed}, round ${n}: ${line}`), JSON.stringify(plan))
+      violations.push(...wrong.slice(0, 10).map((line) => `seed ${seed}, round ${n}: ${line}`))
+      options.say?.(`round ${n} was ${JSON.stringify(plan)}`)
     }
     const code = Exit.isSuccess(exit) ? exit.value.code : "none"
     codes.set(String(code), (codes.get(String(code)) ?? 0) + 1)

@@ -1,8 +1,6 @@
-/** `ws` without a network; the rest of `@effect/platform-node` as it is. */
+/** `ws` without a network: instead of `@effect/platform-node/NodeWS`. */
 import type { Client } from "../Client.ts"
 import type { FakeStream } from "./http.ts"
-
-export { NodeHttpServer } from "@effect/platform-node"
 
 /** What `ws` hands out once the handshake is done. */
 export class FakeWebSocket {
@@ -17,7 +15,7 @@ export class FakeWebSocket {
   }
 }
 
-class FakeWebSocketServer {
+export class WebSocketServer {
   handleUpgrade(
     request: { readonly client: Client },
     _stream: FakeStream,
@@ -28,5 +26,3 @@ class FakeWebSocketServer {
     request.client.begin()
   }
 }
-
-export const NodeWS = { WebSocketServer: FakeWebSocketServer }
