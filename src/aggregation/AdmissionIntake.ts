@@ -27,6 +27,9 @@ export const pipelinesMax = 256
 export const patience = 9000
 export const answerTimeout = 10_000
 
+/** Milliseconds of a drain that checks may still take which wait for strangers. */
+const checkMillis = 1000
+
 /** Events waiting for a place before senders have to. */
 const capacity = 1024
 
@@ -79,16 +82,26 @@ class Overdue {
 
 const make = Effect.fnUntraced(function*() {
   const shutdown = yield* Shutdown
+  const supervisor = yield* Supervisor
   const { judge } = yield* Judgement
   const database = yield* (yield* Database).sender("aggregation/admission")
   const stopping = yield* Deferred.make<void>()
-  const stop = Effect.as(Deferred.await(stopping), "stopping" as const)
+  // A check that hangs must not outlast the drain. One moment for all: an event taken later gets no second of its own.
+  const cutting = yield* Deferred.make<void>()
+  yield* supervisor.fork(
+    "aggregation/cutting",
+    Effect.andThen(shutdown.draining, Effect.andThen(Effect.sleep(checkMillis), Deferred.succeed(cutting, undefined)))
+  )
+  const stop = Effect.as(
+    Effect.raceFirst(Deferred.await(stopping), Deferred.await(cutting)),
+    "stopping" as const
+  )
   const queue = yield* RetryQueue
   const places = yield* Semaphore.make(pipelinesMax)
   // Acquired before the mailbox, so that nothing interrupts a pipeline while the mailbox drains.
   const pipelines = yield* FiberSet.make<AdmissionOutcome>()
   const overdue = new Overdue()
-  yield* (yield* Supervisor).fork("aggregation/overdue", Effect.forever(overdue.look, { disableYield: true }))
+  yield* supervisor.fork("aggregation/overdue", Effect.forever(overdue.look, { disableYield: true }))
   let cut = false
 
   /** The last event of each author that is in the pipelines: the next one waits for it. */

@@ -31,9 +31,11 @@ export interface ThreadPool {
   readonly submit: (job: PoolJob) => Effect.Effect<void>
   /** Jobs handed over and not answered yet. */
   readonly inFlight: () => number
-  /** Resolves at the next answer, failure, replacement or `poke`. */
-  readonly changed: Effect.Effect<void>
-  /** Resolves `changed`: the waiter should look again at something the pool does not know. */
+  /** How often there was an answer, failure, replacement or `poke`: read it before looking, and wait with it after. */
+  readonly changes: () => number
+  /** Resolves at the first change after so many; at once when it has come between the look and the wait. */
+  readonly changedSince: (changes: number) => Effect.Effect<void>
+  /** Counts as a change: the waiter should look again at something the pool does not know. */
   readonly poke: () => void
 }
 
@@ -64,18 +66,22 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   /** Why no job is accepted any more. */
   let refusal: ThreadFailed | undefined
 
+  let changes = 0
   const poke = () => {
+    changes += 1
     // A copy, as a waiter that looks and waits again would be met again.
     for (const resume of Array.from(waiters)) resume()
   }
-  const changed = Effect.callback<void>((resume) => {
-    const waiter = () => {
-      waiters.delete(waiter)
-      resume(Effect.void)
-    }
-    waiters.add(waiter)
-    return Effect.sync(() => waiters.delete(waiter))
-  })
+  const changedSince = (seen: number) =>
+    Effect.callback<void>((resume) => {
+      if (changes !== seen) return resume(Effect.void)
+      const waiter = () => {
+        waiters.delete(waiter)
+        resume(Effect.void)
+      }
+      waiters.add(waiter)
+      return Effect.sync(() => waiters.delete(waiter))
+    })
   const refuse = (error: ThreadFailed) => {
     refusal ??= error
     poke()
@@ -150,8 +156,9 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   /** Reserves room on a thread. Bounded by the deadlines of jobs and of starting a thread. */
   const reserve: Effect.Effect<Slot, ThreadFailed> = Effect.suspend(() => {
     if (refusal !== undefined) return Effect.fail(refusal)
+    const seen = changes
     const slot = free()
-    if (slot === undefined) return Effect.andThen(changed, reserve)
+    if (slot === undefined) return Effect.andThen(changedSince(seen), reserve)
     slot.inFlight++
     return Effect.succeed(slot)
   })
@@ -226,6 +233,6 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     { concurrency: "unbounded", discard: true }
   )
 
-  const pool: ThreadPool = { submit, inFlight: () => inFlight, changed, poke }
+  const pool: ThreadPool = { submit, inFlight: () => inFlight, changes: () => changes, changedSince, poke }
   return { pool, threads: Array.from(slots, ({ thread }) => thread) }
 })

@@ -179,7 +179,11 @@ const make = Effect.fnUntraced(function*(options: Options) {
         yield* conclude(rest, verificationsOf(verifyRecords(engine, pack(rest.map(({ event }) => event)))))
       } else yield* pool.submit(jobOf(rest))
     }
-    while (pool.inFlight() > 0 && (yield* mailbox.depth) === 0) yield* pool.changed
+    for (;;) {
+      const seen = pool.changes()
+      if (pool.inFlight() === 0 || (yield* mailbox.depth) > 0) return
+      yield* pool.changedSince(seen)
+    }
   })
 
   const { mailbox } = yield* Mailbox.make<Request, never>({

@@ -263,6 +263,7 @@ const make = Effect.gen(function*() {
       yield* Effect.timeoutOption(shutdown.impatient, settings.announceDelay)
     }
     shared.draining = true
+    yield* shutdown.drain
     subscriptions.stop()
     // The TCP server's own `close`: HTTP's would also cut probes, and stop enforcing the header timeout.
     TcpServer.prototype.close.call(server)
@@ -283,7 +284,7 @@ const make = Effect.gen(function*() {
     server.closeAllConnections()
     for (const stream of streams) stream.destroy()
     yield* shutdown.bounded(
-      "drain",
+      "sockets end",
       Effect.all([open.zero, closed.zero, Scope.close(httpScope, Exit.void)], {
         concurrency: "unbounded",
         discard: true
