@@ -37,7 +37,10 @@ export const idsOf = (filters: ReadonlyArray<Filter>, limitMax = 500) =>
   Effect.flatMap(
     Database,
     ({ query }) =>
-      Effect.map(query(filters, { limitMax }), ({ events }) => events.map((raw) => (JSON.parse(textOf(raw)) as Event).id))
+      Effect.map(
+        query(filters, { limitMax }),
+        ({ events }) => events.map((raw) => (JSON.parse(textOf(raw)) as Event).id)
+      )
   )
 
 const article = (created_at: number, tags: Array<Array<string>>, author = "a", kind = 30023) =>
