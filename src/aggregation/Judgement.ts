@@ -142,25 +142,29 @@ const make = Effect.fnUntraced(function*() {
 
   /** Lists and deletions are worth keeping for the authors we keep; a refusal here costs one look-up. */
   const refuseStranger = Effect.fnUntraced(function*(event: Event) {
-    if (settings.admission === "open" || event.kind === 0 || event.kind === 62) return undefined
+    if (event.kind === 0 || event.kind === 62) return undefined
     if (moderation.isTrusted(event.pubkey)) return undefined
     if (event.kind === 5 && deletesProfile(event)) return undefined
     if (yield* isHeld(event.pubkey)) return undefined
     return queue.hasAuthor(event.pubkey) ? answer(unchecked) : rejected("author has no accepted profile")
   })
 
-  /** What is known about exactly this event, from the store or from before. */
+  /** What the rules have already made of exactly this event, or of its author. */
+  const ruled = Effect.fnUntraced(function*(event: Event) {
+    const waiting = yield* queue.find(event.id)
+    if (waiting !== undefined) return answer(waiting)
+    if (event.kind === 0 && (yield* grace.isOutlived(event))) return rejected("a newer version was rejected")
+    return yield* refuseStranger(event)
+  })
+
+  /** What is known about exactly this event, from the store or from before. An open relay has no rules to remember. */
   const known = Effect.fnUntraced(function*(event: Event) {
-    const remembered = moderation.isTrusted(event.pubkey) ? undefined : yield* verdicts.recall(event)
+    const isRuled = settings.admission === "profiles"
+    const remembered = !isRuled || moderation.isTrusted(event.pubkey) ? undefined : yield* verdicts.recall(event)
     if (remembered !== undefined) return answer(remembered)
     const preview = yield* database.preview(event)
     if (preview !== "New") return answer({ _tag: preview })
-    const waiting = yield* queue.find(event.id)
-    if (waiting !== undefined) return answer(waiting)
-    if (event.kind === 0 && settings.admission === "profiles" && (yield* grace.isOutlived(event))) {
-      return rejected("a newer version was rejected")
-    }
-    return yield* refuseStranger(event)
+    return isRuled ? yield* ruled(event) : undefined
   })
 
   /** The event goes to the queue, to be checked at once, and its sender is told `outcome`. */

@@ -139,6 +139,7 @@ export const make = (db: DatabaseSync) => {
     { now, ...by }: { readonly now: number } & AskedBy
   ): Work<{ found: Array<Found>; complete: boolean }> {
     const isMatch = matcher(filter, by)
+    const isShown = viewer(by.readers)
     const found: Array<Found> = []
     let complete = true
     for (const candidate of scan(filter, limit, now)) {
@@ -151,6 +152,8 @@ export const make = (db: DatabaseSync) => {
       // not: saying "incomplete" is always allowed (NIP-67).
       const last = found[limit - 1]
       if (last !== undefined && (created_at !== last.created_at || id_key !== last.id_key)) {
+        // That there is something hidden must not be told either.
+        if (raw !== null && !isShown(raw)) continue
         complete = false
         break
       }

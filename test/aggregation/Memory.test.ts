@@ -6,7 +6,7 @@ import { Examiner, withoutFacts } from "../../src/aggregation/Examiner.ts"
 import { space as graces } from "../../src/aggregation/Grace.ts"
 import { space as verdicts } from "../../src/aggregation/Verdicts.ts"
 import type { Event } from "../../src/domain/Event.ts"
-import { Accepted, Rejected, type RejectionReason } from "../../src/domain/Quality.ts"
+import { Accepted, Rejected, type RejectionReason, Undetermined } from "../../src/domain/Quality.ts"
 import { epoch, profileEvent, signed } from "../support/events.ts"
 import { blank, type Disk } from "./FakeDatabase.ts"
 import * as FakeWeb from "./FakeWeb.ts"
@@ -52,6 +52,24 @@ describe("the memory of verdicts", () => {
       assert.deepStrictEqual([...disk.records.keys()], [`${verdicts} ${profile.id}`])
     })
   })
+
+  for (const verdict of [Rejected("picture is too small"), Undetermined("not checked yet", 30_000)]) {
+    it.effect(`does not bind a relay that has become open: ${verdict._tag}`, () => {
+      const disk = blank()
+      const profile = version(0)
+      const examiner = Layer.succeed(Examiner, {
+        asks: true,
+        glance: () => Effect.succeed(Accepted),
+        examine: () => Effect.succeed(withoutFacts(verdict))
+      })
+      return Effect.gen(function*() {
+        const before = yield* within({ disk, settings, examiner }, submit(profile))
+        assert.strictEqual(before._tag, verdict._tag)
+        const after = yield* within({ disk, settings: { admission: "open" }, examiner }, submit(profile))
+        assert.strictEqual(after._tag, "Saved")
+      })
+    })
+  }
 
   it.effect("expires after some days, never exactly, and is forgotten", () => {
     const disk = blank()

@@ -20,6 +20,7 @@ const stored: ReadonlyArray<Event> = [
   signed({ kind: 1059, tags: [["p", ann]], created_at: epoch + 4 }, "one-time key"),
   signed({ kind: 1059, tags: [["p", "c".repeat(64)]], created_at: epoch + 3 }, "another one-time key"),
   signed({ kind: 1, tags: [["p", bob]], content: "public", created_at: epoch + 2 }, "ann"),
+  signed({ kind: 4, tags: [["p", bob]], content: "older", created_at: epoch + 1 }, "ann"),
   ...notes(20, "ann", epoch - 100),
   ...followers
 ]
@@ -41,6 +42,16 @@ const hexOf = (ids: Uint8Array): ReadonlyArray<string> =>
 for (const [name, database] of [["memory", memory], ["threads", file]] as const) {
   layer(Layer.provideMerge(filled, database), { excludeTestServices: true })(name, (it) => {
     describe("who asks", () => {
+      it.effect("is not told by `more` that private messages lie behind the limit", () =>
+        Effect.gen(function*() {
+          const { query } = yield* Database
+          const filter = filterFrom({ since: epoch + 1, until: epoch + 2, limit: 1 })
+          const toStranger = yield* query([filter], { limitMax: 5000, readers: [] })
+          const toAnn = yield* query([filter], { limitMax: 5000, readers: [ann] })
+          assert.deepStrictEqual([toStranger.events, toStranger.complete], [toAnn.events, true])
+          assert.isFalse(toAnn.complete, "the one behind it is hers to read")
+        }))
+
       for (const readers of [[], [ann], [bob], [ann, bob], ["c".repeat(64)]]) {
         it.effect(`is shown and counted no private message of others, as ${readers.length} keys`, () =>
           Effect.gen(function*() {
@@ -82,7 +93,7 @@ for (const [name, database] of [["memory", memory], ["threads", file]] as const)
       it.effect("is one of us without keys, and reads all", () =>
         Effect.gen(function*() {
           const { count } = yield* Database
-          assert.strictEqual(yield* count([{ kinds: [4, 1059] }]), 3)
+          assert.strictEqual(yield* count([{ kinds: [4, 1059] }]), 4)
         }))
     })
 

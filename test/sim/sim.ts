@@ -7,7 +7,6 @@
  */
 import { parseArgs } from "node:util"
 import * as edges from "./edges.ts"
-import { pendingFixes } from "./pendingFixes.ts"
 import { install } from "./rewriting.ts"
 import { rewritesOf } from "./variants.ts"
 
@@ -25,7 +24,7 @@ if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(seeds) || seeds < 1) {
 }
 
 const unmet = edges.install()
-const pending = install([...pendingFixes, ...rewritesOf(values.variant)])
+install(rewritesOf(values.variant))
 const { explain, summaryOf, sweep } = await import("./Sweep.ts")
 
 if (unmet().length > 0) throw new Error(`edges that the source does not have any more: ${unmet().join("; ")}`)
@@ -35,7 +34,6 @@ const [failing] = found.failing
 if (values.json) console.log(JSON.stringify({ failing: found.failing.length, kinds: Object.fromEntries(found.kinds) }))
 else {
   if (failing !== undefined) { for (const line of await explain(failing)) console.error(line) }
-  for (const fix of pending()) console.error(`pending: ${fix} was repaired for this run only`)
   console.log(summaryOf(found, values.variant))
 }
 // A world in which nobody was served proves nothing; a handful of seeds may be such worlds.

@@ -11,8 +11,6 @@ import { Ledger } from "./Ledger.ts"
 import { draw } from "./Plan.ts"
 import { play } from "./Round.ts"
 
-const repairs = join(import.meta.dirname, "../sim/repaired.ts")
-
 export interface Outcome {
   readonly rounds: number
   readonly violations: ReadonlyArray<string>
@@ -31,12 +29,9 @@ export const torture = Effect.fnUntraced(function*(options: {
   readonly rounds: number
   readonly seed: number
   readonly first?: number
-  /** With the repairs that the source has not got yet (`../sim/pendingFixes.ts`). */
-  readonly repaired?: boolean
   readonly say?: (line: string) => void
 }) {
   const { first = 1, rounds, seed } = options
-  const execArgv = options.repaired === true ? ["--import", repairs] : []
   const home = yield* Service.folder
   const violations: Array<string> = []
   const codes = new Map<string, number>()
@@ -58,7 +53,7 @@ export const torture = Effect.fnUntraced(function*(options: {
       folder = join(home, `round ${n}`)
       mkdirSync(folder)
     }
-    const exit = yield* Effect.exit(play(plan, { folder, name: `seed ${seed}, round ${n}`, ledger, execArgv }))
+    const exit = yield* Effect.exit(play(plan, { folder, name: `seed ${seed}, round ${n}`, ledger }))
     const wrong = Exit.isSuccess(exit) ? exit.value.violations : [String(exit.cause)]
     if (wrong.length > 0) {
       violations.push(...wrong.slice(0, 10).map((line) => `seed ${seed}, round ${n}: ${line}`))
