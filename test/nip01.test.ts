@@ -514,8 +514,7 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
         "55. refuses a fraction in since": [{ since: 1.5 }],
         "41. refuses too many filters": Array.from({ length: limits.filtersMax + 1 }, () => ({ limit: 0 })),
         "41. refuses too many values": [{ kinds: Array.from({ length: limits.filterValuesMax + 1 }, (_, i) => i) }],
-        "41. refuses one refused filter among others": [{ kinds: [1] }, { kinds: [-1] }],
-        "63. refuses a search": [{ search: "boats" }]
+        "41. refuses one refused filter among others": [{ kinds: [1] }, { kinds: [-1] }]
       })
     ) {
       it.effect(`${name} with CLOSED, its prefix first, and no EOSE`, () =>

@@ -73,6 +73,7 @@ layer(relay({ relayName: hostile, relayDescription: "about </title><b>", relayCo
           40,
           42,
           45,
+          50,
           59,
           62,
           65,

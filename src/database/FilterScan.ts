@@ -192,7 +192,7 @@ export const make = (db: DatabaseSync) => {
     const until = filter.until ?? maxTime
     if (since > until || filter.ids?.length === 0 || filter.authors?.length === 0 || filter.kinds?.length === 0) return
     for (const values of filter.tags?.values() ?? []) if (values.length === 0) return
-    // A `search` (NIP-50) will choose its rows here, before every other list; until then it is ignored.
+    // A `search` (NIP-50) is not looked at: who has one goes by its words first (`search/SearchScan.ts`).
 
     const heap = new Heap()
     let work = 0

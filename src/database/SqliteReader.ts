@@ -10,11 +10,13 @@ import { type Event, expirationOf, newestFirst } from "../domain/Event.ts"
 import { type Filter, matches } from "../domain/Filter.ts"
 import { HyperLogLog } from "../domain/HyperLogLog.ts"
 import { isPrivate, mayRead } from "../domain/PrivateMessage.ts"
+import { searchQueryOf } from "../domain/SearchQuery.ts"
 import { prepare, type Row } from "./connection.ts"
 import type { AskedBy, Items, Sketch, StoredRecord } from "./Database.ts"
 import * as FilterScan from "./FilterScan.ts"
 import { idOfRaw, kindOfRaw, pubkeyOfRaw } from "./keys.ts"
 import * as Precedence from "./Precedence.ts"
+import * as SearchScan from "./search/SearchScan.ts"
 
 /** A piece of work at a time; the value is what it was for. */
 export type Work<A> = Generator<undefined, A>
@@ -89,6 +91,7 @@ const wholeMatcher = (filter: Filter): (raw: string) => boolean => {
 export const make = (db: DatabaseSync) => {
   const precedence = Precedence.make(db)
   const { scan } = FilterScan.make(db)
+  const { search } = SearchScan.make(db, scan)
   const statements = {
     begin: prepare(db, "BEGIN"),
     commit: prepare(db, "COMMIT"),
@@ -163,6 +166,19 @@ export const make = (db: DatabaseSync) => {
     return { found: found.toSorted(newestFirst).slice(0, limit), complete }
   }
 
+  /** The best `limit` answers to a filter with a `search` (NIP-50), the best first. */
+  const find = (
+    filter: Filter,
+    limit: number,
+    { now, ...by }: { readonly now: number } & AskedBy
+  ): Work<{ found: ReadonlyArray<Found>; complete: boolean }> => {
+    const query = searchQueryOf(filter.search ?? "")
+    return query.isEmpty
+      ? select(filter, limit, { now, ...by })
+      : search({ query, filter, limit, now, isMatch: matcher(filter, by) })
+  }
+
+  /** In the order in which they are told: by relevance where there is a search, filter by filter. */
   const query = (
     filters: ReadonlyArray<Filter>,
     limitMax: number,
@@ -179,13 +195,14 @@ export const make = (db: DatabaseSync) => {
           complete = false
           continue
         }
-        const selected = yield* select(filter, limit, at)
+        const selected = yield* filter.search === undefined ? select(filter, limit, at) : find(filter, limit, at)
         complete &&= selected.complete
         if (filters.length === 1) return { asOf, events: selected.found.map(({ raw }) => raw), complete }
         for (const found of selected.found) all.push(found)
       }
-      const events = [...new Map(all.map((found) => [found.seq, found])).values()].toSorted(newestFirst)
-      return { asOf, events: events.map(({ raw }) => raw), complete }
+      const events = [...new Map(all.map((found) => [found.seq, found])).values()]
+      const isRanked = filters.some((filter) => filter.search !== undefined)
+      return { asOf, events: (isRanked ? events : events.toSorted(newestFirst)).map(({ raw }) => raw), complete }
     })
 
   /** Whole kinds are counted in their index, which has no row to read. */

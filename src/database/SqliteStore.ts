@@ -8,9 +8,10 @@ import type { DatabaseSync } from "node:sqlite"
 import { addressOf, type Event, expirationOf, isAddressable, isReplaceable } from "../domain/Event.ts"
 import { prepare } from "./connection.ts"
 import type { Outcome } from "./Database.ts"
-import { addressKey, bytesOf, prefixKey, pubkeyOfRaw, tagKey, tagKeys } from "./keys.ts"
+import { addressKey, bytesOf, idOfRaw, kindOfRaw, prefixKey, pubkeyOfRaw, tagKey, tagKeys } from "./keys.ts"
 import * as Precedence from "./Precedence.ts"
 import { deletionKind, giftWrapKind, type Stored, storedOf, vanishKind } from "./Precedence.ts"
+import { SearchIndex } from "./search/SearchIndex.ts"
 import type {
   StoreAnswer,
   StoreBatch,
@@ -49,6 +50,7 @@ export class SqliteStore {
   readonly #db: DatabaseSync
   readonly #relay: string
   readonly #precedence: ReturnType<typeof Precedence.make>
+  readonly #search: SearchIndex
   readonly #statements: ReturnType<typeof statementsOf>
   #seq: number
   #events: number
@@ -59,6 +61,7 @@ export class SqliteStore {
     this.#db = db
     this.#relay = normalised(relayUrl)
     this.#precedence = Precedence.make(this.#db)
+    this.#search = new SearchIndex(this.#db)
     this.#statements = statementsOf(this.#db)
     const [seq, events] = prepare(this.#db, "SELECT seq, events FROM commit_log").get() ?? [0, 0]
     this.#seq = seq as number
@@ -114,12 +117,14 @@ export class SqliteStore {
     try {
       begin.run()
       const result = body()
+      this.#search.flush()
       if (this.#seq !== before.seq || this.#events !== before.events) log.run(this.#seq, this.#events)
       commit.run()
       return result
     } catch (error) {
       this.#seq = before.seq
       this.#events = before.events
+      this.#search.forget()
       if (this.#db.isTransaction) rollback.run()
       if (fallback === undefined || failsStorage(error)) throw error
       return this.#transaction(fallback)
@@ -186,6 +191,7 @@ export class SqliteStore {
     for (const key of keys) this.#statements.insertTag.run(key, event.created_at, idKey, seq)
     this.#seq = seq
     this.#events++
+    if (event.kind === 0) this.#search.added(seq, event)
     if (event.kind === deletionKind) this.#applyDeletion(event)
     if (event.kind === vanishKind) this.#applyVanish(event)
     return { _tag: "Saved", seq }
@@ -198,6 +204,7 @@ export class SqliteStore {
       const idKey = prefixKey(id)
       for (const key of tagKeys(tags)) this.#statements.removeTag.run(key, stored.created_at, idKey, stored.seq)
     }
+    if (kindOfRaw(stored.raw) === 0) this.#search.removed(stored.created_at, idOfRaw(stored.raw))
     this.#events--
   }
 

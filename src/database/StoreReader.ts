@@ -32,6 +32,8 @@ const rowsGuess = 8
 const estimate = (filter: Filter, limitMax: number): number => {
   const limit = Math.min(filter.limit ?? limitMax, limitMax)
   if (limit === 0) return 0
+  // What it touches shows only as it goes.
+  if (filter.search !== undefined) return Infinity
   if (filter.ids !== undefined) return filter.ids.length
   const kinds = filter.kinds?.length ?? kindsGuess
   const pairs = filter.authors === undefined ? Infinity : filter.authors.length * kinds

@@ -32,7 +32,9 @@ export interface Statement {
 export const prepare = (db: DatabaseSync, sql: string): Statement => {
   const statement = db.prepare(sql)
   statement.setReturnArrays(true)
-  return statement as unknown as Statement
+  // Its own `run` would also return the last row number of the connection, and throws after the fact when that is one of
+  // the search index, whose own tables use 64 bits of it.
+  return Object.assign(statement, { run: statement.get.bind(statement) }) as unknown as Statement
 }
 
 /** A connection that is set up for its role. Throws what `node:sqlite` throws. */

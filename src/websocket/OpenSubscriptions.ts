@@ -113,7 +113,6 @@ export class OpenSubscriptions {
     if (this.#byId.size >= limits.subscriptionsMax) {
       return this.#refuse(id, `rate-limited: at most ${limits.subscriptionsMax} subscriptions may be open`)
     }
-    if (isSearch(filters)) return this.#refuse(id, "unsupported: search")
     if (this.#isForbidden(id, filters)) return
     const subscription = new Subscription(id, filters, this)
     this.#byId.set(id, subscription)

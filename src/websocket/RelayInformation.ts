@@ -4,12 +4,12 @@ import type { SettingsShape } from "../Config.ts"
 
 /**
  * NIPs that work, and nothing else: 1 basics, 9 deletion, 11 this document, 13 proof of work, 40 expiration,
- * 42 authentication, 45 COUNT, 62 vanishing, 65 relay lists, 67 EOSE hints, 70 protected events, 77 negentropy. Where any
- * event is kept also 2 follow lists, and 17 and 59, whose messages are for those they concern. Where there are operators
- * 86 management, and 98 by which they sign.
+ * 42 authentication, 45 COUNT, 50 search, 62 vanishing, 65 relay lists, 67 EOSE hints, 70 protected events,
+ * 77 negentropy. Where any event is kept also 2 follow lists, and 17 and 59, whose messages are for those they concern.
+ * Where there are operators 86 management, and 98 by which they sign.
  */
 export const supportedNips = ({ admission, limits, operators }: SettingsShape): ReadonlyArray<number> =>
-  [1, 9, 11, 13, 40, 42, 45, 62, 65, 67, 70].concat(
+  [1, 9, 11, 13, 40, 42, 45, 50, 62, 65, 67, 70].concat(
     admission === "open" ? [2, 17, 59] : [],
     limits.syncItemsMax > 0 ? [77] : [],
     operators.length > 0 ? [86, 98] : []

@@ -11,7 +11,17 @@ import { Effect, Metric, PubSub } from "effect"
 import { type Commit, Database } from "../database/Database.ts"
 import type { Event } from "../domain/Event.ts"
 import { type Filter, matches } from "../domain/Filter.ts"
+import { profileOf } from "../domain/Profile.ts"
 import * as RelayMessage from "../domain/RelayMessage.ts"
+import {
+  isAnswer,
+  keyOf,
+  keysOf,
+  type SearchDocument,
+  searchDocumentOf,
+  type SearchQuery,
+  searchQueryOf
+} from "../domain/SearchQuery.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
 import { websocketEventsSent } from "../observability/Metrics.ts"
 import { SharedFrame } from "./ClientSocket.ts"
@@ -30,6 +40,19 @@ export interface Subscriber {
 interface Entry {
   readonly subscriber: Subscriber
   readonly filter: Filter
+  /** What a new profile has to answer, however relevantly: live events have no order but that of their commits (NIP-50). */
+  readonly query: SearchQuery | undefined
+}
+
+const queryOf = ({ search }: Filter): SearchQuery | undefined => {
+  const query = search === undefined ? undefined : searchQueryOf(search)
+  return query?.isEmpty === true ? undefined : query
+}
+
+/** What a new profile is found by. */
+const documentOf = (event: Event): SearchDocument | undefined => {
+  const profile = event.kind === 0 ? profileOf(event.content, Infinity) : undefined
+  return typeof profile === "object" ? searchDocumentOf(profile) : undefined
 }
 
 /** Filters under one key, such as an author. */
@@ -43,6 +66,8 @@ export class Subscriptions {
   readonly #authors: Index<string> = new Map()
   /** By letter and value, such as `pabc…`. */
   readonly #tags: Index<string> = new Map()
+  /** By a word of the query, each filter under one. */
+  readonly #words: Index<string> = new Map()
   readonly #kinds: Index<number> = new Map()
   readonly #rest = new Set<Entry>()
   readonly #entries = new Map<Subscriber, ReadonlyArray<() => void>>()
@@ -54,7 +79,7 @@ export class Subscriptions {
   }
 
   add(subscriber: Subscriber): void {
-    this.#entries.set(subscriber, subscriber.filters.map((filter) => this.#enter({ subscriber, filter })))
+    this.#entries.set(subscriber, subscriber.filters.map((filter) => this.#enter(subscriber, filter)))
   }
 
   remove(subscriber: Subscriber): void {
@@ -91,10 +116,16 @@ export class Subscriptions {
   /** Everyone who wants it and may have it; undefined is nobody. */
   #find(event: Event): ReadonlySet<Subscriber> | undefined {
     let found: Set<Subscriber> | undefined
+    // Taken apart when first asked for: most events are no profiles, and few clients wait for one that they describe.
+    let document: SearchDocument | undefined | null = null
     const look = (entries: ReadonlySet<Entry> | undefined) => {
       if (entries === undefined) return
-      for (const { subscriber, filter } of entries) {
+      for (const { subscriber, filter, query } of entries) {
         if (found?.has(subscriber) === true || !matches(filter, event) || !subscriber.mayRead(event)) continue
+        if (query !== undefined) {
+          if (document === null) document = documentOf(event)
+          if (document === undefined || !isAnswer(query, document)) continue
+        }
         found ??= new Set()
         found.add(subscriber)
       }
@@ -108,17 +139,26 @@ export class Subscriptions {
         if (name?.length === 1 && value !== undefined) look(this.#tags.get(name + value))
       }
     }
+    if (this.#words.size > 0) {
+      document = documentOf(event)
+      if (document !== undefined) { for (const key of keysOf(document)) look(this.#words.get(key)) }
+    }
     return found
   }
 
   /** Returns how to leave again. An empty list matches nothing, so its filter has no key and is never looked at. */
-  #enter(entry: Entry): () => void {
-    const { ids, authors, tags, kinds } = entry.filter
+  #enter(subscriber: Subscriber, filter: Filter): () => void {
+    const entry: Entry = { subscriber, filter, query: queryOf(filter) }
+    const { ids, authors, tags, kinds } = filter
     if (ids !== undefined) return enter(this.#ids, ids, entry)
     if (authors !== undefined) return enter(this.#authors, authors, entry)
     if (tags !== undefined && tags.size > 0) {
       const [letter, values] = fewest(tags)
       return enter(this.#tags, values.map((value) => letter + value), entry)
+    }
+    if (entry.query !== undefined) {
+      const key = keyOf(entry.query)
+      return enter(this.#words, key === undefined ? [] : [key], entry)
     }
     if (kinds !== undefined) return enter(this.#kinds, kinds, entry)
     this.#rest.add(entry)

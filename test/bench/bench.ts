@@ -33,8 +33,9 @@ const { values: flags } = parseArgs({
     pair: { type: "string" },
     against: { type: "string" },
     pid: { type: "string" },
-    /** Flags of the service's own Node, separated by commas. */
+    /** Flags of the service's own Node, separated by commas; those of the other side, where they differ. */
     node: { type: "string", default: "" },
+    "pair-node": { type: "string" },
     json: { type: "string", default: join(import.meta.dirname, "../../node_modules/.cache/bench/last.json") },
     check: { type: "boolean", default: false },
     accept: { type: "boolean", default: false }
@@ -47,16 +48,16 @@ const tolerance = 1.25
 
 const say = (text: string) => Effect.sync(() => void process.stdout.write(`${text}\n`))
 
-const sideOf = (label: string, root: string): Side => ({
+const sideOf = (label: string, root: string, node = flags.node): Side => ({
   label,
   root: resolve(root),
-  flags: flags.node === "" ? [] : flags.node.split(","),
+  flags: node === "" ? [] : node.split(","),
   external: undefined,
   stores: new Map()
 })
 
 const sides: ReadonlyArray<Side> = flags.against === undefined
-  ? [sideOf("this", flags.root), ...(flags.pair === undefined ? [] : [sideOf("other", flags.pair)])]
+  ? [sideOf("this", flags.root), ...(flags.pair === undefined ? [] : [sideOf("other", flags.pair, flags["pair-node"])])]
   : [{
     ...sideOf("this", flags.root),
     external: elsewhere(flags.against, flags.pid === undefined ? undefined : Number(flags.pid))

@@ -1,0 +1,89 @@
+/** Profiles that were found, put in order. */
+import { nip05Domain } from "../../domain/Bridge.ts"
+import { newestFirst } from "../../domain/Event.ts"
+import { profileOf } from "../../domain/Profile.ts"
+import {
+  type Relevance,
+  relevanceOf,
+  relevances,
+  searchDocumentOf,
+  type SearchQuery
+} from "../../domain/SearchQuery.ts"
+import { idOfRaw, pubkeyOfRaw } from "../keys.ts"
+
+/** A row that may be an answer. */
+export interface Candidate {
+  readonly created_at: number
+  readonly id_key: number
+  readonly seq: number
+  readonly raw: string
+}
+
+export interface Answer extends Candidate {
+  readonly id: string
+  readonly relevance: Relevance
+}
+
+/** Only what is read from the profile itself counts: the index says where to look. */
+export class Answers {
+  readonly #query: SearchQuery
+  readonly #isMatch: (raw: string) => boolean
+  readonly #verifiedNip05: (pubkey: string) => string | undefined
+  readonly #seen = new Set<number>()
+  readonly #answers: Array<Answer> = []
+
+  constructor(options: {
+    readonly query: SearchQuery
+    /** Do the other conditions of the filter hold? */
+    readonly isMatch: (raw: string) => boolean
+    /** The NIP-05 name that this author was last found to have by right. */
+    readonly verifiedNip05: (pubkey: string) => string | undefined
+  }) {
+    this.#query = options.query
+    this.#isMatch = options.isMatch
+    this.#verifiedNip05 = options.verifiedNip05
+  }
+
+  /** Rows that were looked at, each once. */
+  get looked(): number {
+    return this.#seen.size
+  }
+
+  add(candidate: Candidate): void {
+    const { raw, seq } = candidate
+    if (this.#seen.has(seq)) return
+    this.#seen.add(seq)
+    if (!this.#isMatch(raw)) return
+    const relevance = this.#relevance(raw)
+    if (relevance !== relevances.none) this.#answers.push({ ...candidate, id: idOfRaw(raw), relevance })
+  }
+
+  #relevance(raw: string): Relevance {
+    const query = this.#query
+    const { content } = JSON.parse(raw) as { readonly content: string }
+    const profile = profileOf(content, Infinity)
+    if (typeof profile === "string") return relevances.none
+    if (query.domain !== undefined) {
+      const verified = this.#verifiedNip05(pubkeyOfRaw(raw))
+      if (profile.nip05 === "" || verified !== profile.nip05 || nip05Domain(verified) !== query.domain) {
+        return relevances.none
+      }
+      // A domain alone asks for everybody there.
+      if (query.words.length === 0) return relevances.nip05
+    }
+    return relevanceOf(query, searchDocumentOf(profile))
+  }
+
+  /** How many are at least that relevant. */
+  count(relevance: Relevance): number {
+    let count = 0
+    for (const answer of this.#answers) if (answer.relevance >= relevance) count++
+    return count
+  }
+
+  /** The best ones, the best first, and whether those are all of them. */
+  best(limit: number): { readonly found: ReadonlyArray<Answer>; readonly complete: boolean } {
+    const found = this.#answers.toSorted((a, b) => b.relevance - a.relevance || newestFirst(a, b))
+    return { found: found.slice(0, limit), complete: found.length <= limit }
+  }
+}
