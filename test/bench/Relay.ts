@@ -84,6 +84,8 @@ export const start = Effect.fnUntraced(
             LOG_FORMAT: "json",
             MAX_CONNECTIONS: "20000",
             MAX_CONNECTIONS_PER_ADDRESS: "20000",
+            RATE_PER_CONNECTION: "0",
+            RATE_PER_ADDRESS: "0",
             ...options.env
           },
           stdio: ["ignore", "pipe", "inherit", "ipc"]
