@@ -34,6 +34,8 @@ export interface Child {
   readonly stderr: ReadonlyArray<string>
   /** The first line of stdout, past or to come, that has `text` in it; fails when the process ends or 20 s pass first. */
   readonly line: (text: string) => Effect.Effect<string, ChildFailed>
+  /** The same of stderr. */
+  readonly errorLine: (text: string) => Effect.Effect<string, ChildFailed>
   /** Hands text to its stdin, which `stdin: "open"` leaves open; succeeds once the pipe has taken it, or is gone. */
   readonly write: (text: string) => Effect.Effect<void>
   /** Ends its stdin. */
@@ -124,24 +126,26 @@ export const start = Effect.fnUntraced(
     const failed = (what: string) => new ChildFailed({ what, tail: tail() })
     const deadline = <A, E>(what: string, effect: Effect.Effect<A, E>) =>
       Effect.timeoutOrElse(effect, { duration: "20 seconds", orElse: () => Effect.suspend(() => failed(what)) })
+    const lineOf = (lines: ReadonlyArray<string>, text: string) =>
+      deadline(
+        `no line with ${JSON.stringify(text)}`,
+        Effect.callback<string, ChildFailed>((resume) => {
+          const look = () => {
+            const found = lines.find((line) => line.includes(text))
+            if (found !== undefined) resume(Effect.succeed(found))
+            else if (spawned.exitCode !== null) resume(failed(`ended without ${text}`))
+          }
+          watchers.add(look)
+          look()
+          return Effect.sync(() => void watchers.delete(look))
+        })
+      )
     return {
       pid: spawned.pid ?? 0,
       stdout,
       stderr,
-      line: (text) =>
-        deadline(
-          `no line with ${JSON.stringify(text)}`,
-          Effect.callback<string, ChildFailed>((resume) => {
-            const look = () => {
-              const found = stdout.find((line) => line.includes(text))
-              if (found !== undefined) resume(Effect.succeed(found))
-              else if (spawned.exitCode !== null) resume(failed(`ended without ${text}`))
-            }
-            watchers.add(look)
-            look()
-            return Effect.sync(() => void watchers.delete(look))
-          })
-        ),
+      line: (text) => lineOf(stdout, text),
+      errorLine: (text) => lineOf(stderr, text),
       write: (text) => Effect.callback<void>((resume) => void spawned.stdin.write(text, () => resume(Effect.void))),
       endStdin: Effect.sync(() => void spawned.stdin.end()),
       closeStdout: Effect.sync(() => void spawned.stdout.destroy()),

@@ -24,7 +24,7 @@ export interface Service extends child.Child {
   readonly stop: (signal?: NodeJS.Signals) => Effect.Effect<child.Ended, child.ChildFailed>
 }
 
-export interface Options extends Pick<child.Options, "stdout" | "execArgv"> {
+export interface Options extends Pick<child.Options, "stdin" | "stdout" | "execArgv"> {
   readonly args?: ReadonlyArray<string>
   /** Over the defaults: no upstreams, a free port, JSON lines at level Debug. */
   readonly env?: Record<string, string>
@@ -47,6 +47,7 @@ export const start = Effect.fnUntraced(
     const databasePath = join(home, "profiles.db")
     const process = yield* child.start(entry, options.args ?? [], {
       cwd: home,
+      ...(options.stdin === undefined ? {} : { stdin: options.stdin }),
       ...(options.stdout === undefined ? {} : { stdout: options.stdout }),
       ...(options.execArgv === undefined ? {} : { execArgv: options.execArgv }),
       env: {

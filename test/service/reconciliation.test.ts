@@ -1,0 +1,211 @@
+/**
+ * NIP-77 with a hundred thousand events on each side and 1 % of difference each way, over a real socket: our relay and the
+ * client of nostr-tools, then our relay and our own client. Nobody else waits meanwhile.
+ */
+import { assert, describe, layer } from "@effect/vitest"
+import { Context, Effect, Layer, type Scope } from "effect"
+import { hash } from "node:crypto"
+import { copyFileSync } from "node:fs"
+import { join } from "node:path"
+import { nip77, Relay } from "nostr-tools"
+import { connect } from "../../src/database/connection.ts"
+import { migrate } from "../../src/database/DatabaseFile.ts"
+import { SqliteStore } from "../../src/database/SqliteStore.ts"
+import { type Event, rawOf } from "../../src/domain/Event.ts"
+import { databasePath, run } from "../cli/support.ts"
+import type * as child from "../support/child.ts"
+import { epoch, keyOf, signed } from "../support/events.ts"
+import { mark, type Turns, turnsOf } from "../support/loopProbe.ts"
+import * as Service from "../support/service.ts"
+
+/** Events that both sides have, and those that each has alone. */
+const shared = 99_000
+const alone = 1000
+
+/** Milliseconds of CPU that a turn of the event loop may take; the probe itself may add one. */
+const turnMax = 20
+
+const probe = join(import.meta.dirname, "../support/loopProbe.ts")
+
+/** Three to a second, as all events here. */
+const timeOf = (n: number): number => epoch + Math.floor(n / 3)
+
+const kinds = [0, 1, 1, 1, 3, 1, 1, 10_002, 1, 1]
+
+/** With a made-up id and signature, as nobody is going to look. */
+const made = (n: number): string =>
+  rawOf({
+    id: hash("sha256", `id ${n}`),
+    pubkey: hash("sha256", `author ${n}`),
+    created_at: timeOf(n),
+    kind: kinds[n % kinds.length] ?? 1,
+    tags: n % 4 === 0 ? [["t", `topic ${n % 50}`]] : [],
+    content: n % kinds.length === 0
+      ? JSON.stringify({ name: `person ${n}` })
+      : `note ${n}, of a length that is not unusual`,
+    sig: hash("sha512", `signature ${n}`)
+  })
+
+/** Events of one side that the other one has to be able to check. */
+const own = (side: string): ReadonlyArray<Event> => {
+  const keys = Array.from({ length: 20 }, (_, i) => keyOf(`${side} ${i}`))
+  return Array.from(
+    { length: alone },
+    (_, i) =>
+      signed({ created_at: timeOf(i * Math.floor(shared / alone)), content: `${side} ${i}` }, keys[i % keys.length])
+  )
+}
+
+const add = (path: string, events: ReadonlyArray<string>) =>
+  Effect.sync(() => {
+    const db = connect(path, "writer")
+    db.exec("PRAGMA synchronous = OFF")
+    const store = new SqliteStore(db, "ws://localhost")
+    for (let i = 0; i < events.length; i += 1000) {
+      store.apply({ now: epoch, writes: events.slice(i, i + 1000).map((raw) => [{ _tag: "Save", raw }]) })
+    }
+    store.close()
+  })
+
+/** Raw events that every side has, and a file with them. */
+class Common extends Context.Service<Common, { readonly path: string; readonly events: ReadonlyArray<string> }>()(
+  "test/service/Common"
+) {
+  static readonly layer = Layer.effect(
+    Common,
+    Effect.gen(function*() {
+      const events = Array.from({ length: shared }, (_, n) => made(n))
+      const path = join(yield* Service.folder, "common.db")
+      yield* Effect.orDie(migrate(path))
+      yield* add(path, events)
+      return { path, events }
+    })
+  )
+}
+
+/** A folder with the common events and some more. */
+const storeWith = Effect.fnUntraced(function*(events: ReadonlyArray<Event>) {
+  const home = yield* Service.folder
+  const { path } = yield* Common
+  yield* Effect.sync(() => copyFileSync(path, databasePath(home)))
+  yield* add(databasePath(home), events.map(rawOf))
+  return home
+})
+
+const measure = (process: child.Child) => process.write("begin\n")
+
+/** What the turns of a process have been since. */
+const measured = Effect.fnUntraced(function*(process: child.Child) {
+  yield* process.write("end\n")
+  return turnsOf(yield* process.errorLine(mark))
+})
+
+const assertShort = (whose: string, { delay, longest }: Turns) => {
+  console.log(
+    `${whose}: ${longest.toFixed(1)} ms of CPU at most in one turn; timers ${delay.toFixed(1)} ms late at most`
+  )
+  assert.isBelow(longest, turnMax + 1)
+}
+
+const relayOver = Effect.fnUntraced(function*(home: string) {
+  const relay = yield* Service.start({
+    folder: home,
+    stdin: "open",
+    execArgv: ["--import", probe],
+    env: { DATABASE_PATH: databasePath(home), ADMISSION: "open", LOG_LEVEL: "Info" }
+  })
+  const { url } = yield* relay.listening
+  return { relay, url }
+})
+
+/** All of a store in one order, and what it is. */
+const exported = Effect.fnUntraced(function*(home: string) {
+  const { stdout } = yield* run(home, ["export"])
+  return stdout.toSorted()
+})
+
+const digest = (lines: ReadonlyArray<string>) => ({ count: lines.length, sha256: hash("sha256", lines.join("\n")) })
+
+/** The client of nostr-tools, closed with the scope. */
+const dial = (url: string): Effect.Effect<Relay, never, Scope.Scope> =>
+  Effect.acquireRelease(Effect.promise(() => Relay.connect(url)), (open) => Effect.sync(() => open.close()))
+
+const reconcile = (client: Relay, storage: nip77.NegentropyStorageVector) =>
+  Effect.promise(() =>
+    new Promise<{ readonly have: ReadonlySet<string>; readonly need: ReadonlySet<string> }>((resolve, reject) => {
+      const have = new Set<string>()
+      const need = new Set<string>()
+      void new nip77.NegentropySync(client, storage, {}, {
+        onhave: (id) => void have.add(id),
+        onneed: (id) => void need.add(id),
+        onclose: (reason) => reason === undefined ? resolve({ have, need }) : reject(new Error(reason))
+      }).start()
+    })
+  )
+
+const fetchIds = (client: Relay, ids: ReadonlyArray<string>) =>
+  Effect.promise(() =>
+    new Promise<ReadonlyArray<Event>>((resolve) => {
+      const events: Array<Event> = []
+      const subscription = client.subscribe([{ ids: [...ids] }], {
+        onevent: (event) => void events.push(event),
+        oneose: () => {
+          subscription.close()
+          resolve(events)
+        }
+      })
+    })
+  )
+
+layer(Common.layer, { excludeTestServices: true, timeout: 30_000 })("a hundred thousand events", (it) => {
+  describe("NIP-77", () => {
+    it.effect("against the client of nostr-tools: both end with the same bytes", () =>
+      Effect.gen(function*() {
+        const [ours, theirs] = [own("client"), own("relay")]
+        const home = yield* storeWith(theirs)
+        const { relay, url } = yield* relayOver(home)
+        const kept = new Map((yield* Common).events.map((raw) => [raw.slice(7, 71), raw]))
+        for (const event of ours) kept.set(event.id, rawOf(event))
+        const storage = new nip77.NegentropyStorageVector()
+        for (const raw of kept.values()) {
+          const { created_at, id } = JSON.parse(raw) as Event
+          storage.insert(created_at, id)
+        }
+        storage.seal()
+
+        const client = yield* dial(url)
+        yield* measure(relay)
+        const { have, need } = yield* reconcile(client, storage)
+        assert.deepStrictEqual([have.size, need.size], [alone, alone])
+        const wanted = [...need]
+        for (let i = 0; i < wanted.length; i += 250) {
+          for (const event of yield* fetchIds(client, wanted.slice(i, i + 250))) kept.set(event.id, rawOf(event))
+        }
+        const sent = ours.filter(({ id }) => have.has(id)).map((event) => ({
+          ...event,
+          tags: event.tags.map((tag) => [...tag])
+        }))
+        yield* Effect.promise(() => Promise.all(sent.map((event) => client.publish(event))))
+        assertShort("relay", yield* measured(relay))
+        yield* relay.stop()
+        assert.deepStrictEqual(digest(yield* exported(home)), digest([...kept.values()].toSorted()))
+        assert.strictEqual(kept.size, shared + 2 * alone)
+      }).pipe(Effect.scoped), 40_000)
+
+    it.effect("against our own client: both end with the same bytes", () =>
+      Effect.gen(function*() {
+        const theirs = yield* storeWith(own("relay"))
+        const ours = yield* storeWith(own("client"))
+        const { relay, url } = yield* relayOver(theirs)
+        yield* measure(relay)
+        const { code, stderr } = yield* run(ours, ["sync", url])
+        assert.strictEqual(code, 0, stderr.join("\n"))
+        assert.match(stderr.join("\n"), new RegExp(`Have ${alone}, need ${alone}\\.`, "u"))
+        assertShort("relay", yield* measured(relay))
+        yield* relay.stop()
+        const all = digest(yield* exported(theirs))
+        assert.strictEqual(all.count, shared + 2 * alone)
+        assert.deepStrictEqual(digest(yield* exported(ours)), all)
+      }).pipe(Effect.scoped), 40_000)
+  })
+})

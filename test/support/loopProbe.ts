@@ -1,0 +1,66 @@
+/**
+ * Loaded into a process before it starts (`--import`): says how long its event loop was kept from its work. `begin` on its
+ * stdin starts measuring, `end` answers with one line on stderr.
+ *
+ * A timer of a millisecond looks at the thread's CPU time. What has been used between two looks is the longest that one turn
+ * of the loop can have worked, whatever else the machine had to do meanwhile.
+ */
+import { readFileSync } from "node:fs"
+import { createInterface } from "node:readline"
+import { isMainThread } from "node:worker_threads"
+
+/** Milliseconds. */
+export interface Turns {
+  /** CPU time of the longest turn, at most a millisecond too much. */
+  readonly longest: number
+  /** By how much a timer was late, at worst, apart from waiting for a CPU as far as the kernel tells. */
+  readonly delay: number
+}
+
+/** What the line begins with. */
+export const mark = "{\"turns\":"
+
+export const turnsOf = (line: string): Turns => (JSON.parse(line) as { readonly turns: Turns }).turns
+
+const resolution = 1
+
+/** Milliseconds that this thread could have run and had no CPU. */
+const waited = (): number => {
+  try {
+    return Number(readFileSync("/proc/thread-self/schedstat", "latin1").split(" ")[1]) / 1e6
+  } catch {
+    return 0
+  }
+}
+
+const look = () => {
+  const { system, user } = process.threadCpuUsage()
+  return { cpu: (system + user) / 1000, waited: waited(), at: performance.now() }
+}
+
+const measure = () => {
+  let longest = 0
+  let delay = 0
+  let before = look()
+  const timer = setInterval(() => {
+    const now = look()
+    longest = Math.max(longest, now.cpu - before.cpu)
+    delay = Math.max(delay, now.at - before.at - resolution - (now.waited - before.waited))
+    before = now
+  }, resolution)
+  timer.unref()
+  return (): Turns => {
+    clearInterval(timer)
+    return { longest, delay }
+  }
+}
+
+if (isMainThread) {
+  let end: (() => Turns) | undefined
+  createInterface({ input: process.stdin }).on("line", (line) => {
+    if (line === "begin") end = measure()
+    if (line === "end") process.stderr.write(`${mark}${JSON.stringify(end?.())}}\n`)
+  })
+  // It keeps nobody alive.
+  if ("unref" in process.stdin) process.stdin.unref()
+}
