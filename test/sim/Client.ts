@@ -17,6 +17,8 @@ interface Subscription {
   /** Seqs of the notes it was sent, in order; how many of them were stored ones. */
   readonly seqs: Array<number>
   stored: number
+  /** Events that somebody had been told `OK true` of when it was opened: each is to be among the stored ones. */
+  readonly owed: ReadonlyArray<string>
   isLive: boolean
   isClosed: boolean
 }
@@ -85,15 +87,22 @@ export class Client {
       const { id } = argument as { readonly id: string }
       this.#run.world.note(() => `${this.name} published ${id.slice(0, 6)}`)
       this.taken.set(id, (this.taken.get(id) ?? 0) + 1)
+      this.#run.reach("taken")
     } else if (type === "REQ") {
-      const subscription = { seqs: [], stored: 0, isLive: false, isClosed: false }
+      const subscription = {
+        seqs: [],
+        stored: 0,
+        owed: [...this.#run.disk.acknowledged],
+        isLive: false,
+        isClosed: false
+      }
       this.#open.set(String(argument), subscription)
       this.subscriptions.push(subscription)
     } else this.#open.delete(String(argument))
   }
 
   told(text: string): void {
-    const [type, name, third] = JSON.parse(text) as readonly [string, string, unknown]
+    const [type, name, third, reason] = JSON.parse(text) as readonly [string, string, unknown, string]
     const { disk, world } = this.#run
     const subscription = this.#open.get(name)
     switch (type) {
@@ -106,6 +115,12 @@ export class Client {
         }
         if (all.length + 1 > (this.taken.get(name) ?? 0)) {
           this.#run.violate("I2", `${this.name} was answered twice for ${name.slice(0, 6)}`)
+        }
+        if (third === true) {
+          disk.acknowledged.add(name)
+          this.#run.reach("acknowledged")
+        } else if (!this.#mayBeRefused(name, reason)) {
+          this.#run.violate("refusal", `${this.name} was refused ${name.slice(0, 6)}: ${reason}`)
         }
         return
       }
@@ -129,6 +144,10 @@ export class Client {
         if (subscription !== undefined) {
           subscription.isLive = true
           subscription.stored = subscription.seqs.length
+          const lost = subscription.owed.filter((id) => !subscription.seqs.includes(disk.events.get(id)?.seq ?? -1))
+          if (lost.length > 0) {
+            this.#run.violate("I1", `${this.name} was not sent ${lost.length} events that had been acknowledged`)
+          }
         }
         return
       case "CLOSED":
@@ -140,6 +159,16 @@ export class Client {
       default:
         return this.#run.violate("protocol", `${this.name} was told ${text}`)
     }
+  }
+
+  /** A forgery is, and so is anything once the service stops or its disk has failed. */
+  #mayBeRefused(id: string, reason: string): boolean {
+    if (reason.startsWith("invalid: ")) {
+      return this.plan.actions.some(({ action }) =>
+        action._tag === "Event" && action.forged && notes[action.note % notes.length]?.id === id
+      )
+    }
+    return reason.startsWith("error: ") && (this.#run.stoppedAt !== undefined || this.#run.disk.hasFailed)
   }
 
   /** What it can say of its life once it is over. */

@@ -1,5 +1,5 @@
 /**
- * The disk of a world: what was written, what is synced, and when it stops working.
+ * The disk of a history, which outlives the machine: what was written, what is synced, and when it stops working.
  *
  * Only `apply` changes it, all at once at the moment of its sync: everything before that moment would be gone after a power
  * cut, everything after it would not.
@@ -7,6 +7,7 @@
 import type { Outcome } from "../../src/database/Database.ts"
 import type { StoreAnswer, StoreBatch, StoreOperation } from "../../src/database/storeProtocol.ts"
 import type { Event } from "../../src/domain/Event.ts"
+import { isForged } from "./events.ts"
 
 export interface StoredEvent {
   readonly seq: number
@@ -23,6 +24,21 @@ export class Disk {
   applied = 0
   /** The storage has failed, and the service was told. */
   hasFailed = false
+  /** Events with a signature that nobody should have believed. */
+  forgeries = 0
+  /** Events that were there when this life began. */
+  eventsBefore = 0
+  /** Ids that some client was told `OK true` of, in this life or an earlier one. */
+  readonly acknowledged = new Set<string>()
+
+  /** The machine starts: nobody has the file open, and what was on it is there. */
+  boot(): void {
+    this.isOpen = false
+    this.isWriting = false
+    this.applied = 0
+    this.hasFailed = false
+    this.eventsBefore = this.events.size
+  }
 
   sync({ writes }: StoreBatch): StoreAnswer {
     const results = writes.map((operations) => ({
@@ -36,6 +52,7 @@ export class Disk {
     if (operation._tag === "Save") {
       const event = JSON.parse(operation.raw) as Event
       if (this.events.has(event.id)) return { _tag: "Duplicate" }
+      if (isForged(event)) this.forgeries++
       this.events.set(event.id, { seq: ++this.seq, event, raw: operation.raw })
       return { _tag: "Saved", seq: this.seq }
     }

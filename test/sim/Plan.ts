@@ -1,8 +1,9 @@
 /**
- * What happens in one run, drawn from its seed before it begins: who connects and says what, how long everything takes, what
- * breaks, and when the stop comes. Plain data, so that a failing run can be made smaller.
+ * What happens in one life of the service, drawn before it begins: who connects and says what, how long everything takes,
+ * what breaks, and when the stop comes. Plain data, so that a failing run can be made smaller.
  */
 import type * as Dice from "../../src/demo/Dice.ts"
+import type { Mood } from "./Mood.ts"
 
 export type Action =
   /** Publishes the world's note of this number; several clients may publish the same one. */
@@ -21,9 +22,32 @@ export interface ClientPlan {
   readonly leaves: { readonly after: number; readonly how: "close" | "cut" } | undefined
 }
 
+/** What can be counted in a life, so that something can happen at the very moment of it. */
+export type Edge =
+  /** A component begins to open, or has been released. */
+  | "acquired"
+  | "released"
+  /** The service has taken a client's EVENT. */
+  | "taken"
+  /** A verifier thread has answered. */
+  | "verified"
+  /** A transaction is with the ingester's thread; it is on the disk; the ingester has been told so. */
+  | "handed"
+  | "written"
+  | "synced"
+  /** A client was told `OK true`. */
+  | "acknowledged"
+  /** An upstream was sent a REQ. */
+  | "asked"
+
+export type Moment =
+  | { readonly _tag: "AtStep"; readonly step: number }
+  | { readonly _tag: "AtMillis"; readonly millis: number }
+  | { readonly _tag: "AtEdge"; readonly edge: Edge; readonly count: number }
+
 export interface UpstreamPlan {
-  /** Events it has. */
-  readonly events: number
+  /** Which relay it is; it has the same events in every life. */
+  readonly relay: number
   readonly openMillis: number
   readonly latency: number
   readonly fault:
@@ -55,11 +79,11 @@ export interface Plan {
   readonly threads: { readonly millis: number; readonly crashAt: number | undefined }
   /** The port is taken. */
   readonly portTaken: boolean
-  readonly stop:
-    | { readonly _tag: "AtStep"; readonly step: number }
-    | { readonly _tag: "AtMillis"; readonly millis: number }
+  readonly stop: Moment
   /** A second signal, so many milliseconds after the first. */
   readonly hurryAfter: number | undefined
+  /** The power is cut: nothing runs any more, and what is not on the disk is gone. */
+  readonly powerCut: Moment | undefined
 }
 
 /** Notes there are to publish. */
@@ -68,75 +92,101 @@ export const notesMax = 48
 const times = <A>(count: number, make: (n: number) => A): ReadonlyArray<A> =>
   Array.from({ length: count }, (_, n) => make(n))
 
-const drawAction = (dice: Dice.Dice, note: number): Action => {
+const drawAction = (dice: Dice.Dice, mood: Mood, note: number): Action => {
   const kind = dice.fraction()
   if (kind < 0.76) {
-    return { _tag: "Event", note: dice.chance(0.3) ? dice.between(0, 5) : note, forged: dice.chance(0.06) }
+    return {
+      _tag: "Event",
+      note: dice.chance(mood.repeats) ? dice.between(0, 5) : note,
+      forged: dice.chance(mood.forgeries)
+    }
   }
   const subscription = dice.pick(["a", "a", "b"])
   return kind < 0.94 ? { _tag: "Req", subscription } : { _tag: "Close", subscription }
 }
 
-const drawClient = (dice: Dice.Dice, number: number, clients: number): ClientPlan => {
+const drawClient = (dice: Dice.Dice, mood: Mood, number: number, clients: number): ClientPlan => {
   const count = dice.pick([2, 4, 8, 12])
   return {
     connectAt: dice.pick([0, 0, 0, dice.between(0, 300)]),
     actions: times(count, (n) => ({
-      after: dice.pick([0, 0, 0, 1, dice.between(0, 120)]),
+      after: dice.chance(mood.bursts) ? 0 : dice.pick([0, 1, dice.between(0, 120)]),
       action: n === 0 && dice.chance(0.5)
         ? { _tag: "Req", subscription: "a" } as const
-        : drawAction(dice, (number + n * clients) % notesMax)
+        : drawAction(dice, mood, (number + n * clients) % notesMax)
     })),
-    polite: dice.chance(0.85),
-    reads: dice.chance(0.92),
-    leaves: dice.chance(0.2) ? { after: dice.between(0, 60), how: dice.pick(["close", "cut"]) } : undefined
+    polite: !dice.chance(mood.rudeness),
+    reads: !dice.chance(mood.rudeness / 2),
+    leaves: dice.chance(mood.departures) ? { after: dice.between(0, 60), how: dice.pick(["close", "cut"]) } : undefined
   }
 }
 
-const drawUpstream = (dice: Dice.Dice): UpstreamPlan => ({
-  events: dice.pick([3, 12, 30]),
+const drawUpstream = (dice: Dice.Dice, mood: Mood, relay: number): UpstreamPlan => ({
+  relay,
   openMillis: dice.between(0, 60),
   latency: dice.pick([0, 1, dice.between(0, 50)]),
-  fault: dice.pick<UpstreamPlan["fault"]>([
-    { _tag: "Honest" },
-    { _tag: "Honest" },
-    { _tag: "Honest" },
-    { _tag: "Honest" },
-    { _tag: "Honest" },
-    { _tag: "Honest" },
-    { _tag: "Honest" },
-    { _tag: "Honest" },
-    { _tag: "NeverOpens" },
-    { _tag: "Refuses" },
-    { _tag: "NeverEose" },
-    { _tag: "Cuts", frames: dice.between(0, 20) }
-  ]),
-  polite: dice.chance(0.8),
+  fault: dice.chance(mood.upstreamFaults)
+    ? dice.pick<UpstreamPlan["fault"]>([
+      { _tag: "NeverOpens" },
+      { _tag: "Refuses" },
+      { _tag: "NeverEose" },
+      { _tag: "Cuts", frames: dice.between(0, 20) }
+    ])
+    : { _tag: "Honest" },
+  polite: !dice.chance(mood.rudeness),
   live: dice.pick([0, dice.between(1, 20), dice.between(5, 200)])
 })
 
-/** `startSteps`: about as many steps as a start takes, so that a good part of the stops falls into it. */
-export const draw = (dice: Dice.Dice, seed: number, startSteps: number): Plan => {
-  const clients = dice.between(1, 4)
+/** Steps that a start takes, more or less. */
+const startSteps = 2500
+
+const drawEdge = (dice: Dice.Dice): Moment => {
+  const edge = dice.pick<Edge>([
+    "acquired",
+    "released",
+    "taken",
+    "verified",
+    "handed",
+    "written",
+    "synced",
+    "acknowledged",
+    "asked"
+  ])
+  return { _tag: "AtEdge", edge, count: dice.between(1, edge === "acquired" || edge === "released" ? 4 : 8) }
+}
+
+const drawMoment = (dice: Dice.Dice, mood: Mood): Moment => {
+  if (dice.chance(mood.earlyStops)) return { _tag: "AtStep", step: dice.between(1, startSteps) }
+  if (dice.chance(mood.stopsAtEdges)) return drawEdge(dice)
+  return { _tag: "AtMillis", millis: dice.pick([dice.between(0, 100), dice.between(60, 500), dice.between(200, 900)]) }
+}
+
+/** Life number `life` of a history in such a mood; `relays` that were there before, and may be there again. */
+export const draw = (dice: Dice.Dice, mood: Mood, life: number, relays: number): Plan => {
+  const clients = dice.between(1, mood.clientsMax)
   return {
-    seed,
+    seed: dice.between(0, 2 ** 31 - 1),
     yieldChance: dice.pick([0, 0.01, 0.1, 0.5]),
-    clients: times(clients, (n) => drawClient(dice, n, clients)),
-    upstreams: times(dice.pick([1, 1, 2]), () => drawUpstream(dice)),
+    clients: times(clients, (n) => drawClient(dice, mood, n, clients)),
+    upstreams: times(dice.pick([1, 1, 2]), (n) => {
+      const known = relays > n && dice.chance(0.4)
+      return drawUpstream(dice, mood, known ? relays - 1 - n : 2 * life + n)
+    }),
     disk: {
-      writeMillis: dice.pick([0, 1, 10, dice.between(0, 60), dice.between(100, 600)]),
+      writeMillis: dice.chance(mood.slowWrites) ? dice.between(100, 600) : dice.pick([0, 1, 10, dice.between(0, 60)]),
       syncMillis: dice.pick([0, 1, 10, dice.between(0, 60)]),
       closeMillis: dice.pick([0, 5, dice.between(0, 200)]),
-      fails: dice.chance(0.1) ? { at: dice.between(1, 12), written: dice.chance(0.5) } : undefined
+      fails: dice.chance(mood.diskFaults) ? { at: dice.between(1, 12), written: dice.chance(0.5) } : undefined
     },
     threads: {
       millis: dice.pick([0, 1, dice.between(0, 40)]),
-      crashAt: dice.chance(0.08) ? dice.between(1, 6) : undefined
+      crashAt: dice.chance(mood.crashes) ? dice.between(1, 6) : undefined
     },
-    portTaken: dice.chance(0.02),
-    stop: dice.chance(0.1)
-      ? { _tag: "AtStep", step: dice.between(1, startSteps) }
-      : { _tag: "AtMillis", millis: dice.pick([dice.between(0, 100), dice.between(60, 500), dice.between(200, 900)]) },
-    hurryAfter: dice.chance(0.25) ? dice.pick([0, 1, dice.between(0, 50), dice.between(250, 1500)]) : undefined
+    portTaken: dice.chance(0.01),
+    stop: drawMoment(dice, mood),
+    hurryAfter: dice.chance(mood.impatience)
+      ? dice.pick([0, 1, dice.between(0, 50), dice.between(250, 1500)])
+      : undefined,
+    powerCut: dice.chance(mood.powerCuts) ? drawMoment(dice, mood) : undefined
   }
 }

@@ -1,16 +1,19 @@
-/** One run: its world, what is in it, and what was seen to be wrong. */
-import { Journal } from "../../src/lifecycle/Journal.ts"
+/** One life of the service: its world, what is in it, and what was seen to be wrong. */
+import type { Journal } from "../../src/lifecycle/Journal.ts"
 import type { Client } from "./Client.ts"
-import { Disk } from "./Disk.ts"
+import type { Disk } from "./Disk.ts"
 import type { FakeServer } from "./fakes/http.ts"
-import type { Plan } from "./Plan.ts"
+import { OrderedJournal } from "./Order.ts"
+import type { Edge, Moment, Plan } from "./Plan.ts"
 import type { Upstream } from "./Upstream.ts"
-import { begin, World } from "./World.ts"
+import { World } from "./World.ts"
 
 export class Run {
   readonly plan: Plan
   readonly world: World
-  readonly disk = new Disk()
+  readonly disk: Disk
+  /** Milliseconds since the epoch. */
+  readonly startsAt: number
   readonly journal: Journal
   readonly violations: Array<string> = []
   readonly clients: Array<Client> = []
@@ -21,17 +24,48 @@ export class Run {
   /** Milliseconds since the epoch; undefined until a stop is asked for. */
   stoppedAt: number | undefined
   hurried = false
+  /** The power was cut. */
+  isCut = false
   /** Jobs that verifier threads were given. */
   jobs = 0
 
-  constructor(plan: Plan, traced: boolean) {
+  readonly #reached = new Map<Edge, number>()
+  readonly #awaited: Array<{ readonly edge: Edge; readonly count: number; readonly act: () => void }> = []
+
+  constructor(options: {
+    readonly plan: Plan
+    readonly disk: Disk
+    /** Milliseconds since the epoch. */
+    readonly startsAt: number
+    readonly traced: boolean
+  }) {
+    const { plan, startsAt, traced } = options
     this.plan = plan
-    this.world = new World({ seed: plan.seed, yieldChance: plan.yieldChance, traced })
-    this.journal = new Journal({
-      now: () => this.world.now - begin,
+    this.disk = options.disk
+    this.startsAt = startsAt
+    this.world = new World({ seed: plan.seed, yieldChance: plan.yieldChance, startsAt, traced })
+    this.journal = new OrderedJournal({
+      now: () => this.world.elapsed,
       wallTime: () => this.world.now,
-      emit: (line) => this.world.note(() => line)
+      emit: (line) => this.world.note(() => line),
+      violate: this.violate.bind(this)
     })
+  }
+
+  /** Acts at that moment, if it comes. */
+  at(moment: Moment, what: string, act: () => void): void {
+    if (moment._tag === "AtStep") this.world.atStep(moment.step, act)
+    else if (moment._tag === "AtMillis") this.world.later(moment.millis, what, act)
+    else this.#awaited.push({ edge: moment.edge, count: moment.count, act })
+  }
+
+  /** Something happened that a moment may have been waiting for. */
+  reach(edge: Edge): void {
+    const count = (this.#reached.get(edge) ?? 0) + 1
+    this.#reached.set(edge, count)
+    for (const awaited of this.#awaited) {
+      if (awaited.edge === edge && awaited.count === count) this.world.soon(awaited.act)
+    }
   }
 
   violate(invariant: string, what: string): void {

@@ -1,25 +1,24 @@
 /**
- * Plays one plan: starts the service, lets its world happen to it, stops it, and judges what it did.
+ * Plays a history: starts the service, lets its world happen to it, stops it, judges what it did, and starts it again.
  *
  * What is judged stands in `docs/shutdown.md`: the invariants by their numbers, and by name what clients are owed besides.
  */
 import { Clock, Effect, Exit, type Fiber, Layer, Option, Random, Redacted, References } from "effect"
 import { hash } from "node:crypto"
 import { Settings } from "../../src/Config.ts"
-import * as Dice from "../../src/demo/Dice.ts"
 import { type Certificate, certify } from "../../src/lifecycle/Certificate.ts"
 import { launch } from "../../src/lifecycle/Launch.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { Supervisor } from "../../src/lifecycle/Supervisor.ts"
 import { Service } from "../../src/main.ts"
 import { Client } from "./Client.ts"
-import { draw, type Plan } from "./Plan.ts"
+import { Disk } from "./Disk.ts"
+import type { History } from "./History.ts"
+import { components, mailboxes, shutdown, wasCut } from "./Order.ts"
+import type { Plan } from "./Plan.ts"
 import { enter, Run } from "./Run.ts"
 import { Upstream } from "./Upstream.ts"
 import { begin } from "./World.ts"
-
-const components = ["database", "crypto", "aggregation", "websocket"]
-const mailboxes = ["database", "crypto", "aggregation"]
 
 /** Milliseconds from the stop to the forced exit, which never comes in a run that goes well. */
 const hardDeadline = 9000
@@ -27,14 +26,16 @@ const hardDeadline = 9000
 /** A stop that is meant to come at a step comes now if the service takes none any more. */
 const stopAtLatest = 1500
 
-/** Steps that a start takes, more or less. */
-const startSteps = 2500
+/** Milliseconds between two lives. */
+const pauseMillis = 60_000
 
-export interface Outcome {
-  readonly plan: Plan
+/** What one life came to. */
+interface Life {
+  /** Undefined after a power cut. */
+  readonly certificate: Certificate | undefined
+  readonly endedAt: number
   readonly violations: ReadonlyArray<string>
-  readonly certificate: Certificate
-  /** The same for two runs that were the same, step by step. */
+  /** The same for two lives that were the same, step by step. */
   readonly fingerprint: number
   readonly steps: number
   /** From the stop to the end, in the world's milliseconds; undefined when it ended by itself. */
@@ -46,7 +47,14 @@ export interface Outcome {
   readonly trace: ReadonlyArray<string>
 }
 
-export const planOf = (seed: number): Plan => draw(Dice.make(seed), seed, startSteps)
+/** What a history came to: its lives up to the first one in which something was wrong. */
+export interface Outcome {
+  readonly lives: ReadonlyArray<Life>
+  readonly violations: ReadonlyArray<string>
+  readonly fingerprint: number
+  readonly steps: number
+  readonly trace: ReadonlyArray<string>
+}
 
 /** The real one, which also tells how each fiber it watches ends. */
 const supervisor = (run: Run) =>
@@ -74,11 +82,30 @@ const settings = (plan: Plan, upstreams: ReadonlyArray<Upstream>) =>
     relaySecretKey: Option.some(Redacted.make(hash("sha256", "relay")))
   })
 
-export const simulate = async (plan: Plan, traced = false): Promise<Outcome> => {
-  const run = new Run(plan, traced)
+export const simulate = async ({ lives }: History, traced = false): Promise<Outcome> => {
+  const disk = new Disk()
+  const played: Array<Life> = []
+  let startsAt = begin
+  for (const plan of lives) {
+    const life = await live(new Run({ plan, disk, startsAt, traced }))
+    played.push(life)
+    if (life.violations.length > 0) break
+    startsAt = life.endedAt + pauseMillis
+  }
+  return {
+    lives: played,
+    violations: played.flatMap(({ violations }) => violations),
+    fingerprint: played.reduce((all, { fingerprint }) => (Math.imul(all, 31) + fingerprint) | 0, 0),
+    steps: played.reduce((all, { steps }) => all + steps, 0),
+    trace: played.flatMap(({ trace }, n) => [`life ${n + 1} of ${lives.length}`, ...trace])
+  }
+}
+
+const live = async (run: Run): Promise<Life> => {
   enter(run)
-  const { journal, world } = run
-  plan.upstreams.forEach((upstream, n) => run.upstreams.push(new Upstream(upstream, n, run)))
+  const { disk, journal, plan, world } = run
+  disk.boot()
+  plan.upstreams.forEach((upstream) => run.upstreams.push(new Upstream(upstream, run)))
   let impatience: Effect.Effect<void> = Effect.void
   let open = 0
 
@@ -88,7 +115,7 @@ export const simulate = async (plan: Plan, traced = false): Promise<Outcome> => 
   }).pipe(
     Effect.provide(
       supervisor(run).pipe(
-        Layer.provideMerge(Shutdown.layer(journal)),
+        Layer.provideMerge(shutdown(run)),
         Layer.provideMerge(settings(plan, run.upstreams))
       )
     ),
@@ -97,7 +124,7 @@ export const simulate = async (plan: Plan, traced = false): Promise<Outcome> => 
     Effect.provideService(References.MinimumLogLevel, "None")
   )
   const root: Fiber.Fiber<void> = Effect.runFork(program, { scheduler: world })
-  const isDone = () => root.pollUnsafe() !== undefined
+  const isDone = () => run.isCut || root.pollUnsafe() !== undefined
 
   const stop = () => {
     if (isDone() || run.stoppedAt !== undefined) return
@@ -113,8 +140,15 @@ export const simulate = async (plan: Plan, traced = false): Promise<Outcome> => 
       Effect.runFork(impatience, { scheduler: world })
     })
   }
-  if (plan.stop._tag === "AtStep") world.atStep(plan.stop.step, stop)
-  world.later(plan.stop._tag === "AtMillis" ? plan.stop.millis : stopAtLatest, "stop", stop)
+  run.at(plan.stop, "stop", stop)
+  world.later(stopAtLatest, "stop at the latest", stop)
+  if (plan.powerCut !== undefined) {
+    run.at(plan.powerCut, "power cut", () => {
+      if (isDone()) return
+      world.note(() => "the power is cut")
+      run.isCut = true
+    })
+  }
 
   /** Clients come once there is a listener; those that come too late are refused. */
   plan.clients.forEach((client, n) => {
@@ -128,18 +162,19 @@ export const simulate = async (plan: Plan, traced = false): Promise<Outcome> => 
     dial(client.connectAt)
   })
 
-  const verdict = await world.run(isDone, () => (run.stoppedAt ?? begin + stopAtLatest) + hardDeadline)
-  await world.drain()
-  judge(run, verdict)
-  const certificate = certify(journal, [])
+  const verdict = await world.run(isDone, () => (run.stoppedAt ?? run.startsAt + stopAtLatest) + hardDeadline)
+  if (!run.isCut) {
+    await world.drain()
+    judge(run, verdict)
+  }
   const answers = { true: 0, false: 0 }
   for (const client of run.clients) {
     for (const all of client.answers.values()) for (const one of all) answers[`${one}`]++
   }
   return {
-    plan,
+    certificate: run.isCut ? undefined : certify(journal, []),
+    endedAt: world.now,
     violations: run.violations,
-    certificate,
     fingerprint: world.fingerprint,
     steps: world.steps,
     stopMillis: run.stoppedAt === undefined ? undefined : world.now - run.stoppedAt,
@@ -164,7 +199,8 @@ const judge = (run: Run, verdict: "done" | "deadlock" | "livelock"): void => {
   const certificate = certify(journal, [])
   const { acquired, released } = journal
   const wasFailure = disk.hasFailed || plan.portTaken
-  const isWhole = !run.hurried && !disk.hasFailed
+  /** Nothing was cut short: nobody was told to hurry, or it made no difference. */
+  const isWhole = journal.forced.length === 0 && !disk.hasFailed
 
   expect("I3", journal.writesAfterClose === 0, () => `${journal.writesAfterClose} writes after the close`)
   expect(
@@ -182,7 +218,7 @@ const judge = (run: Run, verdict: "done" | "deadlock" | "livelock"): void => {
   expect("I6", certificate.proofs.ingesterExited, () => "the ingester was not seen to exit")
   for (const name of mailboxes) {
     const end = run.ends.get(name) ?? "done"
-    expect("I6", end === "done" || !isWhole, () => `the consumer of ${name} ended ${end}`)
+    expect("I6", end === "done" || wasCut(journal, name), () => `the consumer of ${name} ended ${end}`)
   }
   const budgets = journal.forced.filter((name) =>
     !run.hurried && !(name === "close handshakes" && plan.clients.some(({ polite, reads }) => !polite || !reads))
@@ -207,13 +243,13 @@ const judge = (run: Run, verdict: "done" | "deadlock" | "livelock"): void => {
     () => `wal: ${certificate.wal}`
   )
 
-  const events = [...disk.events.values()].filter(({ event }) => event.kind === 1).length
+  expect("forgery", disk.forgeries === 0, () => `${disk.forgeries} events with a wrong signature were stored`)
   const told = run.clients.flatMap(({ answers }) => [...answers.values()]).flat().filter(Boolean).length
   expect("count", journal.counters.answeredTrue >= told, () => `${told} told, ${journal.counters.answeredTrue} counted`)
   expect(
     "count",
-    !isWhole || journal.counters.committed === disk.events.size,
-    () => `${journal.counters.committed} counted as committed, ${disk.events.size} on the disk (${events} notes)`
+    !isWhole || disk.eventsBefore + journal.counters.committed === disk.events.size,
+    () => `${journal.counters.committed} counted as committed, ${disk.events.size - disk.eventsBefore} on the disk`
   )
   for (const client of run.clients) client.judge()
 }

@@ -1,6 +1,7 @@
 /** Many seeds, and a close look at one. */
+import { historyOf } from "./History.ts"
 import { shrink } from "./Shrink.ts"
-import { planOf, simulate } from "./Simulation.ts"
+import { simulate } from "./Simulation.ts"
 
 const add = <K>(counts: Map<K, number>, key: K) => void counts.set(key, (counts.get(key) ?? 0) + 1)
 
@@ -17,6 +18,9 @@ export interface Found {
   /** Stops by how many components were open. */
   readonly stops: ReadonlyMap<number, number>
   readonly answers: { readonly true: number; readonly false: number }
+  /** Lives of the service, and how many of them were ended by a power cut. */
+  readonly lives: number
+  readonly powerCuts: number
   readonly steps: number
   /** The longest stop, in a world's milliseconds. */
   readonly stopMillisMax: number
@@ -32,15 +36,21 @@ export const sweep = async (seeds: Found["seeds"]): Promise<Found> => {
   const stops = new Map<number, number>()
   const answers = { true: 0, false: 0 }
   let steps = 0
+  let lives = 0
+  let powerCuts = 0
   let stopMillisMax = 0
   for (let seed = seeds.first; seed < seeds.first + seeds.count; seed++) {
-    const outcome = await simulate(planOf(seed))
+    const outcome = await simulate(historyOf(seed))
     steps += outcome.steps
-    stopMillisMax = Math.max(stopMillisMax, outcome.stopMillis ?? 0)
-    add(codes, outcome.certificate.code)
-    if (outcome.stopMillis !== undefined) add(stops, outcome.open)
-    answers.true += outcome.answers.true
-    answers.false += outcome.answers.false
+    lives += outcome.lives.length
+    for (const life of outcome.lives) {
+      stopMillisMax = Math.max(stopMillisMax, life.stopMillis ?? 0)
+      if (life.certificate === undefined) powerCuts++
+      else add(codes, life.certificate.code)
+      if (life.stopMillis !== undefined) add(stops, life.open)
+      answers.true += life.answers.true
+      answers.false += life.answers.false
+    }
     if (outcome.violations.length === 0) continue
     failing.push(seed)
     for (const kind of new Set(outcome.violations.map((violation) => violation.split(":")[0] ?? ""))) {
@@ -49,7 +59,7 @@ export const sweep = async (seeds: Found["seeds"]): Promise<Found> => {
     }
   }
   const seconds = (performance.now() - began) / 1000
-  return { seeds, failing, kinds, examples, codes, stops, answers, steps, stopMillisMax, seconds }
+  return { seeds, failing, kinds, examples, codes, stops, answers, lives, powerCuts, steps, stopMillisMax, seconds }
 }
 
 export const summaryOf = (found: Found, variant: string | undefined): string =>
@@ -60,12 +70,15 @@ export const summaryOf = (found: Found, variant: string | undefined): string =>
     `${found.failing.length} failing${
       found.kinds.size === 0 ? "" : ` (${shown(found.kinds)}; try ${shown(found.examples)})`
     }`,
+    `${found.lives} lives, ${found.powerCuts} of them ended by a power cut`,
     `${found.answers.true} events acknowledged`,
     `${found.answers.false} refused`,
     `codes ${shown(found.codes)}`,
     `stops by open components ${shown(found.stops)}`,
     `longest stop ${found.stopMillisMax} simulated ms`,
-    `${(found.steps / 1e6).toFixed(1)} million steps in ${found.seconds.toFixed(0)} s`
+    `${(found.steps / 1e6).toFixed(1)} million steps in ${found.seconds.toFixed(0)} s (${
+      (found.seeds.count / found.seconds).toFixed(0)
+    } seeds/s)`
   ].join("; ")
 
 /** Lines of a trace that are shown. */
@@ -73,16 +86,18 @@ const traceMax = 60
 
 /** What is known of one failing seed: what it broke, whether it replays step by step, and a trace of the smallest form of it. */
 export const explain = async (seed: number): Promise<ReadonlyArray<string>> => {
-  const plan = planOf(seed)
-  const once = await simulate(plan, true)
-  const again = await simulate(plan, true)
+  const history = historyOf(seed)
+  const once = await simulate(history, true)
+  const again = await simulate(history, true)
   const isSame = once.fingerprint === again.fingerprint && once.trace.join("\n") === again.trace.join("\n")
-  const small = await shrink(plan)
+  const small = await shrink(history)
   const last = await simulate(small, true)
   return [
     `seed ${seed}: ${once.violations.join("; ")}`,
     isSame ? `replays exactly (${once.steps} steps, ${once.trace.length} lines of trace)` : "DOES NOT REPLAY",
-    `made smaller: ${last.steps} steps, ${last.trace.length} lines of trace; ${last.violations.join("; ")}`,
+    `made smaller: ${small.lives.length} of ${history.lives.length} lives, ${last.steps} steps, ${last.trace.length} lines of trace; ${
+      last.violations.join("; ")
+    }`,
     JSON.stringify(small),
     ...last.trace.slice(-traceMax)
   ]

@@ -7,22 +7,29 @@ import { liveProfile, profiles } from "./events.ts"
 import type { UpstreamPlan } from "./Plan.ts"
 import type { Run } from "./Run.ts"
 
+/** New events in one life; with as many as that, harvesting goes on while clients are being served their last answers. */
+const liveMax = 40
+
+const urlOf = (relay: number) => `wss://upstream${relay}.example`
+
+/** What a relay has from the beginning, the same whenever it is there. */
+const firstOf = (relay: number) => profiles(relay, [12, 3, 30, 12, 30][relay % 5] ?? 0)
+
 export class Upstream {
   readonly url: string
   readonly plan: UpstreamPlan
   readonly #run: Run
-  readonly #number: number
   /** Those it had from the beginning: what is said to be covered must be among what is stored. */
   readonly #first: ReadonlyArray<Event>
   readonly #events: UpstreamEvents.UpstreamEvents
   #live = 0
 
-  constructor(plan: UpstreamPlan, number: number, run: Run) {
+  constructor(plan: UpstreamPlan, run: Run) {
+    const { relay } = plan
     this.plan = plan
-    this.url = `wss://upstream${number}.example`
-    this.#number = number
+    this.url = urlOf(relay)
     this.#run = run
-    this.#first = profiles(number, plan.events)
+    this.#first = firstOf(relay)
     this.#events = UpstreamEvents.make(this.#first, 10)
   }
 
@@ -55,6 +62,7 @@ export class Upstream {
       if (typeof subscription !== "string") return
       if (type === "CLOSE") subscriptions.delete(subscription)
       if (type !== "REQ") return
+      this.#run.reach("asked")
       const wanted = filter as UpstreamEvents.WireFilter
       world.note(() => `${this.url} is asked ${JSON.stringify(wanted)}`)
       subscriptions.set(subscription, wanted)
@@ -72,8 +80,8 @@ export class Upstream {
     subscriptions: ReadonlyMap<string, UpstreamEvents.WireFilter>
   ): void {
     const next = () => {
-      if (socket.readyState !== 1 || this.#live >= 8) return
-      const event = liveProfile(this.#number, this.#live++)
+      if (socket.readyState !== 1 || this.#live >= liveMax) return
+      const event = liveProfile(this.plan.relay, this.#live++, this.#run.startsAt)
       this.#events.add(event)
       for (const [id, filter] of subscriptions) {
         if (UpstreamEvents.matches(filter, event)) say(["EVENT", id, event])

@@ -17,7 +17,7 @@ interface Timer {
   cancelled: boolean
 }
 
-/** Milliseconds since the epoch at which every world begins: a day after the newest event in it. */
+/** Milliseconds since the epoch at which the first life begins: a day after the newest event that was there before. */
 export const begin = 1_767_225_600_000 + 86_400_000
 
 /** Steps after which a run is taken for one that never ends. */
@@ -32,31 +32,41 @@ export class World implements Scheduler.Scheduler {
   readonly #pool: Array<() => void> = []
   #urgent: Array<() => void> = []
   readonly #timers: Array<Timer> = []
-  #now = begin
+  readonly #startedAt: number
+  #now: number
   /** Steps so far: pieces of fibers between two points at which they may yield. */
   steps = 0
-  #alarm: { readonly at: number; readonly run: () => void } | undefined
+  readonly #alarms = new Map<number, () => void>()
   /** What happened, when somebody wants to know. */
   readonly trace: Array<string> | undefined
   /** Changes with every choice: equal at the end of two runs that were the same. */
   fingerprint = 0
 
-  constructor(options: { readonly seed: number; readonly yieldChance: number; readonly traced: boolean }) {
+  constructor(options: {
+    readonly seed: number
+    readonly yieldChance: number
+    readonly traced: boolean
+    /** Milliseconds since the epoch. */
+    readonly startsAt: number
+  }) {
     this.dice = Dice.make(options.seed)
+    this.#startedAt = options.startsAt
+    this.#now = options.startsAt
     this.#yieldChance = options.yieldChance
     this.trace = options.traced ? [] : undefined
   }
 
   note(what: () => string): void {
-    this.trace?.push(`${String(this.#now - begin).padStart(7)} ms  ${what()}`)
+    this.trace?.push(`${String(this.elapsed).padStart(7)} ms  ${what()}`)
   }
 
   // Scheduler
 
   shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
     this.steps++
-    if (this.steps === this.#alarm?.at) {
-      this.#urgent.push(this.#alarm.run)
+    const alarm = this.#alarms.get(this.steps)
+    if (alarm !== undefined) {
+      this.#urgent.push(alarm)
       return true
     }
     // A fiber that has just been resumed takes one step at least, or it would never get anywhere.
@@ -72,7 +82,7 @@ export class World implements Scheduler.Scheduler {
 
   /** Runs `run` between two steps, once so many have been taken. */
   atStep(at: number, run: () => void): void {
-    this.#alarm = { at, run }
+    this.#alarms.set(at, run)
   }
 
   // Clock
@@ -104,6 +114,11 @@ export class World implements Scheduler.Scheduler {
     return this.#now
   }
 
+  /** Milliseconds since it began. */
+  get elapsed(): number {
+    return this.#now - this.#startedAt
+  }
+
   /** Names of the timers that are still to come. */
   pending(): ReadonlyArray<string> {
     return this.#timers.filter(({ cancelled }) => !cancelled).map(({ what }) => what)
@@ -114,8 +129,8 @@ export class World implements Scheduler.Scheduler {
     currentTimeMillis: Effect.sync(() => this.#now),
     currentTimeNanosUnsafe: () => BigInt(this.#now) * 1_000_000n,
     currentTimeNanos: Effect.sync(() => BigInt(this.#now) * 1_000_000n),
-    monotonicTimeNanosUnsafe: () => BigInt(this.#now - begin) * 1_000_000n,
-    monotonicTimeNanos: Effect.sync(() => BigInt(this.#now - begin) * 1_000_000n),
+    monotonicTimeNanosUnsafe: () => BigInt(this.elapsed) * 1_000_000n,
+    monotonicTimeNanos: Effect.sync(() => BigInt(this.elapsed) * 1_000_000n),
     sleep: (duration: Duration.Duration) => {
       const millis = Duration.toMillis(duration)
       if (millis <= 0) return Effect.yieldNow
@@ -146,6 +161,7 @@ export class World implements Scheduler.Scheduler {
         const urgent = this.#urgent.shift()
         if (urgent !== undefined) {
           this.#step(urgent)
+          if (isDone()) return
           continue
         }
         const { length } = this.#pool

@@ -3,7 +3,6 @@ import { hash } from "node:crypto"
 import { canonical, type Event } from "../../src/domain/Event.ts"
 import { epoch, goodProfile } from "../support/events.ts"
 import { notesMax } from "./Plan.ts"
-import { begin } from "./World.ts"
 
 const made = (author: string, fields: Pick<Event, "kind" | "content" | "created_at">): Event => {
   const unsigned = { pubkey: hash("sha256", author), tags: [], ...fields }
@@ -12,6 +11,7 @@ const made = (author: string, fields: Pick<Event, "kind" | "content" | "created_
 
 /** A signature that the fake engine does not believe. */
 export const forged = (event: Event): Event => ({ ...event, sig: "0".repeat(128) })
+export const isForged = ({ sig }: Event): boolean => sig.startsWith("00")
 
 export const notes: ReadonlyArray<Event> = Array.from(
   { length: notesMax },
@@ -22,9 +22,14 @@ const profile = (owner: string, n: number, created_at: number) =>
   made(`${owner} ${n}`, { kind: 0, content: JSON.stringify({ ...goodProfile, name: `person ${n}` }), created_at })
 
 /** What an upstream has from the beginning, at two per second. */
-export const profiles = (upstream: number, count: number): ReadonlyArray<Event> =>
-  Array.from({ length: count }, (_, n) => profile(`upstream ${upstream}`, n, epoch - (n >> 1)))
+export const profiles = (upstream: number, count: number): ReadonlyArray<Event> => {
+  const made = known.get(upstream) ??
+    Array.from({ length: count }, (_, n) => profile(`upstream ${upstream}`, n, epoch - (n >> 1)))
+  known.set(upstream, made)
+  return made
+}
+const known = new Map<number, ReadonlyArray<Event>>()
 
-/** What comes to it while the run goes on. */
-export const liveProfile = (upstream: number, n: number): Event =>
-  profile(`live ${upstream}`, n, Math.floor(begin / 1000) - 60 + n)
+/** What comes to it in a life that began then, in milliseconds since the epoch. */
+export const liveProfile = (upstream: number, n: number, startsAt: number): Event =>
+  profile(`live ${upstream}`, n, Math.floor(startsAt / 1000) - 60 + n)

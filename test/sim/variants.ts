@@ -133,8 +133,11 @@ export const variants: ReadonlyArray<Variant> = [
   }
 ]
 
+/** The name of planting nothing, to see that a table of variants can fail. */
+const control = "none"
+
 export const rewritesOf = (name: string | undefined): ReadonlyArray<Rewrite> => {
-  if (name === undefined) return []
+  if (name === undefined || name === control) return []
   const variant = variants.find((variant) => variant.name === name)
   if (variant === undefined) {
     throw new Error(`no such variant: ${name}; there are ${variants.map(({ name }) => name).join(", ")}`)

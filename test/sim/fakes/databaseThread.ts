@@ -44,6 +44,7 @@ export const make = (options: { readonly name: string }) =>
         }
         const number = ++disk.applied
         const fail = fails !== undefined && number === fails.at
+        run().reach("handed")
         world.later(world.dice.between(0, writeMillis), "sync", () => {
           if (isGone) return
           if (!disk.isOpen && journal.forced.length === 0) violate("I3", "a sync after the file was closed")
@@ -54,11 +55,13 @@ export const make = (options: { readonly name: string }) =>
             : { done: true, seq: disk.seq, events: disk.events.size }
           world.note(() => `${request._tag} ${number} ${fail ? "fails" : "is on the disk"}`)
           for (const upstream of upstreams) upstream.judge()
+          run().reach("written")
           world.later(world.dice.between(0, syncMillis), "synced", () => {
             if (isGone) return
             lose = idle
             disk.isWriting = false
             disk.hasFailed ||= fail
+            run().reach("synced")
             resume(fail ? failed("input/output error") : Effect.succeed(answer))
           })
         })

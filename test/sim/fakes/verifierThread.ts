@@ -17,6 +17,7 @@ export const spawn = (): Effect.Effect<VerifierThread, ThreadFailed> =>
         Effect.callback<Uint8Array, ThreadFailed>((resume) => {
           const crashes = ++run().jobs === plan.threads.crashAt
           world.later(world.dice.between(0, plan.threads.millis), "verified", () => {
+            run().reach("verified")
             if (!crashes) return resume(Effect.sync(() => verifyRecords(engine, records)))
             world.note(() => "a verifier thread crashes")
             const error = new ThreadFailed({ reason: "crashed", detail: "planned" })
