@@ -10,57 +10,31 @@ import { Clock, Duration, Effect, Metric } from "effect"
 import { Settings } from "../Config.ts"
 import { Database } from "../database/Database.ts"
 import type { Event } from "../domain/Event.ts"
+import type { Filter } from "../domain/Filter.ts"
 import * as HarvestWindow from "../domain/HarvestWindow.ts"
-import { thresholds } from "../domain/Quality.ts"
 import { aggregationPagesHarvested } from "../observability/Metrics.ts"
+import * as AuthorHarvest from "./AuthorHarvest.ts"
 import type { Progress } from "./HarvestStatus.ts"
+import { ask, floor, nowSeconds, overlap, readPage } from "./HarvestWalk.ts"
 import * as NegentropyHarvest from "./NegentropyHarvest.ts"
 import * as PageAdmission from "./PageAdmission.ts"
+import * as RemovalHarvest from "./RemovalHarvest.ts"
 import * as Upstream from "./Upstream.ts"
 
-/** Read backwards. Lists and removals arrive live only; those of older profiles are asked for by author (`Outbox`). */
+/** Read backwards in full; what belongs to the profiles that are kept has its own ways (`RemovalHarvest`, `AuthorHarvest`). */
+const historyFilter: Filter = { kinds: [0] }
 const historyKinds = [0]
 const liveKinds = [0, 5, 62, 10_002, 10_050]
-
-/** Where reading backwards ends. Sent as `since`: some relays take a small `until` for none and start again at the top. */
-export const floor = thresholds.createdAtMin
-
-/** Seconds before the present that are never taken for covered. */
-export const overlap = 300
 
 export const refreshPeriod = Duration.minutes(5)
 
 /** Name of the space where coverage is kept, by upstream. */
 export const space = "coverage"
 
-/** An upstream that refuses so small a page does not mind its size. */
-const pageSizeMin = 50
-
-/** Reasons that another page cannot mend (NIP-01, NIP-42): asking again at once would only make it worse. */
-const isFinal = (reason: string) => /^(?:auth-required|restricted|rate-limited):/.test(reason)
-
-const nowSeconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
+/** Pages of profiles between two of anything else, while there are many of them. */
+const pagesBetween = 20
 
 const ours = (detail: string) => new Upstream.UpstreamError({ reason: "ours", detail })
-const misbehaved = (detail: string) => new Upstream.UpstreamError({ reason: "misbehaved", detail })
-
-/** Reads what a page brought; fails when it cannot be an answer to `at`. */
-const readPage = (at: HarvestWindow.Walk, answer: Upstream.PageAnswer) => {
-  // What is too large for us, or not quite an event, still marks how far the page reaches.
-  const marks = answer.events.filter(({ created_at, event }) =>
-    created_at >= at.since && created_at <= at.until && (event === undefined || historyKinds.includes(event.kind))
-  )
-  const isBelow = answer.events.every(({ created_at }) => created_at < at.since)
-  const fresh = new Map<string, Event>()
-  for (const { event } of marks) if (event !== undefined && !at.seen.has(event.id)) fresh.set(event.id, event)
-  const page: HarvestWindow.Page = { events: marks, finished: answer.finished }
-  return {
-    page,
-    fresh: [...fresh.values()],
-    /** Nothing that was asked for, and something else: no proof that there is nothing. */
-    isEvasive: marks.length === 0 && !isBelow
-  }
-}
 
 /** Runs until the connection ends or is not worth keeping. */
 export const session = Effect.fn("Harvest.session")(function*(progress: Progress, onConnected: Effect.Effect<void>) {
@@ -96,27 +70,13 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
   }
   progress.covered = decoded ?? []
 
-  /** A page may be refused for its size; it is asked for again, smaller. */
-  const ask = (
-    at: HarvestWindow.Walk
-  ): Effect.Effect<readonly [HarvestWindow.Walk, Upstream.PageAnswer], Upstream.UpstreamError> =>
-    connection.page({ kinds: historyKinds, since: at.since, until: at.until, limit: at.limit }).pipe(
-      Effect.map((answer) => [at, answer] as const),
-      Effect.catch((error) => {
-        const smaller = Math.floor(at.limit / 2)
-        if (error.reason !== "refused" || isFinal(error.detail) || smaller < pageSizeMin) return Effect.fail(error)
-        return Effect.tap(ask({ ...at, limit: smaller }), () => {
-          progress.pageSize = Math.min(progress.pageSize, smaller)
-          return Effect.void
-        })
-      })
-    )
-
   const turnPage = Effect.fnUntraced(function*(from: HarvestWindow.Walk) {
-    const [at, answer] = yield* ask(from)
-    const { fresh, isEvasive, page } = readPage(at, answer)
-    progress.dropped += answer.events.length - page.events.length
-    if (isEvasive) return yield* misbehaved("a page of events that were not asked for")
+    const answered = yield* ask(connection, historyFilter, from)
+    const { at } = answered
+    if (at.limit < from.limit) progress.pageSize = Math.min(progress.pageSize, at.limit)
+    const { fresh, page, strange } = yield* readPage(historyFilter, answered)
+    progress.dropped += strange
+    progress.longestPage = Math.max(progress.longestPage, page.events.length)
     const step = HarvestWindow.advance(at, page, progress.pageSize)
     const [oldest, newest] = step.covered
     const settled = (yield* nowSeconds) - overlap
@@ -135,12 +95,20 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
     return step.next
   })
 
+  const removals = yield* RemovalHarvest.make({ connection, admit, progress })
+  const authors = yield* AuthorHarvest.make({ connection, admit, progress })
+  /** One question about what belongs to profiles; answers whether there was any to ask. */
+  const beside = Effect.flatMap(removals.step, (wasBusy) => wasBusy ? Effect.succeed(true) : authors.step)
+
   const closeGaps = Effect.gen(function*() {
     const now = yield* nowSeconds
     yield* connection.listen({ kinds: liveKinds, since: now - overlap }, { kinds: liveKinds, since: floor })
     for (const gap of HarvestWindow.gaps(progress.covered, [floor, now])) {
       let at: HarvestWindow.Walk | undefined = HarvestWindow.walk(gap, progress.pageSize)
-      while (at !== undefined) at = yield* turnPage(at)
+      while (at !== undefined) {
+        at = yield* turnPage(at)
+        if (progress.pages % pagesBetween === 0) yield* beside
+      }
     }
     if (progress.phase === "history") {
       progress.phase = "live"
@@ -163,7 +131,7 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
   const look = Effect.gen(function*() {
     const due = (yield* Clock.currentTimeMillis) + Duration.toMillis(refreshPeriod)
     yield* closeGaps
-    while ((yield* Clock.currentTimeMillis) < due && (yield* reconciliation.step));
+    while ((yield* Clock.currentTimeMillis) < due && ((yield* beside) || (yield* reconciliation.step)));
     yield* Effect.sleep(Math.max(0, due - (yield* Clock.currentTimeMillis)))
   })
 

@@ -35,6 +35,8 @@ export interface UpstreamStatus {
   readonly saturated: number
   /** Whether it answers in the language of NIP-77. */
   readonly reconciles: "unknown" | "yes" | "no"
+  /** Profiles whose lists and removals it was asked for since the start, each time counted. */
+  readonly authorsAsked: number
   /** Events kept that its pages had missed, and a reconciliation found. */
   readonly missed: number
   /** Why the last connection ended or was not made; fit for a log line. */
@@ -69,6 +71,9 @@ export class Progress {
   spared = 0
   reconciles: UpstreamStatus["reconciles"] = "unknown"
   missed = 0
+  authorsAsked = 0
+  /** Events in the longest page that it has handed out. */
+  longestPage = 0
   /** Set while both sides are compared; found set by the next connection, it says how this one ended. */
   isReconciling = false
   lastError: string | undefined
@@ -104,7 +109,7 @@ export class Progress {
 
   view(): UpstreamStatus {
     const { url, state, phase, covered, dropped, pages, saturated, spared, reconciles, missed } = this
-    const { lastError, nextAttempt } = this
+    const { authorsAsked, lastError, nextAttempt } = this
     return {
       url,
       state,
@@ -118,6 +123,7 @@ export class Progress {
       pages,
       saturated,
       reconciles,
+      authorsAsked,
       missed,
       lastError,
       nextAttempt

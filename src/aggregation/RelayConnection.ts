@@ -8,7 +8,7 @@
 import { Deferred, Effect, Exit, Semaphore } from "effect"
 import { Socket } from "effect/socket"
 import type { Event, EventLimits, EventTemplate } from "../domain/Event.ts"
-import type { Filter } from "../domain/Filter.ts"
+import { type Filter, wireOf } from "../domain/Filter.ts"
 import { escape } from "../observability/Escape.ts"
 import { goodbye, openTimeout, socketError, UpstreamError } from "./Upstream.ts"
 import { decode, type UpstreamMessage } from "./UpstreamMessage.ts"
@@ -48,9 +48,6 @@ interface Question {
 
 const refused = (detail: string) => new UpstreamError({ reason: "refused", detail: escape(detail, 100) })
 const misbehaved = (detail: string) => new UpstreamError({ reason: "misbehaved", detail })
-
-/** A filter on the wire: tag filters are not asked for here. */
-const wireOf = ({ tags: _tags, ...filter }: Filter) => filter
 
 const wantsAuth = (error: UpstreamError): boolean =>
   error.reason === "refused" && /^(?:auth-required|restricted):/.test(error.detail)

@@ -8,7 +8,7 @@
 import { Deferred, Duration, Effect, Option, Schema } from "effect"
 import { Socket } from "effect/socket"
 import type { Event, EventLimits } from "../domain/Event.ts"
-import type { Filter } from "../domain/Filter.ts"
+import { type Filter, wireOf } from "../domain/Filter.ts"
 import { budgets, Shutdown } from "../lifecycle/Shutdown.ts"
 import { escape } from "../observability/Escape.ts"
 import { decode, type UpstreamMessage } from "./UpstreamMessage.ts"
@@ -61,8 +61,8 @@ export type Negotiated =
   | { readonly _tag: "Silent" }
 
 export interface Connection {
-  /** Asks for stored events and collects them until EOSE. One page at a time. */
-  readonly page: (filter: Filter) => Effect.Effect<PageAnswer, UpstreamError>
+  /** Asks for stored events that match any of the filters, and collects them until EOSE. One page at a time. */
+  readonly page: (...filters: ReadonlyArray<Filter>) => Effect.Effect<PageAnswer, UpstreamError>
   /**
    * Opens the live subscription unless it is open; its events go to `onLive`: stored ones where they match `recent`, those
    * that arrive later wherever they match `arriving`, however long ago they were signed.
@@ -259,14 +259,17 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
     yield* broken === undefined ? Effect.void : Effect.fail(broken)
   }).pipe(Effect.forever({ disableYield: true }))
 
-  const page = Effect.fnUntraced(function*(filter: Filter) {
+  const page = Effect.fnUntraced(function*(...filters: ReadonlyArray<Filter>) {
     const id = `page ${++pagesAsked}`
     const answer = yield* Deferred.make<PageAnswer, UpstreamError>()
     reading = { id, events: [], units: 0, answer }
     subscriptions.add(id)
-    yield* send(["REQ", id, filter])
+    yield* send(["REQ", id, ...filters.map(wireOf)])
     const answered = yield* Effect.timeoutOption(Deferred.await(answer), pageDeadline)
     if (Option.isNone(answered)) {
+      reading = undefined
+      subscriptions.delete(id)
+      yield* send(["CLOSE", id])
       return yield* new UpstreamError({ reason: "silent", detail: `a page without EOSE${notice}` })
     }
     subscriptions.delete(id)

@@ -102,6 +102,12 @@ export interface Items {
   readonly complete: boolean
 }
 
+/** A stored event, and its place in the commit log. */
+export interface Committed {
+  readonly seq: number
+  readonly event: StoredEvent
+}
+
 /** How many events, and how many authors they have, in registers (`domain/HyperLogLog`). */
 export interface Sketch {
   readonly count: number
@@ -152,6 +158,12 @@ export class Database extends Context.Service<Database, {
     filter: Filter,
     options: { readonly itemsMax: number } & AskedBy
   ) => Effect.Effect<Items, DatabaseError>
+
+  /**
+   * Stored events that were committed after `seq`, in commit order, at most `limit`: whoever remembers the last one has
+   * seen everything that was stored up to then, and is stored still.
+   */
+  readonly committedAfter: (seq: number, limit: number) => Effect.Effect<ReadonlyArray<Committed>, DatabaseError>
 
   /**
    * What a `Save` of this event would do to the store as committed now: the cheap question to ask before its signature

@@ -12,7 +12,7 @@ import { HyperLogLog } from "../domain/HyperLogLog.ts"
 import { isPrivate, mayRead } from "../domain/PrivateMessage.ts"
 import { searchQueryOf } from "../domain/SearchQuery.ts"
 import { prepare, type Row } from "./connection.ts"
-import type { AskedBy, Items, Sketch, StoredRecord } from "./Database.ts"
+import type { AskedBy, Committed, Items, Sketch, StoredRecord } from "./Database.ts"
 import * as FilterScan from "./FilterScan.ts"
 import { idOfRaw, kindOfRaw, pubkeyOfRaw } from "./keys.ts"
 import * as Precedence from "./Precedence.ts"
@@ -102,6 +102,7 @@ export const make = (db: DatabaseSync) => {
       `SELECT key, value, due FROM record WHERE space = ? AND key > ? ORDER BY key LIMIT ${recordsPerStep}`
     ),
     due: prepare(db, "SELECT key, value, due FROM record WHERE space = ? AND due <= ? ORDER BY due, key LIMIT ?"),
+    committedAfter: prepare(db, "SELECT seq, raw FROM event WHERE seq > ? ORDER BY seq LIMIT ?"),
     countKind: prepare(
       db,
       "SELECT count(*) FROM event INDEXED BY event_kind WHERE kind = ? AND created_at >= ? AND created_at <= ?"
@@ -331,6 +332,8 @@ export const make = (db: DatabaseSync) => {
       const row = statements.record.get(space, key)
       return row === undefined ? undefined : recordOf(row)
     },
+    committedAfter: (seq: number, limit: number): ReadonlyArray<Committed> =>
+      statements.committedAfter.all(seq, limit).map((row) => ({ seq: row[0] as number, event: row[1] as string })),
     due: (space: string, now: number, limit: number): ReadonlyArray<StoredRecord> =>
       statements.due.all(space, now, limit).map(recordOf),
     close: () => db.close()

@@ -101,6 +101,12 @@ export const filterOf = (value: unknown, limits: FilterLimits): Filter | FilterP
   return filter
 }
 
+/** A filter as it goes over the wire (NIP-01): the inverse of `filterOf`. */
+export const wireOf = ({ tags, ...filter }: Filter): Readonly<Record<string, unknown>> => ({
+  ...filter,
+  ...Object.fromEntries(Array.from(tags ?? [], ([letter, values]) => [`#${letter}`, values]))
+})
+
 const hasTag = (event: Event, letter: string, values: ReadonlyArray<string>): boolean => {
   for (const tag of event.tags) {
     if (tag[0] === letter && tag[1] !== undefined && values.includes(tag[1])) return true

@@ -21,6 +21,8 @@ export class Disk extends Context.Service<Disk, {
   readonly broken: { value: boolean }
   readonly writes: Array<ReadonlyArray<Operation>>
   readonly events: Map<string, Event>
+  /** By id; those that a test has put there itself have their place in `events`. */
+  readonly seqs: Map<string, number>
   readonly records: Map<string, StoredRecord>
   /** Who holds a sender now. */
   readonly holders: Set<string>
@@ -32,6 +34,7 @@ export const blank = (): Disk["Service"] => ({
   broken: { value: false },
   writes: [],
   events: new Map(),
+  seqs: new Map(),
   records: new Map(),
   holders: new Set()
 })
@@ -40,7 +43,7 @@ const keyOf = (event: Event) => addressOf(event) ?? event.id
 
 const make = Effect.fnUntraced(function*(disk: Disk["Service"]) {
   const commits = yield* PubSub.unbounded<ReadonlyArray<Commit>>()
-  let seq = disk.events.size
+  let seq = Math.max(disk.events.size, ...disk.seqs.values())
 
   const guarded = <A>(operation: "read" | "write", f: () => A) =>
     Effect.suspend(() =>
@@ -70,7 +73,8 @@ const make = Effect.fnUntraced(function*(disk: Disk["Service"]) {
     const is = standing(operation.event, now)
     if (is !== "New") return { _tag: is }
     disk.events.set(keyOf(operation.event), operation.event)
-    return { _tag: "Saved", seq: ++seq }
+    disk.seqs.set(operation.event.id, ++seq)
+    return { _tag: "Saved", seq }
   }
 
   const inSpace = (space: string) =>
@@ -124,6 +128,16 @@ const make = Effect.fnUntraced(function*(disk: Disk["Service"]) {
           expiresAt: Infinity
         }
       }),
+    committedAfter: (after, limit) =>
+      guarded(
+        "read",
+        () =>
+          Array.from(
+            disk.events.values(),
+            (event, n) => ({ seq: disk.seqs.get(event.id) ?? n + 1, event: rawOf(event) })
+          )
+            .filter(({ seq }) => seq > after).toSorted((a, b) => a.seq - b.seq).slice(0, limit)
+      ),
     preview: (event) =>
       Effect.clockWith((clock) => guarded("read", () => standing(event, clock.currentTimeMillisUnsafe() / 1000))),
     record: (space, key) => guarded("read", () => disk.records.get(`${space} ${key}`)),

@@ -1,8 +1,9 @@
 /** One upstream on the test clock, and what a test of the harvest asks of it and of the service. */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
-import { floor, overlap, space } from "../../src/aggregation/HarvestSession.ts"
+import { space } from "../../src/aggregation/HarvestSession.ts"
 import { HarvestStatus, type UpstreamStatus } from "../../src/aggregation/HarvestStatus.ts"
+import { floor, overlap } from "../../src/aggregation/HarvestWalk.ts"
 import type { Event } from "../../src/domain/Event.ts"
 import { type Coverage, decodeCoverage } from "../../src/domain/HarvestWindow.ts"
 import { epoch, profileEvent } from "../support/events.ts"
@@ -53,9 +54,14 @@ export const twisted =
     socket.onMessage = (message) => twist(message, (other) => answer?.(other), socket)
   }
 
-/** The pages asked for, in order; `from` leaves out those before. */
-export const pagesOf = ({ asked }: Relay, from = 0) =>
-  asked.slice(from).filter(({ subscription }) => subscription !== "live")
+/** The pages of profiles asked for, in order; `from` leaves out those before. */
+export const pagesOf = ({ asked }: Relay, from = 0) => besides({ asked }, from, true)
+
+/** What else was asked for: removals, and what belongs to authors. */
+export const besides = ({ asked }: Pick<Relay, "asked">, from = 0, profiles = false) =>
+  asked.slice(from).filter(({ kinds, subscription }) =>
+    subscription !== "live" && (JSON.stringify(kinds) === "[0]") === profiles
+  )
 
 export const wholeWindow: Coverage = [[floor, now - overlap]]
 

@@ -67,6 +67,27 @@ export const suite = (name: string, layer: TestLayer, options: Options): void =>
     )
 
   describe(`Database over ${name}`, () => {
+    describe("committedAfter", () => {
+      it("answers what is stored still, in the order in which it was committed, from a place on", () =>
+        Effect.gen(function*() {
+          const { committedAfter } = yield* Database
+          assert.deepStrictEqual(yield* committedAfter(0, 10), [])
+          const [first, second, third] = ["a", "b", "c"].map((author, n) =>
+            profileEvent({}, author, { created_at: epoch - n })
+          )
+          const newer = profileEvent({ name: "newer" }, "a", { created_at: epoch + 1 })
+          yield* saveAll([first!, second!, third!, newer])
+          const all = yield* committedAfter(0, 10)
+          assert.deepStrictEqual(
+            all.map(({ event }) => (JSON.parse(textOf(event)) as Event).id),
+            ids([second!, third!, newer])
+          )
+          assert.deepStrictEqual(yield* committedAfter(0, 2), all.slice(0, 2))
+          assert.deepStrictEqual(yield* committedAfter(all[0]!.seq, 10), all.slice(1))
+          assert.deepStrictEqual(yield* committedAfter(all[2]!.seq, 10), [])
+        }))
+    })
+
     describe("NIP-01, kinds", () => {
       it("answers Duplicate when the same event is saved twice, replaceable or not", () =>
         Effect.gen(function*() {

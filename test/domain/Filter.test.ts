@@ -7,7 +7,8 @@ import {
   filterRefusal,
   matches,
   matchesAny,
-  searchMax
+  searchMax,
+  wireOf
 } from "../../src/domain/Filter.ts"
 import { signed } from "../support/events.ts"
 import {
@@ -29,6 +30,14 @@ const decoded = (value: unknown): Filter => {
 const refuses = (problem: FilterProblem, ...values: ReadonlyArray<unknown>) => {
   for (const value of values) assert.strictEqual(filterOf(value, limits), problem, JSON.stringify(value))
 }
+
+describe("wireOf", () => {
+  it("is what filterOf reads, tags included", () => {
+    const wire = { authors: [hex(2)], kinds: [5], since: 1, limit: 3, "#k": ["0"], "#a": [`0:${hex(2)}:`] }
+    assert.deepStrictEqual(wireOf(decoded(wire)), wire)
+    assert.deepStrictEqual(wireOf({}), {})
+  })
+})
 
 describe("filterOf", () => {
   it("decodes every condition of NIP-01 and the search of NIP-50", () => {

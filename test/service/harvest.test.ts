@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url"
 import { SimplePool, verifyEvent } from "nostr-tools"
 import type { Event } from "../../src/domain/Event.ts"
 import * as Child from "../support/child.ts"
-import { profileEvent } from "../support/events.ts"
+import { profileEvent, signed } from "../support/events.ts"
 import { make as makeUpstream } from "../support/FakeUpstream.ts"
 import * as Service from "../support/service.ts"
 
@@ -114,5 +114,83 @@ describe("nostr-tools' SimplePool", () => {
         assert.strictEqual((yield* service.stop("SIGINT")).code, 0)
       }).pipe(Effect.scoped),
     60_000
+  )
+})
+
+describe("what was removed before the service was there", () => {
+  const day = 86_400
+  const then = Math.floor(Date.now() / 1000) - 400 * day
+  const persons = ["kept", "vanished", "deleted by address", "deleted by id", "deleted without a word of it"]
+  const people = persons.map((person) => profileEvent({ name: person }, person, { created_at: then }))
+  const [, , byAddress, byId, silently] = people
+  const removals = [
+    signed({ kind: 62, created_at: then + day, tags: [["relay", "ALL_RELAYS"]] }, "vanished"),
+    signed(
+      { kind: 5, created_at: then + day, tags: [["a", `0:${byAddress!.pubkey}:`], ["k", "0"]] },
+      "deleted by address"
+    ),
+    signed({ kind: 5, created_at: then + day, tags: [["e", byId!.id], ["k", "0"]] }, "deleted by id"),
+    signed({ kind: 5, created_at: then + day, tags: [["e", silently!.id]] }, "deleted without a word of it"),
+    // Nobody can have others removed.
+    signed({ kind: 5, created_at: then + day, tags: [["e", people[0]!.id], ["k", "0"]] }, "stranger")
+  ]
+
+  it.live(
+    "is undone when one upstream has the profiles and the other the removals, and does not come back",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* Service.folder
+        // One that honours nothing, and one that holds the removals, and learns of profiles late.
+        const forgetful = yield* makeUpstream({ events: people })
+        const faithful = yield* makeUpstream({ events: removals })
+        const env = { DISCOVERY_RELAY_URL: `${forgetful.url},${faithful.url}`, ...alone }
+        const reader = yield* pool
+        const namesAt = (url: string) =>
+          Effect.map(
+            Effect.promise(() => reader.querySync([url], { kinds: [0] })),
+            (events) => events.map(({ content }) => (JSON.parse(content) as { name: string }).name).toSorted()
+          )
+        const isByAuthor = ({ requests }: typeof faithful) =>
+          requests().some((request) =>
+            request._tag === "Req" && request.filters.some((filter) => Array.isArray(filter["authors"]))
+          )
+
+        const first = yield* Service.start({ folder, env })
+        const { url } = yield* first.listening
+        yield* Effect.gen(function*() {
+          while (String(yield* namesAt(url)) !== "kept" || !isByAuthor(faithful)) yield* Effect.sleep(50)
+        }).pipe(Effect.timeout("20 seconds"))
+        reader.close([url])
+        assert.strictEqual((yield* first.stop()).code, 0)
+
+        // The next harvest brings them all again, live and as history that is new to the service.
+        const again = yield* makeUpstream({ events: people })
+        const asked = faithful.requests().length
+        const second = yield* Service.start({
+          folder,
+          env: { ...env, DISCOVERY_RELAY_URL: `${again.url},${faithful.url}` }
+        })
+        const { url: secondUrl } = yield* second.listening
+        yield* Effect.gen(function*() {
+          while (second.stdout.filter((line) => line.includes("upstream is covered")).length < 2) {
+            yield* Effect.sleep(50)
+          }
+        }).pipe(Effect.timeout("20 seconds"))
+        for (const person of people) again.publish(person)
+        const last = profileEvent({ name: "last" }, "last", { created_at: then })
+        again.publish(last)
+        yield* Effect.gen(function*() {
+          while (!(yield* namesAt(secondUrl)).includes("last")) yield* Effect.sleep(50)
+        }).pipe(Effect.timeout("20 seconds"))
+        assert.deepStrictEqual(yield* namesAt(secondUrl), ["kept", "last"])
+        // What was read of removals is not read again.
+        const walked = faithful.requests().slice(asked).flatMap((request) =>
+          request._tag === "Req" && request.subscription !== "live" ? request.filters : []
+        ).filter(({ authors, kinds }) => authors === undefined && String(kinds) !== "0")
+        assert.deepStrictEqual(walked, [])
+        reader.close([secondUrl])
+        assert.strictEqual((yield* second.stop()).code, 0)
+      }).pipe(Effect.scoped),
+    90_000
   )
 })

@@ -78,7 +78,9 @@ const start = Effect.fnUntraced(function*(file: string) {
         read++
         const { request } = JSON.parse(line) as { readonly request?: Request }
         if (request?._tag !== "Req" || request.subscription === "live") continue
-        for (const { since, until } of request.filters) pages.push({ since: Number(since), until: Number(until) })
+        for (const { kinds, since, until } of request.filters) {
+          if (String(kinds) === "0") pages.push({ since: Number(since), until: Number(until) })
+        }
       }
       return pages
     }

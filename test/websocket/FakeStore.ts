@@ -75,6 +75,7 @@ const layerDatabase = Layer.effect(
       count: (filters) => Effect.sync(() => store.commits.filter(({ event }) => matchesAny(filters, event)).length),
       sketch: () => unused,
       items: () => unused,
+      committedAfter: () => unused,
       preview: () => unused,
       record: () => unused,
       records: () => unused,
