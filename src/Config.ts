@@ -62,6 +62,8 @@ export interface SettingsShape {
   /** Rules that ask others; `off` leaves them out. */
   readonly proof: "on" | "off"
   readonly pictures: "on" | "off"
+  /** `check` only keeps whose NIP-05 names are; `require` makes it a rule. */
+  readonly nip05: "off" | "check" | "require"
   /** A last accepted version is served on for so long after a newer one was rejected. */
   readonly profileGrace: Duration.Duration
   /** Profiles that wait to be checked, or checked again. */

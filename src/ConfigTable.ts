@@ -279,6 +279,12 @@ export const table = {
     "on",
     "Whether pictures are fetched and measured; off judges their URL alone."
   ),
+  nip05: setting(
+    "NIP05",
+    oneOf(["off", "check", "require"]),
+    "off",
+    "Whether domains are asked whose their NIP-05 names are: check keeps what they say, for searches; require rejects profiles without a name that is theirs."
+  ),
   profileGrace: setting(
     "PROFILE_GRACE",
     days(0, 3650),

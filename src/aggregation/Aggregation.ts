@@ -20,6 +20,9 @@ import * as Harvest from "./Harvest.ts"
 import * as Housekeeping from "./Housekeeping.ts"
 import { Judgement } from "./Judgement.ts"
 import { Moderation } from "./Moderation.ts"
+import { Nip05 } from "./Nip05.ts"
+import * as Nip05Checks from "./Nip05Checks.ts"
+import { Nip05Documents } from "./Nip05Documents.ts"
 import { Outbox } from "./Outbox.ts"
 import { Picture } from "./Picture.ts"
 import { LearntSocket, RelayPool } from "./RelayPool.ts"
@@ -65,8 +68,15 @@ export const network = UpstreamSocket.layer.pipe(
   Layer.provide(guard)
 )
 
-export const layer = component.pipe(
+/** Whose NIP-05 names are, for the examiner, and looked at again over whatever fetches documents. */
+export const names = Nip05Checks.layer.pipe(Layer.provideMerge(Nip05.layer))
+
+/** Over whatever contacts hosts. */
+export const layerUnconnected = component.pipe(
   Layer.provide(examiner),
-  Layer.provide(network),
+  Layer.provide(names),
+  Layer.provide(Nip05Documents.layer),
   Layer.provideMerge(announced)
 )
+
+export const layer = Layer.provide(layerUnconnected, network)

@@ -1,8 +1,8 @@
 /**
  * The rules a profile is held to, once it is known to be its author's: gathers facts, lets `domain/Quality` decide.
  *
- * Facts come in the order of their cost, and none is gathered once a rule has said no: the event itself, then the
- * picture's host, then relays that may have seen its author post. What was found out is remembered by what it depends on
+ * Facts come in the order of their cost, and none is gathered once a rule has said no: the event itself, then the domain of
+ * its NIP-05 name, the picture's host, relays that may have seen its author post. What was found out is remembered by what it depends on
  * (the picture's URL, the author), so that a later version is asked about only where it differs.
  */
 import { Clock, Context, Effect, Layer } from "effect"
@@ -13,6 +13,7 @@ import type { Event } from "../domain/Event.ts"
 import * as Quality from "../domain/Quality.ts"
 import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
 import { HostPacing } from "./HostPacing.ts"
+import { Nip05 } from "./Nip05.ts"
 import { Outbox } from "./Outbox.ts"
 import { factOf, Picture } from "./Picture.ts"
 import { thresholdsOf } from "./Rules.ts"
@@ -23,6 +24,8 @@ export interface Examination {
   readonly companions: ReadonlyArray<Event>
   /** What was found out, to be written whatever the verdict. */
   readonly operations: ReadonlyArray<Operation>
+  /** To be written with the profile if it is stored. */
+  readonly onceStored: ReadonlyArray<Operation>
 }
 
 /** Our side failed, so that nothing can be said about the profile. */
@@ -35,6 +38,8 @@ export class Examiner extends Context.Service<Examiner, {
   readonly asks: boolean
   /** By all that can be found out. Bounded in time, and may be interrupted at any moment. */
   readonly examine: (event: Event) => Effect.Effect<Examination, ExaminerError>
+  /** What to write with a profile that is stored without having been examined; absent: nothing. */
+  readonly onStored?: (event: Event) => Effect.Effect<ReadonlyArray<Operation>, DatabaseError>
 }>()("profile-aggregator/aggregation/Examiner") {
   /** Judges by the event alone, whatever the settings say. */
   static readonly layer: Layer.Layer<Examiner, never, Settings> = Layer.effect(
@@ -46,14 +51,19 @@ export class Examiner extends Context.Service<Examiner, {
   )
 
   /** Asks pictures' hosts and authors' relays too, where the settings say so. */
-  static readonly layerNetwork: Layer.Layer<Examiner, never, Settings | Picture | Outbox> = Layer.effect(
+  static readonly layerNetwork: Layer.Layer<Examiner, never, Settings | Nip05 | Picture | Outbox> = Layer.effect(
     Examiner,
     Effect.suspend(() => make())
   )
 }
 
 /** A verdict that nothing was found out for. */
-export const withoutFacts = (verdict: Quality.Verdict): Examination => ({ verdict, companions: [], operations: [] })
+export const withoutFacts = (verdict: Quality.Verdict): Examination => ({
+  verdict,
+  companions: [],
+  operations: [],
+  onceStored: []
+})
 
 const factsNow = (event: Event, thresholds: Quality.Thresholds) =>
   Effect.map(Clock.currentTimeMillis, (now) => Quality.factsOf(event, Math.floor(now / 1000), thresholds))
@@ -66,6 +76,7 @@ const make = Effect.fnUntraced(function*() {
   const thresholds = thresholdsOf(settings)
   const picture = yield* Picture
   const outbox = yield* Outbox
+  const nip05 = yield* Nip05
   const pacing = new HostPacing()
 
   const lookAtPicture = Effect.fnUntraced(function*({ pictureUrl, profile }: Quality.Facts) {
@@ -78,8 +89,16 @@ const make = Effect.fnUntraced(function*() {
     return { ...fact, retryAfter: pacing.turn(pictureUrl.host, now, fact.retryAfter) }
   })
 
+  /** Where the name decides nothing, it is looked at when the profile is stored. */
+  const askDomain = Effect.fnUntraced(function*(event: Event, { nip05Name }: Quality.Facts) {
+    if (settings.nip05 !== "require" || typeof nip05Name === "string") {
+      return { fact: undefined, operations: [], onceStored: yield* nip05.onStored(event) }
+    }
+    return yield* nip05.check(event.pubkey, nip05Name)
+  })
+
   return Examiner.of({
-    asks: settings.pictures === "on" || settings.proof === "on",
+    asks: settings.pictures === "on" || settings.proof === "on" || settings.nip05 === "require",
 
     glance: glanceWith(thresholds),
 
@@ -88,12 +107,22 @@ const make = Effect.fnUntraced(function*() {
       const first = Quality.judge(said, thresholds)
       if (first._tag !== "Accepted") return withoutFacts(first)
 
-      const seen: Quality.Facts = { ...said, picture: yield* lookAtPicture(said) }
-      const second = Quality.judge(seen, thresholds)
-      if (second._tag !== "Accepted" || settings.proof === "off") return withoutFacts(second)
+      const { fact, onceStored, operations } = yield* askDomain(event, said)
+      const named: Quality.Facts = { ...said, nip05: fact }
+      const second = Quality.judge(named, thresholds)
+      if (second._tag !== "Accepted") return { ...withoutFacts(second), operations }
 
-      const { bridge, companions, operations, textNotes } = yield* outbox.prove(event.pubkey)
-      return { verdict: Quality.judge({ ...seen, bridge, textNotes }, thresholds), companions, operations }
-    })
+      const seen: Quality.Facts = { ...named, picture: yield* lookAtPicture(said) }
+      const third = Quality.judge(seen, thresholds)
+      if (third._tag !== "Accepted" || settings.proof === "off") {
+        return { ...withoutFacts(third), operations, onceStored }
+      }
+
+      const { bridge, companions, operations: proved, textNotes } = yield* outbox.prove(event.pubkey)
+      const verdict = Quality.judge({ ...seen, bridge, textNotes }, thresholds)
+      return { verdict, companions, operations: [...operations, ...proved], onceStored }
+    }),
+
+    ...(settings.nip05 === "off" ? {} : { onStored: nip05.onStored })
   })
 })

@@ -3,6 +3,7 @@ import { Cause, Clock, Duration, Effect, Layer } from "effect"
 import { Database, type DatabaseSender } from "../database/Database.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
 import { Grace } from "./Grace.ts"
+import { space as names } from "./Nip05.ts"
 import { space as proofs } from "./Outbox.ts"
 import { space as pictures } from "./RememberedPictures.ts"
 import { space as unwanted } from "./UnwantedIds.ts"
@@ -33,7 +34,7 @@ const make = Effect.fnUntraced(function*() {
   const sender = yield* database.sender("aggregation/housekeeping")
 
   const round = Effect.gen(function*() {
-    for (const space of [verdicts, proofs, pictures, unwanted]) yield* forget(database, sender, space)
+    for (const space of [verdicts, proofs, pictures, names, unwanted]) yield* forget(database, sender, space)
     const operations = yield* grace.expired
     if (operations.length > 0) yield* sender.write(operations)
     const removed = operations.filter(({ _tag }) => _tag === "Delete").length

@@ -18,6 +18,7 @@ import type { AdmissionOutcome, Bearer } from "./Admission.ts"
 import { type Examination, Examiner, type ExaminerError, withoutFacts } from "./Examiner.ts"
 import { Grace, space as graceSpace } from "./Grace.ts"
 import { Moderation, profileKinds } from "./Moderation.ts"
+import { checkSpace as nip05CheckSpace, space as nip05Space } from "./Nip05.ts"
 import { space as proofSpace } from "./Outbox.ts"
 import { RetryQueue, type Waiting } from "./RetryQueue.ts"
 import * as SharedChecks from "./SharedChecks.ts"
@@ -70,7 +71,7 @@ const keep = (event: Event): Decision => ({ operations: [save(event)], outcome: 
 const forgetAuthor = (event: Event): Decision => ({
   operations: [
     save(event),
-    ...[graceSpace, proofSpace].map((space): Operation => ({
+    ...[graceSpace, proofSpace, nip05Space, nip05CheckSpace].map((space): Operation => ({
       _tag: "Record",
       space,
       key: event.pubkey,
@@ -175,13 +176,19 @@ const make = Effect.fnUntraced(function*() {
     return failed("too many profiles wait to be checked")
   })
 
-  const accept = Effect.fnUntraced(function*(event: Event, { companions, operations }: Examination) {
+  const accept = Effect.fnUntraced(function*(event: Event, { companions, onceStored, operations }: Examination) {
     const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
     const kept = companions.filter((companion) =>
       moderation.refusalOf(companion) === undefined && refuse(companion, "anybody", settings, now) === undefined
     )
     return {
-      operations: [save(event), ...kept.map(save), ...operations, ...(yield* grace.onAccepted(event))],
+      operations: [
+        save(event),
+        ...kept.map(save),
+        ...operations,
+        ...onceStored,
+        ...(yield* grace.onAccepted(event))
+      ],
       outcome: undefined
     } satisfies Decision
   })
@@ -219,7 +226,12 @@ const make = Effect.fnUntraced(function*() {
     if (verification === "InvalidId") return answer({ _tag: "Invalid", detail: "id does not match the event" })
     if (verification === "InvalidSignature") return answer({ _tag: "Invalid", detail: "signature does not match" })
     if (event.kind === 62) return forgetAuthor(event)
-    if (settings.admission === "open" || event.kind !== 0 || moderation.isTrusted(event.pubkey)) return keep(event)
+    if (event.kind !== 0) return keep(event)
+    if (settings.admission === "open" || moderation.isTrusted(event.pubkey)) {
+      if (examiner.onStored === undefined) return keep(event)
+      const operations = [save(event), ...(yield* examiner.onStored(event))]
+      return { operations, outcome: undefined } satisfies Decision
+    }
 
     const waiting: Waiting = { event, attempts: 0, since }
     const glance = yield* examiner.glance(event)

@@ -3,11 +3,12 @@ import { hash } from "node:crypto"
 import type { SettingsShape } from "../Config.ts"
 import * as Quality from "../domain/Quality.ts"
 
-export const thresholdsOf = ({ limits, pictureMin }: SettingsShape): Quality.Thresholds => ({
+export const thresholdsOf = ({ limits, nip05, pictureMin }: SettingsShape): Quality.Thresholds => ({
   ...Quality.thresholds,
   createdAtFutureMax: limits.createdAtFutureMax,
   contentMax: limits.contentMax,
-  pictureMin
+  pictureMin,
+  nip05Required: nip05 === "require"
 })
 
 /** Changes with anything that could turn one of our rejections into something else: what was decided before is void then. */

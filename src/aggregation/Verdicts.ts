@@ -19,6 +19,10 @@ const day = 24 * 3_600_000
 
 /** Milliseconds for which a rejection is believed, before the spread of a fifth either way. */
 const lifetimes: Partial<{ readonly [reason in RejectionReason]: number }> = {
+  // A line in a file is soon added.
+  "NIP-05 name is not listed": day,
+  "NIP-05 name belongs to another key": 3 * day,
+  "NIP-05 domain is not public": 7 * day,
   "picture is too small": 7 * day,
   "picture is not an image": 7 * day,
   "picture target is not public": 7 * day,
@@ -56,7 +60,7 @@ const make = Effect.fnUntraced(function*() {
   const settings = yield* Settings
   const rules = rulesIdOf(settings)
   /** Otherwise nothing is kept that would hold. */
-  const keepsAny = settings.pictures === "on" || settings.proof === "on"
+  const keepsAny = settings.pictures === "on" || settings.proof === "on" || settings.nip05 === "require"
   const recent = new RecentRejections()
 
   return Verdicts.of({

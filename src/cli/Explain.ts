@@ -8,6 +8,8 @@
 import { Clock, Effect, Layer, Option, Schema } from "effect"
 import { network } from "../aggregation/Aggregation.ts"
 import * as Grace from "../aggregation/Grace.ts"
+import { Nip05 } from "../aggregation/Nip05.ts"
+import { Nip05Documents } from "../aggregation/Nip05Documents.ts"
 import { Outbox, space as proofSpace } from "../aggregation/Outbox.ts"
 import { factOf, Picture } from "../aggregation/Picture.ts"
 import { PictureStore } from "../aggregation/PictureStore.ts"
@@ -32,11 +34,18 @@ const file = Layer.provideMerge(EventFile.databaseLayer, EventFile.EventFile.lay
 
 const remembered = Layer.provideMerge(Layer.mergeAll(Verdicts.layer, RememberedPictures.layer), file)
 
+/** Nobody is asked. */
+const unasked = Layer.succeed(Nip05Documents, {
+  lookUp: () => Effect.succeed({ _tag: "Unanswered", reason: "not checked yet", retryAfter: 0 })
+})
+
 /** What is needed to explain by what is known. */
-export const components = remembered
+export const components = Layer.provideMerge(Layer.provide(Nip05.layer, unasked), remembered)
 
 /** What is needed to find out. */
 export const askingComponents = Outbox.layer.pipe(
+  Layer.provideMerge(Nip05.layer),
+  Layer.provideMerge(Nip05Documents.layer),
   Layer.provideMerge(RelayPool.layer),
   Layer.provideMerge(Picture.layer),
   Layer.provideMerge(network),
@@ -108,16 +117,18 @@ const asked = Effect.fnUntraced(function*(pubkey: string) {
 })
 
 /** Facts that somebody else had to be asked for. */
-type Gathered = Pick<Facts, "picture" | "textNotes"> & { readonly bridge?: Facts["bridge"] }
+type Gathered = Pick<Facts, "nip05" | "picture" | "textNotes"> & { readonly bridge?: Facts["bridge"] }
 
 /** As far as they are remembered. */
-const recalled = Effect.fnUntraced(function*({ pictureUrl }: Facts, pubkey: string) {
+const recalled = Effect.fnUntraced(function*({ nip05Name, pictureUrl }: Facts, pubkey: string) {
+  const names = yield* Nip05
   const database = yield* Database
   const pictures = yield* PictureStore
   const record = pictureUrl._tag === "Web" ? yield* pictures.get(pictureUrl.url) : undefined
   const proof = yield* database.record(proofSpace, pubkey)
   const found = proof === undefined ? undefined : Option.getOrUndefined(decodeProof(proof.value))?.found
   return {
+    nip05: typeof nip05Name === "string" ? undefined : yield* names.recall(pubkey, nip05Name),
     picture: record === undefined ? undefined : factOf(
       record.outcome._tag === "Unanswered"
         ? { ...record.outcome, retryAfter: 0 }
@@ -128,16 +139,20 @@ const recalled = Effect.fnUntraced(function*({ pictureUrl }: Facts, pubkey: stri
 })
 
 /** As the service would find them out now. */
-const gathered = Effect.fnUntraced(function*({ pictureUrl, profile }: Facts, pubkey: string) {
-  const { pictures, proof } = yield* Settings
+const gathered = Effect.fnUntraced(function*({ nip05Name, pictureUrl, profile }: Facts, pubkey: string) {
+  const { nip05, pictures, proof } = yield* Settings
+  const names = yield* Nip05
   const picture = yield* Picture
   const outbox = yield* Outbox
   const look = pictures === "off" || typeof profile === "string" || pictureUrl._tag === "Refused"
     ? undefined
     : factOf(yield* picture.look(pictureUrl._tag === "Web" ? pictureUrl.url : profile.picture))
-  if (proof === "off") return { picture: look, textNotes: undefined } satisfies Gathered
+  const named = nip05 === "off" || typeof nip05Name === "string"
+    ? undefined
+    : (yield* names.check(pubkey, nip05Name)).fact
+  if (proof === "off") return { nip05: named, picture: look, textNotes: undefined } satisfies Gathered
   const { bridge, textNotes } = yield* outbox.prove(pubkey)
-  return { picture: look, textNotes, bridge } satisfies Gathered
+  return { nip05: named, picture: look, textNotes, bridge } satisfies Gathered
 })
 
 const marks = { ok: "ok", rejected: "NO", unanswered: "?", skipped: "-" } as const
@@ -183,8 +198,8 @@ const explained = Effect.fnUntraced(function*<E, R>(
   }
   const { event, from } = newest
   const said = factsOf(event, now, thresholds)
-  const { bridge, picture, textNotes } = yield* gather(said, pubkey)
-  const facts: Facts = { ...said, picture, textNotes, bridge: said.bridge ?? bridge }
+  const { bridge, nip05, picture, textNotes } = yield* gather(said, pubkey)
+  const facts: Facts = { ...said, nip05, picture, textNotes, bridge: said.bridge ?? bridge }
   return yield* Stdout.lines([
     ...head,
     `profile     ${event.id}, ${from}`,

@@ -4,6 +4,7 @@
  * A rule is asked alone by judging a profile that is flawless but for that rule's fact, so that this table repeats no rule
  * and cannot disagree with the judge. Pure.
  */
+import { nip05TextOf } from "../domain/Nip05.ts"
 import type { Profile } from "../domain/Profile.ts"
 import { type Facts, judge, type Thresholds, type Verdict } from "../domain/Quality.ts"
 
@@ -38,6 +39,8 @@ const flawless = (facts: Facts): Facts => ({
   profile: flawlessProfile,
   bridge: undefined,
   pictureUrl: { _tag: "Inline", mediaType: "image/png" },
+  nip05Name: { local: "name", domain: "names.example" },
+  nip05: undefined,
   picture: undefined,
   textNotes: undefined
 })
@@ -66,11 +69,19 @@ const pictureFact = (picture: NonNullable<Facts["picture"]>): string => {
   return picture._tag === "NoImage" ? picture.reason : "nobody could tell"
 }
 
+const nip05Fact = ({ nip05, nip05Name }: Facts): string => {
+  if (typeof nip05Name === "string") return nip05Name
+  const name = nip05TextOf(nip05Name)
+  if (nip05 === undefined) return `${name}, nobody was asked`
+  if (nip05._tag === "Unanswered") return `${name}, nobody could tell`
+  return nip05._tag === "Verified" ? `${name}, its author's` : `${name}, ${nip05.reason}`
+}
+
 /** Every rule in the order in which they are asked. `limits` are the operator's. */
 export const ruleTable = (facts: Facts, limits: Thresholds): ReadonlyArray<RuleRow> => {
   const alone = (rule: string, fact: string, own: Partial<Facts>) =>
     rowOf(rule, fact, judge({ ...flawless(facts), ...own }, limits))
-  const { bridge, picture, pictureUrl, profile, textNotes } = facts
+  const { bridge, nip05, nip05Name, picture, pictureUrl, profile, textNotes } = facts
   const rows = [
     alone("created_at", timeOf(facts.createdAt), { createdAt: facts.createdAt }),
     alone("content", typeof profile === "string" ? profile : "a JSON object", {
@@ -90,6 +101,9 @@ export const ruleTable = (facts: Facts, limits: Thresholds): ReadonlyArray<RuleR
     profile.picture === ""
       ? skipped("picture URL", "there is none")
       : alone("picture URL", pictureUrl._tag === "Web" ? pictureUrl.host : pictureUrl._tag, { pictureUrl }),
+    limits.nip05Required && (nip05 !== undefined || typeof nip05Name === "string")
+      ? alone("NIP-05 name", nip05Fact(facts), { nip05, nip05Name })
+      : skipped("NIP-05 name", nip05Fact(facts)),
     picture === undefined
       ? skipped("picture size", "nobody has looked")
       : alone("picture size", pictureFact(picture), { picture }),

@@ -6,6 +6,7 @@
  */
 import { type BridgeEvidence, bridgeEvidenceOf, type BridgeRules, bridgeRules } from "./Bridge.ts"
 import type { Event } from "./Event.ts"
+import { type Nip05Name, nip05NameOf } from "./Nip05.ts"
 import {
   type PictureUrl,
   pictureUrlOf,
@@ -26,6 +27,9 @@ export type RejectionReason =
   | "no about"
   | "no picture"
   | PictureUrlProblem
+  | "no NIP-05 name"
+  | "NIP-05 name is malformed"
+  | Nip05Problem
   | PictureProblem
   | "no text note"
   | "kind is not kept here"
@@ -33,6 +37,12 @@ export type RejectionReason =
   | "protected event"
   | "a newer version was rejected"
   | "banned by the operator"
+
+/** The domain answered, and its document does not say that the name is the author's. */
+export type Nip05Problem =
+  | "NIP-05 name is not listed"
+  | "NIP-05 name belongs to another key"
+  | "NIP-05 domain is not public"
 
 /** The host answered, and what it has is no picture. */
 export type PictureProblem =
@@ -44,6 +54,7 @@ export type PictureProblem =
 /** Who did not answer, or has not been asked yet. */
 export type UndeterminedReason =
   | "not checked yet"
+  | "NIP-05 domain did not answer"
   | "picture host did not answer"
   | "picture host asked for a pause"
   | "outbox relays did not answer"
@@ -92,7 +103,14 @@ export interface Facts {
   /** Of this event, or of any other by its author. */
   readonly bridge: BridgeEvidence | undefined
   readonly pictureUrl: PictureUrl
-  /** From the network: undefined until it has been gathered, or where it is not asked for. */
+  readonly nip05Name: Nip05Name | "none" | "malformed"
+  /** From the network: whose the NIP-05 name is; undefined until it has been gathered, or where it is not asked for. */
+  readonly nip05:
+    | { readonly _tag: "Verified" }
+    | { readonly _tag: "NotVerified"; readonly reason: Nip05Problem }
+    | Unanswered
+    | undefined
+  /** From the network; undefined as above. */
   readonly picture:
     | { readonly _tag: "Image"; readonly size: Size }
     | { readonly _tag: "NoImage"; readonly reason: PictureProblem }
@@ -114,6 +132,8 @@ export interface Thresholds {
   /** Pixels, inclusive: a portrait's, which a square meets from its height upwards. */
   readonly pictureMin: Size
   readonly textNotesMin: number
+  /** Whether a profile must have a NIP-05 name that is its author's. */
+  readonly nip05Required: boolean
 }
 
 export const thresholds: Thresholds = {
@@ -123,8 +143,11 @@ export const thresholds: Thresholds = {
   bridges: bridgeRules,
   pictureUrl: pictureUrlRules,
   pictureMin: { width: 300, height: 600 },
-  textNotesMin: 1
+  textNotesMin: 1,
+  nip05Required: false
 }
+
+const nip05Of = (text: string): Facts["nip05Name"] => text === "" ? "none" : nip05NameOf(text) ?? "malformed"
 
 /** All that a kind 0 event says by itself; `now` in Unix seconds. */
 export const factsOf = (event: Event, now: number, limits: Thresholds = thresholds): Facts => {
@@ -136,6 +159,8 @@ export const factsOf = (event: Event, now: number, limits: Thresholds = threshol
     profile,
     bridge: bridgeEvidenceOf(event, decoded, limits.bridges),
     pictureUrl: pictureUrlOf(decoded?.picture ?? "", limits.pictureUrl),
+    nip05Name: nip05Of(decoded?.nip05 ?? ""),
+    nip05: undefined,
     picture: undefined,
     textNotes: undefined
   }
@@ -147,6 +172,14 @@ const judgeProfile = (profile: Profile, pictureUrl: PictureUrl): Verdict => {
   if (isBlank(profile.about)) return Rejected("no about")
   if (isBlank(profile.picture)) return Rejected("no picture")
   return pictureUrl._tag === "Refused" ? Rejected(pictureUrl.reason) : Accepted
+}
+
+const judgeNip05 = ({ nip05, nip05Name }: Facts, isRequired: boolean): Verdict => {
+  if (!isRequired) return Accepted
+  if (nip05Name === "none") return Rejected("no NIP-05 name")
+  if (nip05Name === "malformed") return Rejected("NIP-05 name is malformed")
+  if (nip05 === undefined || nip05._tag === "Verified") return Accepted
+  return nip05._tag === "NotVerified" ? Rejected(nip05.reason) : Undetermined(nip05.reason, nip05.retryAfter)
 }
 
 const judgePicture = (picture: Facts["picture"], min: Size): Verdict => {
@@ -174,8 +207,11 @@ export const judge = (facts: Facts, limits: Thresholds = thresholds): Verdict =>
   if (facts.bridge !== undefined) return Rejected("bridged account")
   const profile = judgeProfile(facts.profile, facts.pictureUrl)
   if (profile._tag !== "Accepted") return profile
-  const picture = judgePicture(facts.picture, limits.pictureMin)
-  if (picture._tag === "Rejected") return picture
-  const textNotes = judgeTextNotes(facts.textNotes, limits.textNotesMin)
-  return textNotes._tag === "Accepted" ? picture : textNotes
+  const asked = [
+    judgeNip05(facts, limits.nip05Required),
+    judgePicture(facts.picture, limits.pictureMin),
+    judgeTextNotes(facts.textNotes, limits.textNotesMin)
+  ]
+  return asked.find(({ _tag }) => _tag === "Rejected") ?? asked.findLast(({ _tag }) => _tag === "Undetermined") ??
+    Accepted
 }

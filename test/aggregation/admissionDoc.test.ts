@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import { answerTimeout, patience } from "../../src/aggregation/AdmissionIntake.ts"
+import { defaults as documents } from "../../src/aggregation/Nip05Documents.ts"
 import { proveTimeout } from "../../src/aggregation/Outbox.ts"
 import { askTimeout } from "../../src/aggregation/RelayConnection.ts"
 import { connectionsMax, connectionsPerHostMax } from "../../src/aggregation/RelayPool.ts"
@@ -10,6 +11,7 @@ import { attemptsMax, delayMax, overflowMax, uncheckedMax } from "../../src/aggr
 import { table } from "../../src/ConfigTable.ts"
 import { bridgeRules } from "../../src/domain/Bridge.ts"
 import { pictureUrlRules } from "../../src/domain/PictureUrl.ts"
+import { defaults } from "../../src/fetch/GuardedFetch.ts"
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8")
 const doc = read("docs/admission.md")
@@ -23,6 +25,7 @@ const phrasesOf = (path: string, type: string): ReadonlyArray<string> => {
 
 const reasons = [
   ...phrasesOf("src/domain/Quality.ts", "RejectionReason"),
+  ...phrasesOf("src/domain/Quality.ts", "Nip05Problem"),
   ...phrasesOf("src/domain/Quality.ts", "PictureProblem"),
   ...phrasesOf("src/domain/PictureUrl.ts", "PictureUrlProblem"),
   ...phrasesOf("src/domain/Profile.ts", "ProfileProblem"),
@@ -36,8 +39,9 @@ describe("docs/admission.md", () => {
   })
 
   it("names every setting of the rules, with its default", () => {
-    const { pictureMin, pictures, profileGrace, proof, proofKinds, proofQuorum, retriesMax } = table
+    const { nip05, pictureMin, pictures, profileGrace, proof, proofKinds, proofQuorum, retriesMax } = table
     for (const { variable } of [pictures, proof]) assert.include(doc, `\`${variable}=off\``)
+    for (const value of ["check", "require"]) assert.include(doc, `\`${nip05.variable}=${value}\``)
     assert.include(doc, `\`${pictureMin.variable}\` (\`${pictureMin.default}\`)`)
     assert.include(doc, `\`${proofKinds.variable}\` (\`${proofKinds.default}\`)`)
     assert.include(doc, `\`${proofQuorum.variable}\` (${proofQuorum.default})`)
@@ -51,6 +55,11 @@ describe("docs/admission.md", () => {
       `answered within ${answerTimeout / 1000} s`,
       `${askTimeout / 1000} s per relay, ${proveTimeout / 1000} s in all`,
       `${connectionsMax} connections at most, ${connectionsPerHostMax} to one host`,
+      `fetched as pictures are, in ${defaults.deadlines.total / 1000} s at most`,
+      `kept for ${documents.fresh / 60_000} minutes`,
+      `left alone for ${documents.pause / 60_000} minutes`,
+      `up to ${documents.pauseMax / 3_600_000} hours`,
+      `more than ${documents.bytesMax / 1_048_576} MiB`,
       `${checksMax} at a time`,
       `after ${attemptsMax} checks without an answer`,
       `up to ${delayMax / 3_600_000} h`,

@@ -12,6 +12,7 @@ import type { Admission } from "../../src/aggregation/Admission.ts"
 import * as Aggregation from "../../src/aggregation/Aggregation.ts"
 import { Examiner } from "../../src/aggregation/Examiner.ts"
 import type { HarvestStatus } from "../../src/aggregation/HarvestStatus.ts"
+import { Nip05 } from "../../src/aggregation/Nip05.ts"
 import { Outbox, type Proof } from "../../src/aggregation/Outbox.ts"
 import { Picture } from "../../src/aggregation/Picture.ts"
 import type { Retries } from "../../src/aggregation/Retries.ts"
@@ -43,10 +44,13 @@ export interface Options {
 /** Nobody may be asked. */
 const nobody = () => Effect.die(new Error("a rule that is off has asked somebody"))
 
+const nip05: Omit<Nip05["Service"], "onStored"> = { check: nobody, recall: nobody, recheck: nobody }
+
 const examinerOf = ({ outbox, picture }: Options) =>
   Examiner.layerNetwork.pipe(
     Layer.provide(picture ?? Layer.succeed(Picture, { look: nobody })),
-    Layer.provide(Layer.succeed(Outbox, { prove: outbox ?? nobody }))
+    Layer.provide(Layer.succeed(Outbox, { prove: outbox ?? nobody })),
+    Layer.provide(Layer.succeed(Nip05, { ...nip05, onStored: () => Effect.succeed([]) }))
   )
 
 const layer = (options: Options) =>

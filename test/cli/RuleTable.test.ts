@@ -16,6 +16,12 @@ const posts: ReadonlyArray<Facts["textNotes"]> = [
   { _tag: "Found", count: 0 },
   { _tag: "Unanswered", reason: "outbox relays did not answer", retryAfter: 1 }
 ]
+const names: ReadonlyArray<Facts["nip05"]> = [
+  undefined,
+  { _tag: "Verified" },
+  { _tag: "NotVerified", reason: "NIP-05 name is not listed" },
+  { _tag: "Unanswered", reason: "NIP-05 domain did not answer", retryAfter: 1 }
+]
 const contents = [
   goodProfile,
   "not json",
@@ -24,30 +30,36 @@ const contents = [
   { ...goodProfile, picture: undefined },
   { ...goodProfile, picture: "ftp://images.example/a" },
   { ...goodProfile, deleted: true, about: "" },
-  { ...goodProfile, nip05: "mira@mostr.pub", picture: undefined }
+  { ...goodProfile, nip05: "mira@mostr.pub", picture: undefined },
+  { ...goodProfile, nip05: "mira@boats.example" },
+  { ...goodProfile, nip05: "mira" }
 ]
 
 /** Every combination of these. */
 const all = contents.flatMap((content) =>
   [0, epoch, epoch + 10_000_000].flatMap((created_at) =>
     pictures.flatMap((picture) =>
-      posts.map((textNotes): Facts => ({
-        ...factsOf(
-          profileEvent(typeof content === "string" ? content : { ...content }, "author", { created_at }),
-          epoch + 60
-        ),
-        picture,
-        textNotes
-      }))
+      posts.flatMap((textNotes) =>
+        names.map((nip05): Facts => ({
+          ...factsOf(
+            profileEvent(typeof content === "string" ? content : { ...content }, "author", { created_at }),
+            epoch + 60
+          ),
+          nip05,
+          picture,
+          textNotes
+        }))
+      )
     )
   )
 )
 
 describe("ruleTable", () => {
   it("says no exactly where the judge does, and names the judge's reason", () => {
-    for (const facts of all) {
-      const verdict = judge(facts)
-      const rows = ruleTable(facts, thresholds)
+    const strict = { ...thresholds, nip05Required: true }
+    for (const [facts, limits] of all.flatMap((facts) => [[facts, thresholds], [facts, strict]] as const)) {
+      const verdict = judge(facts, limits)
+      const rows = ruleTable(facts, limits)
       const refused = rows.filter(({ status }) => status === "rejected").map(({ reason }) => reason)
       const unanswered = rows.filter(({ status }) => status === "unanswered").map(({ reason }) => reason)
       if (verdict._tag === "Rejected") assert.strictEqual(refused[0], verdict.reason)

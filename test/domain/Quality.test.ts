@@ -105,6 +105,27 @@ describe("judge", () => {
     assert.deepStrictEqual(judge({ ...good, textNotes: found(3) }, strict), Accepted)
   })
 
+  it("asks for a NIP-05 name that is the author's only where the rule is on", () => {
+    const strict = { ...thresholds, nip05Required: true }
+    const named = (nip05: string, known: Partial<Facts> = {}) =>
+      [thresholds, strict].map((limits) => judge({ ...factsOf(profileEvent({ nip05 }), epoch), ...known }, limits))
+    assert.deepStrictEqual(named(""), [Accepted, Rejected("no NIP-05 name")])
+    assert.deepStrictEqual(named("mira"), [Accepted, Rejected("NIP-05 name is malformed")])
+    assert.deepStrictEqual(named("mira@boats.example"), [Accepted, Accepted])
+    assert.deepStrictEqual(named("mira@boats.example", { nip05: { _tag: "Verified" } }), [Accepted, Accepted])
+    const reason = "NIP-05 name belongs to another key"
+    assert.deepStrictEqual(named("mira@boats.example", { nip05: { _tag: "NotVerified", reason } }), [
+      Accepted,
+      Rejected(reason)
+    ])
+    const nip05 = { _tag: "Unanswered", reason: "NIP-05 domain did not answer", retryAfter: 7 } as const
+    assert.deepStrictEqual(named("mira@boats.example", { nip05 }), [
+      Accepted,
+      Undetermined("NIP-05 domain did not answer", 7)
+    ])
+    assert.deepStrictEqual(named("mira@boats.example", { nip05, textNotes: found(0) })[1], Rejected("no text note"))
+  })
+
   it("never rejects for silence, and says when to ask again", () => {
     assert.deepStrictEqual(judged({}, { picture: silent }), Undetermined("picture host did not answer", 30_000))
     assert.deepStrictEqual(

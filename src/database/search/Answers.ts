@@ -1,6 +1,6 @@
 /** Profiles that were found, put in order. */
-import { nip05Domain } from "../../domain/Bridge.ts"
 import { newestFirst } from "../../domain/Event.ts"
+import { nip05NameOf, nip05TextOf } from "../../domain/Nip05.ts"
 import { profileOf } from "../../domain/Profile.ts"
 import {
   type Relevance,
@@ -27,6 +27,8 @@ export interface Answer extends Candidate {
 /** Only what is read from the profile itself counts: the index says where to look. */
 export class Answers {
   readonly #query: SearchQuery
+  /** The query's, as names have it. */
+  readonly #domain: string | undefined
   readonly #isMatch: (raw: string) => boolean
   readonly #verifiedNip05: (pubkey: string) => string | undefined
   readonly #seen = new Set<number>()
@@ -40,6 +42,7 @@ export class Answers {
     readonly verifiedNip05: (pubkey: string) => string | undefined
   }) {
     this.#query = options.query
+    this.#domain = nip05NameOf(options.query.domain ?? "")?.domain
     this.#isMatch = options.isMatch
     this.#verifiedNip05 = options.verifiedNip05
   }
@@ -64,10 +67,9 @@ export class Answers {
     const profile = profileOf(content, Infinity)
     if (typeof profile === "string") return relevances.none
     if (query.domain !== undefined) {
-      const verified = this.#verifiedNip05(pubkeyOfRaw(raw))
-      if (profile.nip05 === "" || verified !== profile.nip05 || nip05Domain(verified) !== query.domain) {
-        return relevances.none
-      }
+      const name = nip05NameOf(profile.nip05)
+      if (name === undefined || name.domain !== this.#domain) return relevances.none
+      if (this.#verifiedNip05(pubkeyOfRaw(raw)) !== nip05TextOf(name)) return relevances.none
       // A domain alone asks for everybody there.
       if (query.words.length === 0) return relevances.nip05
     }
