@@ -108,14 +108,16 @@ export const isDeeperThan = (text: string, max: number): boolean => {
 /** Ids longer than that are not repeated in an answer: nobody waits for them. */
 const eventIdEchoMax = 128
 
+const eventRefusal = (id: unknown, reply: RelayMessage.Reply): Problem =>
+  typeof id === "string" && id !== "" && id.length <= eventIdEchoMax
+    ? { _tag: "Problem", answer: "OK", eventId: id, reply }
+    : noticed(reply)
+
 const eventMessage = (tag: "EVENT" | "AUTH", value: unknown, limits: ClientMessageLimits): ClientMessage | Problem => {
   const event = eventOf(value, limits)
   if (typeof event !== "string") return { _tag: tag, event }
   const id: unknown = typeof value === "object" && value !== null && "id" in value ? value.id : undefined
-  const reply = `invalid: ${event}` as const
-  return typeof id === "string" && id !== "" && id.length <= eventIdEchoMax
-    ? { _tag: "Problem", answer: "OK", eventId: id, reply }
-    : noticed(reply)
+  return eventRefusal(id, `invalid: ${event}`)
 }
 
 /** Undefined where the id may be used. */
@@ -175,14 +177,41 @@ const closeMessage = (tag: "CLOSE" | "NEG-CLOSE", subscription: unknown): Client
     ? { _tag: tag, subscription }
     : noticed("invalid: subscription id must be a string")
 
-const query = /^\s*\[\s*"(REQ|COUNT|NEG-OPEN)"\s*,\s*("(?:[^"\\]|\\.){0,256}")/
+const named = /^\s*\[\s*"(REQ|COUNT|NEG-OPEN|NEG-MSG)"\s*,\s*("(?:[^"\\]|\\.){0,256}")/
+const withEvent = /^\s*\[\s*"(?:EVENT|AUTH)"\s*,\s*\{/
+const stringValue = /^\s*:\s*("(?:[^"\\]|\\.){0,256}")/
 
-/** A text that will not be parsed is refused by its subscription id where its first elements show one. */
+/** The `id` of the object that begins before `from`; of several the last one, as a parser has it. */
+const eventIdIn = (text: string, from: number): unknown => {
+  let id: unknown
+  let depth = 1
+  for (let i = from; i < text.length && depth > 0; i++) {
+    const code = text.charCodeAt(i)
+    if (code === 0x5b || code === 0x7b) depth++
+    else if (code === 0x5d || code === 0x7d) depth--
+    else if (code === quote) {
+      const end = stringEnd(text, i)
+      // However it is escaped, the key is no longer than that; a string that no colon follows is a value.
+      if (depth === 1 && end - i < 16 && parsed(text.slice(i, end + 1)) === "id") {
+        const after = text.slice(end + 1, end + 1 + 1024)
+        const [, quoted = ""] = stringValue.exec(after) ?? []
+        if (/^\s*:/.test(after)) id = parsed(quoted)
+      }
+      i = end
+    }
+  }
+  return id
+}
+
+/** A text that will not be parsed is refused by its name where its first elements show one. */
 const unread = (text: string, reply: RelayMessage.Reply): Problem => {
-  const [, tag, quoted] = query.exec(text.slice(0, 1024)) ?? []
+  const beginning = text.slice(0, 1024)
+  const event = withEvent.exec(beginning)
+  if (event !== null) return eventRefusal(eventIdIn(text, event[0].length), reply)
+  const [, tag, quoted] = named.exec(beginning) ?? []
   const subscription = quoted === undefined ? undefined : parsed(quoted)
   return typeof subscription === "string"
-    ? closed(tag === "NEG-OPEN" ? "NEG-ERR" : "CLOSED", subscription, reply)
+    ? closed(tag === "REQ" || tag === "COUNT" ? "CLOSED" : "NEG-ERR", subscription, reply)
     : noticed(reply)
 }
 

@@ -190,9 +190,13 @@ export class Connection {
       case "NEG-CLOSE":
         return this.#reconciliations.close(message.subscription)
       case "Problem":
-        return message.answer === "OK"
-          ? this.#answer(message.eventId, { accepted: false, reply: message.reply })
-          : this.send(answerOfProblem(message))
+        if (message.answer === "OK") {
+          return this.#answer(message.eventId, { accepted: false, reply: message.reply })
+        }
+        // What is refused by its name is over by that name, were it open.
+        if (message.answer === "CLOSED") this.#subscriptions.close(message.subscription)
+        if (message.answer === "NEG-ERR") this.#reconciliations.close(message.subscription)
+        return this.send(answerOfProblem(message))
     }
   }
 
@@ -214,9 +218,8 @@ export class Connection {
       case "AUTH":
         return this.#answer(message.event.id, { accepted: false, reply })
       case "REQ":
-        this.#subscriptions.close(message.subscription)
-        return this.send(RelayMessage.closed(message.subscription, reply))
       case "COUNT":
+        this.#subscriptions.close(message.subscription)
         return this.send(RelayMessage.closed(message.subscription, reply))
       case "NEG-OPEN":
       case "NEG-MSG":

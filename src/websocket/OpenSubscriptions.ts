@@ -159,7 +159,9 @@ export class OpenSubscriptions {
     return mayRead(event, this.#outlet.readers())
   }
 
+  /** Nothing follows a CLOSED by its name, whatever it was that was refused. */
   #refuse(id: string, reply: RelayMessage.Reply): void {
+    this.close(id)
     this.#outlet.send(RelayMessage.closed(id, reply))
   }
 
@@ -191,10 +193,7 @@ export class OpenSubscriptions {
 
   /** Ends every subscription and says why, by its name. */
   refuseAll(reply: RelayMessage.Reply): void {
-    for (const id of this.#byId.keys()) {
-      this.close(id)
-      this.#refuse(id, reply)
-    }
+    for (const id of this.#byId.keys()) this.#refuse(id, reply)
   }
 
   /** A new event that matches. */
@@ -228,10 +227,7 @@ export class OpenSubscriptions {
     subscription.fiber = undefined
     if (subscription.state === "closed") return this.#turnOver(subscription)
     subscription.state = "sending"
-    if (Exit.isFailure(exit)) {
-      this.close(subscription.id)
-      return this.#unreadable(subscription.id, exit)
-    }
+    if (Exit.isFailure(exit)) return this.#unreadable(subscription.id, exit)
     subscription.stored = exit.value
     this.#sending.add(subscription)
     this.pump()

@@ -21,8 +21,9 @@ const refused = (reply: Reply): Answer => ({ accepted: false, reply })
 
 const saved = accepted("")
 const duplicate = accepted("duplicate: already have this event")
-// True, as the address it writes to does hold what the author said last; nothing of this version is stored or sent on.
-const superseded = accepted("duplicate: a newer version is stored")
+// False, as nobody will be served this version: who publishes with a clock that is behind has to hear of it (NIP-01). It is
+// the time of it that we refuse, so `invalid`, as for one too far ahead; no other prefix says that it is no use to try again.
+const superseded = refused("invalid: a newer version is stored")
 const deleted = refused("blocked: its author asked for its removal")
 const expired = refused("invalid: the event has expired")
 
@@ -49,7 +50,8 @@ export const answerOf = (outcome: AdmissionOutcome): Answer => {
     case "Invalid":
       return refused(`invalid: ${outcome.detail}`)
     case "Rejected":
-      return refused(`blocked: ${outcome.reason}`)
+      // The NIP has its own example for that one.
+      return refused(`${outcome.reason === "created_at is too far ahead" ? "invalid" : "blocked"}: ${outcome.reason}`)
     case "Undetermined":
       return refused(`error: ${outcome.reason}, try again later`)
     default:

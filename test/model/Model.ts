@@ -79,7 +79,7 @@ export class Model {
     const rival = isReplaceable(event.kind)
       ? this.#stored.find(({ kind, pubkey }) => kind === event.kind && pubkey === event.pubkey)
       : undefined
-    if (rival !== undefined && wins(rival, event)) return [["OK", event.id, true, "duplicate"]]
+    if (rival !== undefined && wins(rival, event)) return refused("invalid")
     if (isForged) return refused("invalid")
     const live = [...this.#open].filter(([, filters]) => filters.some((filter) => this.matches(filter, event)))
       .filter(() => this.mayRead(event)).map(([id]): Expected => ["EVENT", id, event.id])
@@ -122,7 +122,10 @@ export class Model {
 
   count(id: string, filters: ReadonlyArray<WireFilter>): ReadonlyArray<Expected> {
     const refusal = this.refusal(filters)
-    if (refusal !== undefined) return [["CLOSED", id, refusal]]
+    if (refusal !== undefined) {
+      this.#open.delete(id)
+      return [["CLOSED", id, refusal]]
+    }
     return [["COUNT", id, new Set(filters.flatMap((filter) => this.find(filter))).size]]
   }
 }
