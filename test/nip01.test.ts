@@ -1,8 +1,10 @@
 /** NIP-01 as a client sees it, section by section, over a real socket. */
 import { assert, describe, layer } from "@effect/vitest"
 import { schnorr } from "@noble/curves/secp256k1.js"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { hash } from "node:crypto"
+import { Database, DatabaseError } from "../src/database/Database.ts"
+import * as SqliteDatabase from "../src/database/SqliteDatabase.ts"
 import { canonical, type Event } from "../src/domain/Event.ts"
 import { RelayAddress } from "../src/websocket/RelayServer.ts"
 import { epoch, keyOf, notes, profileEvent, signed, withEditedContent, withForgedSignature } from "./support/events.ts"
@@ -36,7 +38,39 @@ const until = (received: ReadonlyArray<Message>, last: string) =>
     type !== "AUTH"
   )
 
-layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
+/** Its reads fail while the flag is up. */
+const brokenReads = { now: false }
+const failing = Layer.effect(
+  Database,
+  Effect.map(Database, (database) => ({
+    ...database,
+    query: (...args: Parameters<typeof database.query>) =>
+      Effect.suspend(() =>
+        brokenReads.now
+          ? Effect.fail(new DatabaseError({ operation: "read", cause: new Error("the disk is gone") }))
+          : database.query(...args)
+      )
+  }))
+).pipe(Layer.provide(SqliteDatabase.layerMemory))
+
+layer(relay({ limits }, failing), { excludeTestServices: true })("NIP-01", (it) => {
+  describe("a store that cannot be read", () => {
+    it.effect("44. is CLOSED with error, without EOSE, and nothing comes by that name any more", () =>
+      Effect.gen(function*() {
+        const client = yield* dial
+        brokenReads.now = true
+        yield* Effect.addFinalizer(() => Effect.sync(() => brokenReads.now = false))
+        yield* client.send(["REQ", "a", {}])
+        const [, , reply] = yield* client.next(["CLOSED", "a"])
+        assert.match(String(reply), /^error: /u)
+        brokenReads.now = false
+        yield* client.publish(signed({ content: "after the failure" }, "unread"))
+        yield* client.req("b", { ids: [] })
+        assert.isFalse(client.received().some(([type, id]) => id === "a" && (type === "EOSE" || type === "EVENT")))
+        assert.strictEqual((yield* client.req("a", { authors: [keyOf("unread").pubkey] })).events.length, 1)
+      }))
+  })
+
   describe("Events and signatures", () => {
     it.effect("accepts a valid event with OK true and an empty reason", () =>
       Effect.gen(function*() {
@@ -502,23 +536,23 @@ layer(relay({ limits }), { excludeTestServices: true })("NIP-01", (it) => {
 
     for (
       const [name, message] of Object.entries({
-        "40. refuses no filter": [],
-        "41. refuses a filter that is no object": ["kind 1"],
-        "53. refuses an unknown element": [{ kind: [1] }],
-        "54. refuses a tag of two letters": [{ "#ab": ["x"] }],
-        "54. refuses a tag that is no letter": [{ "#1": ["x"] }],
-        "51. refuses an upper-case #p": [{ "#p": ["A".repeat(64)] }],
-        "51. refuses an id of 63 characters": [{ ids: ["a".repeat(63)] }],
-        "55. refuses kinds that are no list": [{ kinds: 1 }],
-        "55. refuses a kind of 65536": [{ kinds: [65_536] }],
-        "51. refuses an upper-case id": [{ ids: ["A".repeat(64)] }],
-        "51. refuses a prefix of an author": [{ authors: ["ab"] }],
-        "55. refuses a kind as text": [{ kinds: ["1"] }],
-        "55. refuses a negative limit": [{ limit: -1 }],
-        "55. refuses a fraction in since": [{ since: 1.5 }],
-        "41. refuses too many filters": Array.from({ length: limits.filtersMax + 1 }, () => ({ limit: 0 })),
-        "41. refuses too many values": [{ kinds: Array.from({ length: limits.filterValuesMax + 1 }, (_, i) => i) }],
-        "41. refuses one refused filter among others": [{ kinds: [1] }, { kinds: [-1] }]
+        "40, 42. refuses no filter": [],
+        "41, 42. refuses a filter that is no object": ["kind 1"],
+        "42, 53. refuses an unknown element": [{ kind: [1] }],
+        "42, 54. refuses a tag of two letters": [{ "#ab": ["x"] }],
+        "42, 54. refuses a tag that is no letter": [{ "#1": ["x"] }],
+        "42, 51. refuses an upper-case #p": [{ "#p": ["A".repeat(64)] }],
+        "42, 51. refuses an id of 63 characters": [{ ids: ["a".repeat(63)] }],
+        "42, 55. refuses kinds that are no list": [{ kinds: 1 }],
+        "42, 55. refuses a kind of 65536": [{ kinds: [65_536] }],
+        "42, 51. refuses an upper-case id": [{ ids: ["A".repeat(64)] }],
+        "42, 51. refuses a prefix of an author": [{ authors: ["ab"] }],
+        "42, 55. refuses a kind as text": [{ kinds: ["1"] }],
+        "42, 55. refuses a negative limit": [{ limit: -1 }],
+        "42, 55. refuses a fraction in since": [{ since: 1.5 }],
+        "41, 42. refuses too many filters": Array.from({ length: limits.filtersMax + 1 }, () => ({ limit: 0 })),
+        "41, 42. refuses too many values": [{ kinds: Array.from({ length: limits.filterValuesMax + 1 }, (_, i) => i) }],
+        "41, 42. refuses one refused filter among others": [{ kinds: [1] }, { kinds: [-1] }]
       })
     ) {
       it.effect(`${name} with CLOSED, its prefix first, and no EOSE`, () =>

@@ -10,11 +10,11 @@ import { Supervisor } from "../../src/lifecycle/Supervisor.ts"
 import * as RelayServer from "../../src/websocket/RelayServer.ts"
 
 /** Keeps any valid event unless told otherwise, and harvests nothing. */
-export const relay = (overrides: Overrides = {}) =>
+export const relay = (overrides: Overrides = {}, database = SqliteDatabase.layerMemory) =>
   RelayServer.layer.pipe(
     Layer.provideMerge(Aggregation.layer),
     Layer.provideMerge(WorkerVerifier.layerInline),
-    Layer.provideMerge(SqliteDatabase.layerMemory),
+    Layer.provideMerge(database),
     Layer.provideMerge(Supervisor.layer),
     Layer.provideMerge(Shutdown.layerTest),
     Layer.provideMerge(Settings.layerTest({

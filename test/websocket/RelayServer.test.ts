@@ -170,7 +170,7 @@ describe("RelayServer", () => {
         })))
     }
 
-    it.live("upgrades on one path only", () =>
+    it.live("69. upgrades on one path only", () =>
       noLeaks(Effect.gen(function*() {
         const { url } = yield* start()
         for (const path of ["/relay", "//", "/%2f"]) {
@@ -208,7 +208,7 @@ describe("RelayServer", () => {
         assert.match(clients[1].text(), /^HTTP\/1.1 408 /u)
       })))
 
-    it.live("closes a client that does not answer pings, and keeps one that does", () =>
+    it.live("72. closes a client that does not answer pings, and keeps one that does", () =>
       Effect.scoped(Effect.gen(function*() {
         const { url } = yield* start({ limits: { idleTimeout: Duration.millis(200) } })
         const alive = yield* connect(url)
@@ -217,7 +217,7 @@ describe("RelayServer", () => {
         assert.strictEqual((yield* alive.req("a", { limit: 0 })).end[0], "EOSE")
       })))
 
-    it.live("cuts a client that does not read with 1013, and delivers everything to the others", () =>
+    it.live("75. cuts a client that does not read with 1013, and delivers everything to the others", () =>
       Effect.scoped(Effect.gen(function*() {
         const { url, store, journal } = yield* start({ limits: { outboundBytesMax: 524_288, frameBytesMax: 131_072 } })
         const [slow, quick] = [yield* connect(url), yield* connect(url)]
@@ -308,7 +308,7 @@ describe("RelayServer", () => {
     })))
 
   describe("stopping", () => {
-    it.live("closes every subscription by name, says goodbye with 1001, and gives all senders back", () =>
+    it.live("76. closes every subscription by name, says goodbye with 1001, and gives all senders back", () =>
       noLeaks(Effect.gen(function*() {
         const { url, store, journal, stop } = yield* start()
         const clients = yield* Effect.all(Array.from({ length: 5 }, () => connect(url)))
