@@ -15,8 +15,9 @@ import { cutMin } from "../domain/HarvestWindow.ts"
 import type { Progress } from "./HarvestStatus.ts"
 import { floor } from "./HarvestWalk.ts"
 import type { Admit } from "./PageAdmission.ts"
-import { pauseFailed, pauseUnable } from "./RemovalHarvest.ts"
-import { type Connection, UpstreamError } from "./Upstream.ts"
+import { isDeaf, pauseFailed, pauseUnable } from "./RemovalHarvest.ts"
+import type { Connection } from "./Upstream.ts"
+import { UpstreamError } from "./UpstreamError.ts"
 
 /** Name of the space where it is kept how far it has got, by upstream. */
 export const space = "authors"
@@ -175,8 +176,7 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
     }
     yield* Effect.matchEffect(askAbout(profiles, isRepeated ? since : floor), {
       onSuccess: () => admit([], [remember({ ...next, isAble: true })]),
-      onFailure: (error) =>
-        error.reason === "refused" || error.reason === "silent" ? pause(current, error) : Effect.fail(error)
+      onFailure: (error) => isDeaf(error.reason) ? pause(current, error) : Effect.fail(error)
     })
     progress.authorsAsked += profiles.length
     return true

@@ -13,10 +13,13 @@ import { coveredShare, HarvestStatus, Progress, type UpstreamStatus } from "./Ha
 import { floor, overlap } from "./HarvestWalk.ts"
 import { aliasOf } from "./RelayPool.ts"
 import { Retries, type RetryStatus } from "./Retries.ts"
-import { UpstreamError } from "./Upstream.ts"
+import { UpstreamError } from "./UpstreamError.ts"
 
 /** A connection that lasted so long has earned a prompt new one. */
 export const stablePeriod = Duration.minutes(1)
+
+/** Before an upstream that forbids us to read is dialled again, and up to a fifth less. */
+export const forbiddenPause = Duration.hours(1)
 
 export const logPeriod = Duration.seconds(20)
 
@@ -56,7 +59,11 @@ const keepHarvesting = Effect.fnUntraced(function*(progress: Progress) {
     const now = yield* Clock.currentTimeMillis
     const isStable = connectedAt !== undefined && now - connectedAt >= Duration.toMillis(stablePeriod)
     failures = isStable && error.reason !== "misbehaved" ? 1 : failures + 1
-    const millis = Math.round(backoff(failures, initial, max, yield* Random.next))
+    const spread = yield* Random.next
+    const own = backoff(failures, initial, max, spread)
+    // Who does not want us today does not want us in a minute.
+    const least = error.reason === "forbidden" ? Duration.toMillis(forbiddenPause) * (0.8 + 0.2 * spread) : 0
+    const millis = Math.round(Math.max(own, least))
     progress.state = "waiting"
     progress.lastError = error.message
     progress.nextAttempt = now + millis

@@ -8,6 +8,7 @@
  */
 import { Clock, Duration, Effect, Metric } from "effect"
 import { Settings } from "../Config.ts"
+import { Verifier } from "../crypto/Verifier.ts"
 import { Database } from "../database/Database.ts"
 import type { Event } from "../domain/Event.ts"
 import type { Filter } from "../domain/Filter.ts"
@@ -20,6 +21,7 @@ import * as NegentropyHarvest from "./NegentropyHarvest.ts"
 import * as PageAdmission from "./PageAdmission.ts"
 import * as RemovalHarvest from "./RemovalHarvest.ts"
 import * as Upstream from "./Upstream.ts"
+import { UpstreamError } from "./UpstreamError.ts"
 
 /** Read backwards in full; what belongs to the profiles that are kept has its own ways (`RemovalHarvest`, `AuthorHarvest`). */
 const historyFilter: Filter = { kinds: [0] }
@@ -34,7 +36,7 @@ export const space = "coverage"
 /** Pages of profiles between two of anything else, while there are many of them. */
 const pagesBetween = 20
 
-const ours = (detail: string) => new Upstream.UpstreamError({ reason: "ours", detail })
+const ours = (detail: string) => new UpstreamError({ reason: "ours", detail })
 
 /** Runs until the connection ends or is not worth keeping. */
 export const session = Effect.fn("Harvest.session")(function*(progress: Progress, onConnected: Effect.Effect<void>) {
@@ -42,6 +44,10 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
   const database = yield* Database
   const settings = yield* Settings
   const sender = yield* Effect.mapError(database.sender(`aggregation/upstream ${url}`), () => ours("shutting down"))
+  const verifier = yield* Effect.mapError(
+    (yield* Verifier).sender(`aggregation/upstream ${url}`),
+    () => ours("shutting down")
+  )
   const admit = yield* PageAdmission.make(sender, progress)
 
   const onLive = Effect.fnUntraced(function*(events: ReadonlyArray<Event>) {
@@ -57,6 +63,7 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
     url,
     limits: settings.limits,
     onLive,
+    sign: verifier.sign,
     onDropped: (dropped) => void (progress.dropped += dropped)
   })
   yield* onConnected

@@ -6,7 +6,8 @@ import type { Event } from "../domain/Event.ts"
 import { type Filter, matches } from "../domain/Filter.ts"
 import type { Page, Walk } from "../domain/HarvestWindow.ts"
 import { thresholds } from "../domain/Quality.ts"
-import { type Connection, type PageAnswer, UpstreamError } from "./Upstream.ts"
+import type { Connection, PageAnswer } from "./Upstream.ts"
+import { UpstreamError } from "./UpstreamError.ts"
 
 /** Where reading backwards ends. Sent as `since`: some relays take a small `until` for none and start again at the top. */
 export const floor = thresholds.createdAtMin
@@ -20,7 +21,7 @@ const pageSizeMin = 50
 export const nowSeconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
 
 /** Reasons that another page cannot mend (NIP-01, NIP-42): asking again at once would only make it worse. */
-const isFinal = (reason: string) => /^(?:auth-required|restricted|rate-limited):/.test(reason)
+const isFinal = (reason: string) => /^(?:auth-required|rate-limited):/.test(reason)
 
 /** A page, and the walk that it answers: it may have had to ask for less. */
 export interface Answered {

@@ -19,7 +19,8 @@ import type { Progress } from "./HarvestStatus.ts"
 import type { Admit } from "./PageAdmission.ts"
 import { RetryQueue } from "./RetryQueue.ts"
 import * as UnwantedIds from "./UnwantedIds.ts"
-import { type Connection, UpstreamError } from "./Upstream.ts"
+import type { Connection } from "./Upstream.ts"
+import { UpstreamError } from "./UpstreamError.ts"
 
 /** Name of the space where it is kept, by upstream. */
 export const space = "negentropy"

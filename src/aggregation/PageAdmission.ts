@@ -12,7 +12,7 @@ import { commit } from "./Commits.ts"
 import type { Progress } from "./HarvestStatus.ts"
 import { Judgement } from "./Judgement.ts"
 import { RetryQueue } from "./RetryQueue.ts"
-import { UpstreamError } from "./Upstream.ts"
+import { UpstreamError } from "./UpstreamError.ts"
 
 /** Events of one page judged at a time. */
 const judgedMax = 64

@@ -1,16 +1,18 @@
 /**
  * One connection to one relay that is asked short questions: several at a time, each with its own deadline.
  *
- * A question ends with EOSE, and what has come by then is the answer. A relay that wants to know who asks is told, with the
- * relay's own key (NIP-42); one that does not like the answer is not asked again. It may say what it likes: it costs it
+ * A question ends with EOSE, and what has come by then is the answer. A relay that wants to know who asks may be told
+ * (`Introduction`); one that does not like the answer is not asked again. It may say what it likes: it costs it
  * the connection at worst.
  */
 import { Deferred, Effect, Exit, Semaphore } from "effect"
 import { Socket } from "effect/socket"
-import type { Event, EventLimits, EventTemplate } from "../domain/Event.ts"
+import type { VerifierSender } from "../crypto/Verifier.ts"
+import type { Event, EventLimits } from "../domain/Event.ts"
 import { type Filter, wireOf } from "../domain/Filter.ts"
-import { escape } from "../observability/Escape.ts"
-import { goodbye, openTimeout, socketError, UpstreamError } from "./Upstream.ts"
+import * as Introduction from "./Introduction.ts"
+import { goodbye, openTimeout, socketError } from "./Upstream.ts"
+import { UpstreamError } from "./UpstreamError.ts"
 import { decode, type UpstreamMessage } from "./UpstreamMessage.ts"
 
 /** Milliseconds from a question to its EOSE, authentication included. */
@@ -29,9 +31,8 @@ export interface Options {
   readonly url: string
   readonly construct: Socket.WebSocketConstructor["Service"]
   readonly limits: EventLimits
-  readonly sign: (template: EventTemplate) => Effect.Effect<Event, unknown>
-  /** Unix seconds. */
-  readonly now: Effect.Effect<number>
+  /** Signs as this relay; undefined: it is not to know who asks. */
+  readonly sign: VerifierSender["sign"] | undefined
 }
 
 export interface RelayConnection {
@@ -46,15 +47,11 @@ interface Question {
   readonly answer: Deferred.Deferred<ReadonlyArray<Event>, UpstreamError>
 }
 
-const refused = (detail: string) => new UpstreamError({ reason: "refused", detail: escape(detail, 100) })
 const misbehaved = (detail: string) => new UpstreamError({ reason: "misbehaved", detail })
-
-const wantsAuth = (error: UpstreamError): boolean =>
-  error.reason === "refused" && /^(?:auth-required|restricted):/.test(error.detail)
 
 /** Dials; the connection ends with the scope. */
 export const connect = Effect.fn("RelayConnection.connect")(function*(options: Options) {
-  const { construct, limits, url } = options
+  const { construct, limits, sign, url } = options
   const questions = new Map<string, Question>()
   const open = new Set<string>()
   const socket = yield* Socket.fromWebSocket(
@@ -70,9 +67,7 @@ export const connect = Effect.fn("RelayConnection.connect")(function*(options: O
   const places = yield* Semaphore.make(questionsMax)
   let asked = 0
   let offences = 0
-  /** The relay's latest challenge, and our answer to it. */
-  let challenge: string | undefined
-  let greeting: { readonly id: string; readonly done: Deferred.Deferred<void, UpstreamError> } | undefined
+  const introduction = Introduction.make({ url, sign, send })
 
   const offend = (): UpstreamError | undefined =>
     ++offences > offencesMax ? misbehaved(`${offences} frames that answer nothing`) : undefined
@@ -103,14 +98,12 @@ export const connect = Effect.fn("RelayConnection.connect")(function*(options: O
         return settle(message.subscription, Exit.succeed(questions.get(message.subscription)?.events ?? []))
       case "Closed":
         open.delete(message.subscription)
-        return settle(message.subscription, Exit.fail(refused(message.reason)))
+        return settle(message.subscription, Exit.fail(Introduction.closedError(message.reason)))
       case "Auth":
-        challenge = message.challenge
+        introduction.onChallenge(message.challenge)
         return undefined
       case "Ok":
-        if (greeting?.id !== message.id) return offend()
-        Deferred.doneUnsafe(greeting.done, message.accepted ? Exit.void : Exit.fail(refused(message.reason)))
-        return undefined
+        return introduction.onOk(message) ? undefined : offend()
       case "Notice":
         return undefined
       default:
@@ -122,7 +115,7 @@ export const connect = Effect.fn("RelayConnection.connect")(function*(options: O
     Effect.sync(() => {
       Deferred.doneUnsafe(over, Exit.fail(error))
       for (const id of questions.keys()) settle(id, Exit.fail(error))
-      if (greeting !== undefined) Deferred.doneUnsafe(greeting.done, Exit.fail(error))
+      introduction.end(error)
     })
 
   yield* Effect.mapError(pull, socketError("lost")).pipe(
@@ -139,24 +132,6 @@ export const connect = Effect.fn("RelayConnection.connect")(function*(options: O
     Effect.forkScoped({ startImmediately: true })
   )
 
-  /** Says who we are, once per challenge, however many questions need it. */
-  const authenticate = Effect.gen(function*() {
-    if (challenge === undefined) return yield* refused("auth-required, without a challenge")
-    if (greeting !== undefined) return yield* Deferred.await(greeting.done)
-    const done = Deferred.makeUnsafe<void, UpstreamError>()
-    // Until it is signed nobody else may sign another.
-    greeting = { id: "", done }
-    const event = yield* options.sign({
-      kind: 22_242,
-      created_at: yield* options.now,
-      tags: [["relay", url], ["challenge", challenge]],
-      content: ""
-    }).pipe(Effect.mapError(() => new UpstreamError({ reason: "ours", detail: "could not be signed" })))
-    greeting = { id: event.id, done }
-    yield* send(["AUTH", event])
-    return yield* Deferred.await(done)
-  })
-
   const once = Effect.fnUntraced(function*(filters: ReadonlyArray<Filter>) {
     const id = `ask ${++asked}`
     const answer = Deferred.makeUnsafe<ReadonlyArray<Event>, UpstreamError>()
@@ -172,12 +147,20 @@ export const connect = Effect.fn("RelayConnection.connect")(function*(options: O
     )
   })
 
+  /** One that does not want us may fall silent for good, so it is not asked again. */
+  const unlessRefused = Effect.suspend(() => {
+    const refusal = introduction.refusal()
+    return refusal === undefined ? Effect.void : Effect.fail(refusal)
+  })
+
   const ask = (filters: ReadonlyArray<Filter>) =>
-    once(filters).pipe(
-      Effect.catchIf(wantsAuth, () => Effect.andThen(authenticate, once(filters))),
+    Effect.andThen(unlessRefused, once(filters)).pipe(
+      Effect.catchIf(Introduction.wantsIntroduction, (error) =>
+        Effect.andThen(introduction.introduce(error), Effect.mapError(once(filters), Introduction.inVain))),
       Effect.timeoutOrElse({
         duration: askTimeout,
-        orElse: () => Effect.fail(new UpstreamError({ reason: "silent", detail: "no EOSE in time" }))
+        orElse: () =>
+          Effect.fail(new UpstreamError({ reason: "silent", detail: "no EOSE in time" }))
       }),
       places.withPermits(1)
     )

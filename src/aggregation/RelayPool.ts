@@ -15,7 +15,7 @@ import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
 import { Shutdown } from "../lifecycle/Shutdown.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
 import { connect, type RelayConnection } from "./RelayConnection.ts"
-import { UpstreamError } from "./Upstream.ts"
+import { UpstreamError } from "./UpstreamError.ts"
 
 /** Opens sockets to relays that strangers named; fails to open where it must not. */
 export class LearntSocket extends Context.Service<LearntSocket, Socket.WebSocketConstructor["Service"]>()(
@@ -95,10 +95,10 @@ const make = Effect.fnUntraced(function*() {
   // Its scope ends all of them together, as each may wait for its relay's goodbye.
   const fibers = yield* FiberSet.make<void>()
 
-  const fail = Effect.fnUntraced(function*(alias: string) {
+  const fail = Effect.fnUntraced(function*(alias: string, atLeast = firstPause) {
     const now = yield* Clock.currentTimeMillis
     const count = (failures.get(alias)?.count ?? 0) + 1
-    const pause = Math.min(pauseMax, firstPause * 2 ** Math.min(count - 1, 10)) * (0.8 + 0.2 * (yield* Random.next))
+    const pause = Math.min(pauseMax, atLeast * 2 ** Math.min(count - 1, 10)) * (0.8 + 0.2 * (yield* Random.next))
     failures.delete(alias)
     failures.set(alias, { count, until: now + Math.round(pause) })
     for (const oldest of failures.keys()) {
@@ -114,8 +114,8 @@ const make = Effect.fnUntraced(function*() {
       url: own ?? entry.url,
       construct: own === undefined ? learnt : trusted,
       limits: settings.limits,
-      sign: verifier.sign,
-      now: Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
+      // Who was named by a stranger is not told who comes to look.
+      sign: own === undefined ? undefined : verifier.sign
     })
     return dial.pipe(
       Effect.tap((connection) => Deferred.succeed(entry.connection, connection)),
@@ -202,10 +202,11 @@ const make = Effect.fnUntraced(function*() {
         })
       ),
       Effect.tapError(Effect.fnUntraced(function*({ reason }) {
-        if (reason !== "silent" && reason !== "refused") return
+        if (reason !== "silent" && reason !== "refused" && reason !== "forbidden") return
         entry.silences++
-        if (entry.silences < silencesMax) return
-        yield* fail(alias)
+        if (entry.silences < silencesMax && reason !== "forbidden") return
+        // Who does not want us today does not want us in a minute.
+        yield* fail(alias, reason === "forbidden" ? pauseMax : firstPause)
         yield* close(alias, entry)
       }))
     )

@@ -13,7 +13,8 @@ import * as HarvestWindow from "../domain/HarvestWindow.ts"
 import type { Progress } from "./HarvestStatus.ts"
 import { ask, floor, nowSeconds, overlap, readPage } from "./HarvestWalk.ts"
 import type { Admit } from "./PageAdmission.ts"
-import { type Connection, UpstreamError } from "./Upstream.ts"
+import type { Connection } from "./Upstream.ts"
+import { UpstreamError } from "./UpstreamError.ts"
 
 /** Name of the space where it is kept how far each of them was read, by upstream. */
 export const space = "removals"
@@ -24,6 +25,10 @@ export const staleAfter = 3600
 /** For how long an upstream is left alone that does not answer, and one that has before. */
 export const pauseUnable = Duration.days(7)
 export const pauseFailed = Duration.hours(1)
+
+/** Whether an error says that a question is not welcome, where others may be. */
+export const isDeaf = (reason: UpstreamError["reason"]): boolean =>
+  reason === "refused" || reason === "forbidden" || reason === "silent"
 
 /** Kinds of which a removal is worth knowing, as values of `k` tags. */
 const kindsKept = ["0", "10002", "10050"]
@@ -136,7 +141,7 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
       if (gap === undefined) continue
       yield* Effect.catchIf(
         turnPage(reading, gap),
-        ({ reason }) => reason === "refused" || reason === "silent" || reason === "misbehaved",
+        ({ reason }) => isDeaf(reason) || reason === "misbehaved",
         (error) => pause(reading, error)
       )
       return true

@@ -5,31 +5,16 @@
  * is read by one fiber that waits for whoever consumes it, so a busy admission pauses the socket. An upstream may say what
  * it likes: it costs it the connection at worst.
  */
-import { Deferred, Duration, Effect, Option, Schema } from "effect"
+import { Deferred, Duration, Effect, Option } from "effect"
 import { Socket } from "effect/socket"
+import type { VerifierSender } from "../crypto/Verifier.ts"
 import type { Event, EventLimits } from "../domain/Event.ts"
 import { type Filter, wireOf } from "../domain/Filter.ts"
 import { budgets, Shutdown } from "../lifecycle/Shutdown.ts"
 import { escape } from "../observability/Escape.ts"
+import * as Introduction from "./Introduction.ts"
+import { UpstreamError } from "./UpstreamError.ts"
 import { decode, type UpstreamMessage } from "./UpstreamMessage.ts"
-
-/** Why a connection is over, or was not made. `detail` is fit for a log line. */
-export class UpstreamError extends Schema.TaggedError<UpstreamError>()("UpstreamError", {
-  /**
-   * - `unreachable`: no connection: name, route, TLS, upgrade, or 10 seconds without an answer.
-   * - `lost`: the connection ended.
-   * - `refused`: it answers a page with CLOSED.
-   * - `silent`: no EOSE within the deadline.
-   * - `misbehaved`: it breaks the protocol or lies; it is given time to think.
-   * - `ours`: what it sent could not be judged or kept, which is no fault of its own.
-   */
-  reason: Schema.Literals(["unreachable", "lost", "refused", "silent", "misbehaved", "ours"]),
-  detail: Schema.String
-}) {
-  override get message() {
-    return `${this.reason}: ${this.detail}`
-  }
-}
 
 /** From dialling to open. */
 export const openTimeout = Duration.seconds(10)
@@ -82,6 +67,8 @@ export interface Options {
   readonly limits: EventLimits
   /** Takes what the live subscription brings; nothing more is read until it is done. */
   readonly onLive: (events: ReadonlyArray<Event>) => Effect.Effect<void, UpstreamError>
+  /** Signs as this relay, for an upstream that wants to know who reads it (NIP-42); undefined: it is not to know. */
+  readonly sign: VerifierSender["sign"] | undefined
   /** Events and frames that were dropped here. */
   readonly onDropped: (count: number) => void
 }
@@ -156,7 +143,7 @@ interface Negotiation {
 
 /** Dials; the connection ends with the scope. */
 export const connect = Effect.fn("Upstream.connect")(function*(options: Options) {
-  const { limits, onDropped, onLive, url } = options
+  const { limits, onDropped, onLive, sign, url } = options
   const construct = yield* Socket.WebSocketConstructor
   const subscriptions = new Set<string>()
   const socket = yield* Socket.fromWebSocket(
@@ -168,6 +155,7 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
   const send = (message: ReadonlyArray<unknown>) =>
     Effect.mapError(writer.write(JSON.stringify(message)), socketError("lost"))
 
+  const introduction = Introduction.make({ url, sign, send })
   let reading: Reading | undefined
   let negotiation: Negotiation | undefined
   let pagesAsked = 0
@@ -175,6 +163,9 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
   let offences = 0
   /** Until the stored events of the live subscription are over, older ones were not asked for. */
   let storedSince = 0
+  /** The live subscription, as it was asked for last; and whether it waits for us to say who we are. */
+  let liveRequest: ReadonlyArray<unknown> | undefined
+  let isLiveRefused = false
   /** Some relays say why they do not answer in a NOTICE, and nowhere else. */
   let notice = ""
 
@@ -224,9 +215,10 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
         return undefined
       case "Closed":
         subscriptions.delete(message.subscription)
+        isLiveRefused ||= message.subscription === live && Introduction.wantsIntroduction({ detail: message.reason })
         if (settle(message.subscription, { _tag: "Refused", reason: escape(message.reason, 100) })) return undefined
         if (page === undefined) return isOurs(message.subscription) ? undefined : offend(1)
-        finish(page, Effect.fail(new UpstreamError({ reason: "refused", detail: escape(message.reason, 100) })))
+        finish(page, Effect.fail(Introduction.closedError(message.reason)))
         return undefined
       case "Notice":
         notice = ` (${escape(message.text, 100)})`
@@ -241,12 +233,14 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
       case "NegErr":
         if (settle(message.subscription, { _tag: "Refused", reason: escape(message.reason, 100) })) return undefined
         return isOurs(message.subscription) ? undefined : offend(1)
-      // We publish nothing here, so nothing can have been accepted.
-      case "Ok":
-      case "Garbage":
-        return offend(1)
-      default:
+      case "Auth":
+        introduction.onChallenge(message.challenge)
         return undefined
+      // We publish nothing here, so nothing else can have been accepted.
+      case "Ok":
+        return introduction.onOk(message) ? undefined : offend(1)
+      default:
+        return offend(1)
     }
   }
 
@@ -259,7 +253,23 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
     yield* broken === undefined ? Effect.void : Effect.fail(broken)
   }).pipe(Effect.forever({ disableYield: true }))
 
-  const page = Effect.fnUntraced(function*(...filters: ReadonlyArray<Filter>) {
+  /** Says who we are, which opens a live subscription that was refused. */
+  const introduce = Effect.fnUntraced(function*(because: UpstreamError) {
+    yield* Effect.timeoutOrElse(introduction.introduce(because), {
+      duration: pageDeadline,
+      orElse: () => {
+        const silent = new UpstreamError({ reason: "silent", detail: "no answer to who we are" })
+        introduction.end(silent)
+        return Effect.fail(silent)
+      }
+    })
+    if (!isLiveRefused || liveRequest === undefined) return
+    isLiveRefused = false
+    subscriptions.add(live)
+    yield* send(liveRequest)
+  })
+
+  const once = Effect.fnUntraced(function*(...filters: ReadonlyArray<Filter>) {
     const id = `page ${++pagesAsked}`
     const answer = yield* Deferred.make<PageAnswer, UpstreamError>()
     reading = { id, events: [], units: 0, answer }
@@ -277,13 +287,25 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
     return answered.value
   })
 
+  const page = (...filters: ReadonlyArray<Filter>) => {
+    const attempt = Effect.catchIf(
+      once(...filters),
+      Introduction.wantsIntroduction,
+      (error) => Effect.andThen(introduce(error), Effect.mapError(once(...filters), Introduction.inVain))
+    )
+    if (!isLiveRefused) return attempt
+    // Where only the live subscription is refused, no page would tell.
+    return Effect.andThen(Effect.ignore(introduce(Introduction.refused("live"))), attempt)
+  }
+
   const listen = (recent: Filter, arriving: Filter) =>
     Effect.suspend(() => {
       if (subscriptions.has(live)) return Effect.void
       subscriptions.add(live)
       storedSince = recent.since ?? 0
       // `limit` is about stored events alone; 1, because some relays take 0 for none.
-      return send(["REQ", live, recent, { ...arriving, limit: 1 }])
+      liveRequest = ["REQ", live, recent, { ...arriving, limit: 1 }]
+      return send(liveRequest)
     })
 
   const exchange = Effect.fnUntraced(function*(message: ReadonlyArray<unknown>, isOpening: boolean) {
@@ -295,11 +317,18 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
     return Option.getOrElse(answered, (): Negotiated => ({ _tag: "Silent" }))
   })
 
-  const negotiate = (filter: Filter, bytes: Uint8Array) =>
+  const open = (filter: Filter, bytes: Uint8Array) =>
     Effect.suspend(() => {
       negotiations++
       return exchange(["NEG-OPEN", `reconcile ${negotiations}`, filter, Buffer.from(bytes).toString("hex")], true)
     })
+
+  const negotiate = Effect.fnUntraced(function*(filter: Filter, bytes: Uint8Array) {
+    const answer = yield* open(filter, bytes)
+    if (answer._tag !== "Refused" || !Introduction.wantsIntroduction({ detail: answer.reason })) return answer
+    const introduced = yield* Effect.option(introduce(Introduction.closedError(answer.reason)))
+    return Option.isSome(introduced) ? yield* open(filter, bytes) : answer
+  })
 
   const negotiateOn = (bytes: Uint8Array) =>
     Effect.suspend(() => exchange(["NEG-MSG", `reconcile ${negotiations}`, Buffer.from(bytes).toString("hex")], false))

@@ -129,7 +129,13 @@ const upstream = (url: string, { limits }: SettingsShape): Effect.Effect<Finding
   Effect.gen(function*() {
     const begun = yield* Clock.currentTimeMillis
     const answer = yield* Effect.scoped(Effect.gen(function*() {
-      const connection = yield* Upstream.connect({ url, limits, onLive: () => Effect.void, onDropped: () => {} })
+      const connection = yield* Upstream.connect({
+        url,
+        limits,
+        sign: undefined,
+        onLive: () => Effect.void,
+        onDropped: () => {}
+      })
       return yield* Effect.raceFirst(connection.page({ kinds: [0], limit: 1 }), connection.read)
     })).pipe(
       Effect.provide(UpstreamSocket.layer),

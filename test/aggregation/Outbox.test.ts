@@ -252,7 +252,37 @@ describe("RelayPool", () => {
         assert.strictEqual(seen.length, 1)
         assert.strictEqual(seen[0]?.kind, 22_242)
         assert.deepStrictEqual(seen[0]?.tags, [["relay", first], ["challenge", "a challenge"]])
-        assert.strictEqual((yield* Effect.flip(ask(second))).reason, "refused")
+        assert.strictEqual((yield* Effect.flip(ask(second))).reason, "forbidden")
+        // It may have fallen silent for good: it is left alone for about an hour.
+        assert.strictEqual((yield* Effect.flip(ask(second))).reason, "unreachable")
+        const { dialled } = yield* Relays.RelayWorld
+        yield* TestClock.adjust("47 minutes")
+        yield* Effect.flip(ask(second))
+        assert.strictEqual(dialled.length, 2)
+        yield* TestClock.adjust("13 minutes")
+        yield* Effect.flip(ask(second))
+        assert.strictEqual(dialled.length, 3)
+      })
+    )
+  })
+
+  it.effect("tells nobody who asks that a stranger has named (NIP-42)", () => {
+    const heard: Array<unknown> = []
+    const curious: Relays.Play = (socket) => {
+      socket.onMessage = (message) => {
+        heard.push(message[0])
+        if (message[0] === "REQ") socket.say(["CLOSED", message[1], "auth-required: who?"])
+      }
+      queueMicrotask(() => {
+        socket.open()
+        socket.say(["AUTH", "a challenge"])
+      })
+    }
+    return run(
+      { [own]: curious },
+      Effect.gen(function*() {
+        assert.strictEqual((yield* Effect.flip(ask(own))).message, "refused: auth-required: who?")
+        assert.notInclude(heard, "AUTH")
       })
     )
   })

@@ -195,7 +195,7 @@ describe("hazard 4: a relay that has had enough of us", () => {
     )
   })
 
-  for (const reason of ["auth-required: daily quota", "rate-limited: slow down", "restricted: members only"]) {
+  for (const reason of ["auth-required: daily quota", "rate-limited: slow down"]) {
     it.effect(`may close a page with "${reason}": it is not asked again at once, and goes on where it was`, () => {
       const upstream = relay(profiles(12))
       let [answered, refused] = [0, 0]
