@@ -13,7 +13,7 @@ import {
   type PlatformError,
   type Redacted
 } from "effect"
-import { type Decoded, flagName, type Network, type Row, rows, type table } from "./ConfigTable.ts"
+import { type Decoded, flagName, type Group, type Network, type Row, rows, type table } from "./ConfigTable.ts"
 import { ExitCode } from "./lifecycle/Certificate.ts"
 import { StartError } from "./lifecycle/StartError.ts"
 import { escape } from "./observability/Escape.ts"
@@ -59,6 +59,8 @@ export interface SettingsShape {
   readonly proofKinds: ReadonlyArray<number>
   /** Relays that must have answered with nothing before an author counts as one who never posted; 0: never. */
   readonly proofQuorum: number
+  /** How many such events it takes. */
+  readonly proofMin: number
   /** Rules that ask others; `off` leaves them out. */
   readonly proof: "on" | "off"
   readonly pictures: "on" | "off"
@@ -72,6 +74,25 @@ export interface SettingsShape {
   readonly announceDelay: Duration.Duration
   /** `conventional`: a clean stop by a signal exits with 128 + its number. */
   readonly signalExit: "zero" | "conventional"
+  /** What a profile is held to by what it says itself; `domain/Quality` says what each means. */
+  readonly rules: {
+    /** Unix seconds. */
+    readonly createdAtMin: number
+    /** Characters that show something. */
+    readonly nameMin: number
+    readonly aboutMin: number
+    readonly deletedNames: ReadonlyArray<string>
+    readonly bridgeTags: ReadonlyArray<string>
+    readonly bridgeLabels: ReadonlyArray<string>
+    readonly bridgeDomains: ReadonlyArray<string>
+    readonly bridgeAddresses: "on" | "off"
+    readonly bridgeNames: ReadonlyArray<string>
+    readonly pictureSchemes: ReadonlyArray<"https" | "http" | "data">
+    readonly pictureUrlMax: number
+    readonly pictureAddressHosts: "on" | "off"
+    readonly picturePageHosts: ReadonlyArray<string>
+    readonly picturePlaceholders: ReadonlyArray<string>
+  }
   readonly limits: {
     /** Bytes of one client message. */
     readonly frameBytesMax: number
@@ -107,19 +128,32 @@ export interface SettingsShape {
 }
 
 /** Some settings, the rest by default. */
-export type Overrides = Partial<Omit<SettingsShape, "limits">> & { readonly limits?: Partial<SettingsShape["limits"]> }
+export type Overrides =
+  & Partial<Omit<SettingsShape, Group>>
+  & { readonly [G in Group]?: Partial<SettingsShape[G]> }
+
+/** Values by their place in the settings, as far as they are given. */
+class Values {
+  readonly #plain: Record<string, unknown> = {}
+  readonly #groups: { readonly [G in Group]: Record<string, unknown> } = { limits: {}, rules: {} }
+
+  set({ path: [first, second] }: Row, value: unknown): void {
+    if (second === undefined) this.#plain[first] = value
+    else this.#groups[first as Group][second] = value
+  }
+
+  get all(): Overrides {
+    return { ...this.#plain, ...this.#groups }
+  }
+}
 
 /** The table's defaults, without those that follow from other settings. */
 const tableDefaults = (() => {
-  const values: Record<string, unknown> = {}
-  const limits: Record<string, unknown> = {}
-  for (const { path: [name, limit], setting } of rows) {
-    if (setting.derived) continue
-    const value = Option.getOrThrow(setting.decode(setting.default))
-    if (limit === undefined) values[name] = value
-    else limits[limit] = value
+  const values = new Values()
+  for (const row of rows) {
+    if (!row.setting.derived) values.set(row, Option.getOrThrow(row.setting.decode(row.setting.default)))
   }
-  return { ...values, limits } as Omit<Decoded<typeof table>, "relayUrl" | "relayKeyPath">
+  return values.all as Omit<Decoded<typeof table>, "relayUrl" | "relayKeyPath">
 })()
 
 /** Adds the defaults, and those that follow from other settings. */
@@ -131,6 +165,7 @@ const complete = (given: Overrides): SettingsShape => {
     relayUrl: `ws://localhost:${bindAddr.port}`,
     relayKeyPath: `${databasePath}.key`,
     ...given,
+    rules: { ...tableDefaults.rules, ...given.rules },
     limits: { ...tableDefaults.limits, ...given.limits }
   }
 }
@@ -239,19 +274,16 @@ const refuse = Effect.fnUntraced(function*(problems: ReadonlyArray<Problem>) {
 
 const load = Effect.fn("Config.load")(function*(given: Given) {
   const from = yield* sources(given)
-  const values: Record<string, unknown> = {}
-  const limits: Record<string, unknown> = {}
+  const values = new Values()
   const problems: Array<Problem> = []
   for (const row of rows) {
     const found = yield* find(row, from)
     if (found === undefined) continue
     const value = row.setting.decode(found.text)
-    const [name, limit] = row.path
     if (Option.isNone(value)) problems.push(wrong(row, found.text, found.source))
-    else if (limit === undefined) values[name] = value.value
-    else limits[limit] = value.value
+    else values.set(row, value.value)
   }
-  const settings = complete({ ...values, limits })
+  const settings = complete(values.all)
   if (problems.length === 0) problems.push(...contradictions(settings))
   if (problems.length > 0) return yield* refuse(problems)
   if (settings.databasePath === Settings.defaults.databasePath) yield* makeDataDirectory

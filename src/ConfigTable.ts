@@ -134,6 +134,27 @@ const pubkey: Notation<string> = {
   decode: (text) => /^[0-9a-f]{64}$/u.test(text) ? Option.some(text) : Option.none()
 }
 
+/** One text among several: it holds no comma, and its case does not count where it is `lower`. */
+const phrase = (lower: boolean): Notation<string> => ({
+  allowed: "a text of at most 100 characters",
+  decode: (text) => {
+    if (text === "" || text.length > 100 || /[\p{Cc},]/u.test(text)) return Option.none()
+    return Option.some(lower ? text.toLowerCase() : text)
+  }
+})
+
+/** Unix seconds. Nobody has a use for the time before there was a network, nor do harvests go there. */
+const day: Notation<number> = {
+  allowed: "a day (UTC) as `YYYY-MM-DD`, 2020-01-01 or later",
+  decode: (text) => {
+    const at = /^\d{4}-\d{2}-\d{2}$/u.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN
+    // A day that does not exist, such as the 30th of February, is another day when written back.
+    return at >= Date.UTC(2020, 0, 1) && new Date(at).toISOString().startsWith(text)
+      ? Option.some(at / 1000)
+      : Option.none()
+  }
+}
+
 const secretKey: Notation<Option.Option<Redacted.Redacted>> = {
   allowed: "64 hex characters, or `nsec1…` (NIP-19)",
   decode: (text) => {
@@ -151,6 +172,26 @@ const setting = <A>(variable: string, notation: Notation<A>, otherwise: string, 
   derived: false,
   secret: false
 })
+
+/** A list that is replaced, or added to by a `+` before its first. */
+const extendable = (
+  variable: string,
+  many: string,
+  otherwise: string,
+  meaning: string,
+  one: Notation<string> = phrase(true)
+): Setting<ReadonlyArray<string>> => {
+  const plain = list(one, many, 200)
+  return setting(
+    variable,
+    {
+      allowed: `${plain.allowed}; after a \`+\` they are added to the default`,
+      decode: (text) => plain.decode(text.startsWith("+") ? `${otherwise},${text.slice(1)}` : text)
+    },
+    otherwise,
+    meaning
+  )
+}
 
 /** Shaped as `SettingsShape`. */
 export const table = {
@@ -267,6 +308,12 @@ export const table = {
     "2",
     "How many must have answered that they hold nothing by an author before that rejects; 0: it never does."
   ),
+  proofMin: setting(
+    "PROOF_MIN",
+    whole(1, 20, "events"),
+    "1",
+    "How many events of these kinds an author must be found to have."
+  ),
   proof: setting(
     "PROOF",
     oneOf(["on", "off"]),
@@ -309,6 +356,78 @@ export const table = {
     "zero",
     "Exit code of a clean stop by a signal: 0, or 128 + the signal's number."
   ),
+  rules: {
+    createdAtMin: setting("CREATED_AT_MIN", day, "2020-01-01", "Events from before are rejected."),
+    nameMin: setting(
+      "NAME_MIN",
+      whole(0, 100, "characters that show something"),
+      "1",
+      "Shortest name, of either sort, of a profile that is kept; 0: it needs none."
+    ),
+    aboutMin: setting(
+      "ABOUT_MIN",
+      whole(0, 10_000, "characters that show something"),
+      "1",
+      "Shortest text about the author of a profile that is kept; 0: it needs none."
+    ),
+    deletedNames: extendable(
+      "DELETED_NAMES",
+      "names",
+      "account deleted",
+      "Names, or the text about one who is called nobody, that clients give to a deleted account."
+    ),
+    bridgeTags: extendable("BRIDGE_TAGS", "names of tags", "proxy,mostr", "Tags that mark the author as bridged."),
+    bridgeLabels: extendable(
+      "BRIDGE_LABELS",
+      "labels or their namespaces",
+      "pink.momostr",
+      "Labels (NIP-32) that mark the author as bridged.",
+      phrase(false)
+    ),
+    bridgeDomains: extendable(
+      "BRIDGE_DOMAINS",
+      "domains, or single parts of one",
+      "mostr.pub,mostr-pub,momostr.pink,brid.gy",
+      "Domains of bridges; a NIP-05 name there, or below, marks its author as bridged."
+    ),
+    bridgeAddresses: setting(
+      "BRIDGE_ADDRESSES",
+      oneOf(["on", "off"]),
+      "on",
+      "Whether a NIP-05 name like name_at_host.tld@… marks its author as bridged."
+    ),
+    bridgeNames: extendable(
+      "BRIDGE_NAMES",
+      "endings of names",
+      "(rss feed)",
+      "Endings of a name that mark its author as a feed."
+    ),
+    pictureSchemes: setting(
+      "PICTURE_SCHEMES",
+      list(oneOf(["https", "http", "data"]), "`https`, `http`, `data`", 3),
+      "https,http,data",
+      "Schemes that the URL of a picture may have."
+    ),
+    pictureUrlMax: setting("PICTURE_URL_MAX", whole(16, 2048, "characters"), "2_048", "Longest URL of a picture."),
+    pictureAddressHosts: setting(
+      "PICTURE_ADDRESS_HOSTS",
+      oneOf(["on", "off"]),
+      "on",
+      "Whether the URL of a picture may name its host by an IP address."
+    ),
+    picturePageHosts: extendable(
+      "PICTURE_PAGE_HOSTS",
+      "hosts",
+      "imgur.com,www.imgur.com",
+      "Hosts that answer with a page about the picture."
+    ),
+    picturePlaceholders: extendable(
+      "PICTURE_PLACEHOLDERS",
+      "texts",
+      "favicon.ico,rss-to-nostr,default-avatar,placeholder,randomuser.me",
+      "Texts in the host and path of a picture's URL that mark one of nobody."
+    )
+  },
   limits: {
     frameBytesMax: setting("MAX_MESSAGE_BYTES", whole(1024, 16_777_216, "bytes"), "131_072", "One client message."),
     jsonDepthMax: setting("MAX_JSON_DEPTH", whole(4, 256, "levels"), "16", "Nesting of one client message."),
@@ -393,18 +512,25 @@ export type Decoded<T> = {
   readonly [K in keyof T]: T[K] extends Setting<infer A> ? A : Decoded<T[K]>
 }
 
+/** Settings that stand together. */
+export type Group = "limits" | "rules"
+
 /** One setting and where its value stands in the settings. */
 export interface Row {
-  readonly path: readonly [string] | readonly ["limits", string]
+  readonly path: readonly [string] | readonly [Group, string]
   readonly setting: Setting<unknown>
 }
 
-const { limits, ...others } = table
+const { limits, rules, ...others } = table
+
+const rowsOf = (group: Group, settings: Readonly<Record<string, Setting<unknown>>>): ReadonlyArray<Row> =>
+  Object.entries(settings).map(([name, setting]) => ({ path: [group, name], setting }))
 
 /** The table, row by row. */
 export const rows: ReadonlyArray<Row> = [
   ...Object.entries<Setting<unknown>>(others).map(([name, setting]): Row => ({ path: [name], setting })),
-  ...Object.entries<Setting<unknown>>(limits).map(([name, setting]): Row => ({ path: ["limits", name], setting }))
+  ...rowsOf("rules", rules),
+  ...rowsOf("limits", limits)
 ]
 
 /** Name of the command-line flag, without its dashes. */

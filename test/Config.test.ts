@@ -55,6 +55,11 @@ const refusalOf = (world: World) =>
     )
   })
 
+const domainsOf = (BRIDGE_DOMAINS: string) =>
+  Effect.map(settingsOf({ environment: { BRIDGE_DOMAINS } }), ({ rules }) => rules.bridgeDomains)
+const dayOf = (CREATED_AT_MIN: string) =>
+  Effect.map(settingsOf({ environment: { CREATED_AT_MIN } }), ({ rules }) => rules.createdAtMin)
+
 describe("Settings, where a value comes from", () => {
   it.effect("is the defaults when nobody says anything", () =>
     Effect.gen(function*() {
@@ -75,6 +80,24 @@ describe("Settings, where a value comes from", () => {
         (yield* settingsOf({ file, environment: { PAGE_SIZE: "20" }, flags: { PAGE_SIZE: "30" } })).pageSize,
         30
       )
+    }))
+
+  it.effect("adds to a list that begins with a plus, and replaces any other", () =>
+    Effect.gen(function*() {
+      const { bridgeDomains } = Settings.defaults.rules
+      assert.deepStrictEqual(yield* domainsOf("+Bridge.example, brid.gy"), [...bridgeDomains, "bridge.example"])
+      assert.deepStrictEqual(yield* domainsOf("bridge.example"), ["bridge.example"])
+      assert.deepStrictEqual(yield* domainsOf("none"), [])
+    }))
+
+  it.effect("takes days that exist, from the first of the network on", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* dayOf("2020-01-01"), 1_577_836_800)
+      assert.strictEqual(yield* dayOf("2024-02-29"), 1_709_164_800)
+      for (const wrong of ["2019-12-31", "2023-02-29", "2020-1-1", "2020-13-01", "1577836800"]) {
+        const refusal = yield* refusalOf({ environment: { CREATED_AT_MIN: wrong } })
+        assert.include(refusal.message, "allowed: a day (UTC)", wrong)
+      }
     }))
 
   it.effect("takes an empty value for a missing one", () =>

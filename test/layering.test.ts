@@ -45,7 +45,8 @@ const table: ReadonlyArray<{
       "database/Database.ts",
       "crypto/Verifier.ts",
       "aggregation/Admission.ts",
-      "aggregation/Moderation.ts"
+      "aggregation/Moderation.ts",
+      "aggregation/Rules.ts"
     ],
     packages: "any"
   },

@@ -47,6 +47,7 @@ layer(relay({ relayName: hostile, relayDescription: "about </title><b>", relayCo
         assert.strictEqual(document["name"], hostile)
         assert.strictEqual(document["pubkey"], pubkey)
         assert.strictEqual(document["contact"], "mailto:me@example.com")
+        assert.notProperty(document, "profile_rules")
         assert.containSubset(document["limitation"], {
           max_message_length: limits.frameBytesMax,
           max_subscriptions: limits.subscriptionsMax,
@@ -138,6 +139,25 @@ layer(relay({ relayName: hostile, relayDescription: "about </title><b>", relayCo
       Effect.gen(function*() {
         const { status } = yield* ask("/health", { connection: "upgrade", upgrade: "h2c" })
         assert.strictEqual(status, 200)
+      }))
+  })
+})
+
+layer(relay({ admission: "profiles", pictures: "on", proof: "on", rules: { aboutMin: 20 } }), {
+  excludeTestServices: true
+})("NIP-11 where only profiles are kept", (it) => {
+  describe("Relay Information Document", () => {
+    it.effect("says what a profile is held to", () =>
+      Effect.gen(function*() {
+        const document = JSON.parse((yield* ask("/", nostr)).body) as Record<string, unknown>
+        assert.containSubset(document["profile_rules"], {
+          created_at_min: 1_577_836_800,
+          about_min: 20,
+          bridge: { domains: ["mostr.pub", "mostr-pub", "momostr.pink", "brid.gy"] },
+          picture_min: { width: 300, height: 600 },
+          posts: { kinds: [1], min: 1, quorum: 2 }
+        })
+        assert.notProperty(document["profile_rules"], "nip05")
       }))
   })
 })

@@ -12,7 +12,7 @@ import { Settings, type SettingsShape } from "../Config.ts"
 import { type Verification, Verifier } from "../crypto/Verifier.ts"
 import { Database, type DatabaseError, type Operation } from "../database/Database.ts"
 import { type Event, isProtected } from "../domain/Event.ts"
-import { Rejected, type RejectionReason, thresholds, Undetermined } from "../domain/Quality.ts"
+import { Rejected, type RejectionReason, Undetermined } from "../domain/Quality.ts"
 import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
 import type { AdmissionOutcome, Bearer } from "./Admission.ts"
 import { type Examination, Examiner, type ExaminerError, withoutFacts } from "./Examiner.ts"
@@ -112,7 +112,7 @@ const refuse = (event: Event, from: Bearer, settings: SettingsShape, now: number
   if (isProtected(event) && from !== "author") return rejected("protected event")
   if (event.kind === 62 && !isForUs(event, settings.relayUrl)) return rejected("kind is not kept here")
   if (settings.admission === "open") return undefined
-  return event.created_at < thresholds.createdAtMin ? rejected("created_at is too old") : undefined
+  return event.created_at < settings.rules.createdAtMin ? rejected("created_at is too old") : undefined
 }
 
 /** Our side failed: never a rejection. */

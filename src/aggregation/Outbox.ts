@@ -17,6 +17,7 @@ import type { Facts } from "../domain/Quality.ts"
 import { relayListOf } from "../domain/RelayList.ts"
 import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
 import { aliasOf, RelayPool } from "./RelayPool.ts"
+import { thresholdsOf } from "./Rules.ts"
 
 /** Name of the space where it is kept what was found out, by author; due when it is to be found out again. */
 export const space = "proof"
@@ -65,6 +66,8 @@ const Stored = Schema.fromJsonString(Schema.Struct({
   version: Schema.Literal(1),
   /** What it was asked by: other kinds are another question. */
   kinds: Schema.Array(Schema.Int),
+  /** How many were looked for; absent: one. */
+  min: Schema.optional(Schema.Int),
   found: Schema.Boolean,
   bridge: Schema.optional(
     Schema.Literals(["proxy tag", "bridge label", "bridge domain", "bridged address", "feed name"])
@@ -91,14 +94,15 @@ const make = Effect.fnUntraced(function*() {
   const database = yield* Database
   const pool = yield* RelayPool
   const verifier = yield* (yield* Verifier).sender("aggregation/outbox")
-  const { proofKinds, proofQuorum } = settings
+  const { proofKinds, proofMin, proofQuorum } = settings
+  const { bridges } = thresholdsOf(settings)
   const configured = [
     ...new Map([...settings.upstreams, ...settings.outboxRelays].map((url) => [aliasOf(url), url])).values()
   ]
     .slice(0, configuredMax)
 
   const filtersOf = (pubkey: string): ReadonlyArray<Filter> => [
-    { authors: [pubkey], kinds: proofKinds, limit: 1 },
+    { authors: [pubkey], kinds: proofKinds, limit: proofMin },
     { authors: [pubkey], kinds: companionKinds, limit: companionKinds.length }
   ]
 
@@ -110,7 +114,7 @@ const make = Effect.fnUntraced(function*() {
   ) {
     const latest = Math.floor((yield* Clock.currentTimeMillis) / 1000) + settings.limits.createdAtFutureMax
     let valid = 0
-    for (const event of events.slice(0, 2 * companionKinds.length)) {
+    for (const event of events.slice(0, proofMin + 2 * companionKinds.length)) {
       if (!matchesAny(filters, event) || event.created_at > latest) continue
       if ((yield* verifier.verify(event)) !== "Valid") continue
       valid++
@@ -119,6 +123,8 @@ const make = Effect.fnUntraced(function*() {
     }
     return valid
   })
+
+  const isProven = ({ proofs }: Findings) => proofs.size >= proofMin
 
   /** Asks one relay; succeeds with whether it had proof. A relay that fails is one that did not answer. */
   const askOne = Effect.fnUntraced(function*(findings: Findings, url: string, filters: ReadonlyArray<Filter>) {
@@ -143,7 +149,7 @@ const make = Effect.fnUntraced(function*() {
       (url) =>
         Effect.tap(
           askOne(findings, url, filters),
-          () => findings.proofs.size > 0 ? Deferred.succeed(found, undefined) : Effect.void
+          () => isProven(findings) ? Deferred.succeed(found, undefined) : Effect.void
         ),
       { concurrency: "unbounded", discard: true }
     )
@@ -160,7 +166,7 @@ const make = Effect.fnUntraced(function*() {
   const ask = Effect.fnUntraced(function*(pubkey: string, findings: Findings) {
     const filters = filtersOf(pubkey)
     yield* askAll(findings, configured, filters)
-    if (findings.proofs.size > 0) return false
+    if (isProven(findings)) return false
     const list = [yield* storedList(pubkey), findings.companions.get(10_002)]
       .filter((event) => event !== undefined).toSorted(newestFirst)[0]
     const own = list === undefined ? [] : relayListOf(list).write
@@ -188,13 +194,15 @@ const make = Effect.fnUntraced(function*() {
     const now = yield* Clock.currentTimeMillis
     if (record === undefined || (record.due ?? 0) <= now) return undefined
     const stored = Option.getOrUndefined(decode(record.value))
-    return stored !== undefined && String(stored.kinds) === String(proofKinds) ? stored : undefined
+    return stored !== undefined && String(stored.kinds) === String(proofKinds) && (stored.min ?? 1) === proofMin
+      ? stored
+      : undefined
   })
 
   const prove = Effect.fn("Outbox.prove")(function*(pubkey: string) {
     const remembered = yield* recall(pubkey)
     if (remembered !== undefined) {
-      const count = remembered.found ? 1 : 0
+      const count = remembered.found ? proofMin : 0
       return {
         textNotes: { _tag: "Found", count },
         bridge: remembered.bridge,
@@ -206,8 +214,8 @@ const make = Effect.fnUntraced(function*() {
     const isConclusive = Option.getOrElse(yield* Effect.timeoutOption(ask(pubkey, findings), proveTimeout), () => false)
     const companions = [...findings.companions.values()]
     const bridge = [...findings.proofs.values(), ...companions]
-      .map((event) => bridgeEvidenceOf(event, undefined)).find((evidence) => evidence !== undefined)
-    const isFound = findings.proofs.size > 0
+      .map((event) => bridgeEvidenceOf(event, undefined, bridges)).find((evidence) => evidence !== undefined)
+    const isFound = isProven(findings)
     if (!isFound && !isConclusive) {
       return {
         textNotes: { _tag: "Unanswered", reason: "outbox relays did not answer", retryAfter },
@@ -219,6 +227,7 @@ const make = Effect.fnUntraced(function*() {
     const stored = {
       version: 1,
       kinds: proofKinds,
+      ...(proofMin === 1 ? {} : { min: proofMin }),
       found: isFound,
       ...(bridge === undefined ? {} : { bridge })
     } as const

@@ -121,6 +121,7 @@ type Gathered = Pick<Facts, "nip05" | "picture" | "textNotes"> & { readonly brid
 
 /** As far as they are remembered. */
 const recalled = Effect.fnUntraced(function*({ nip05Name, pictureUrl }: Facts, pubkey: string) {
+  const { proofMin } = yield* Settings
   const names = yield* Nip05
   const database = yield* Database
   const pictures = yield* PictureStore
@@ -134,7 +135,7 @@ const recalled = Effect.fnUntraced(function*({ nip05Name, pictureUrl }: Facts, p
         ? { ...record.outcome, retryAfter: 0 }
         : { ...record.outcome, checkedAt: record.checkedAt }
     ),
-    textNotes: found === undefined ? undefined : { _tag: "Found", count: found ? 1 : 0 }
+    textNotes: found === undefined ? undefined : { _tag: "Found", count: found ? proofMin : 0 }
   } satisfies Gathered
 })
 

@@ -6,7 +6,7 @@
  */
 import { nip05TextOf } from "../domain/Nip05.ts"
 import type { Profile } from "../domain/Profile.ts"
-import { type Facts, judge, type Thresholds, type Verdict } from "../domain/Quality.ts"
+import { type Facts, isDeleted, judge, type Thresholds, type Verdict } from "../domain/Quality.ts"
 
 export interface RuleRow {
   readonly rule: string
@@ -18,10 +18,13 @@ export interface RuleRow {
   readonly reason: string | undefined
 }
 
+/** Long enough for any rule. */
+const long = "x".repeat(10_000)
+
 const flawlessProfile: Profile = {
-  name: "name",
+  name: long,
   displayName: "",
-  about: "about",
+  about: long,
   picture: "https://images.example/picture.png",
   banner: "",
   website: "",
@@ -90,7 +93,8 @@ export const ruleTable = (facts: Facts, limits: Thresholds): ReadonlyArray<RuleR
   ]
   if (typeof profile === "string") return [...rows, skipped("all others", "there is no profile to judge")]
   const of = (fields: Partial<Profile>): Partial<Facts> => ({ profile: { ...flawlessProfile, ...fields } })
-  const { about, deleted, displayName, name } = profile
+  const { about, displayName, name } = profile
+  const deleted = isDeleted(profile, limits)
   return [
     ...rows,
     alone("no bridge", bridge ?? "no mark of one", { bridge }),

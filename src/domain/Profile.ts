@@ -19,7 +19,7 @@ export interface Profile {
   readonly lud16: string
   /** `true`, and what is clearly meant by `"true"` and `1` (NIP-24). */
   readonly bot: boolean
-  /** The author says that this account is gone, in one of the ways clients do. */
+  /** The author says that this account is gone; names that clients give to such accounts are not looked at. */
   readonly deleted: boolean
   /** Known keys whose value had the wrong type; null counts as absent. */
   readonly ignored: ReadonlyArray<ProfileKey>
@@ -56,9 +56,6 @@ const objectOf = (content: string): Partial<Record<string, unknown>> | ProfilePr
     : "content is not an object"
 }
 
-const isDeleted = (name: string, about: string, deleted: unknown): boolean =>
-  deleted === true || /^account deleted$/i.test(name) || (name === "nobody" && /^account deleted$/i.test(about))
-
 /** Decodes the content of a kind 0 event, of at most so many Unicode characters. Never throws. */
 export const profileOf = (content: string, contentMax: number): Profile | ProfileProblem => {
   if (isLongerThan(content, contentMax)) return "content is too long"
@@ -89,7 +86,7 @@ export const profileOf = (content: string, contentMax: number): Profile | Profil
     lud06: text("lud06"),
     lud16: text("lud16"),
     bot: isBot,
-    deleted: isDeleted(name === "" ? displayName : name, about, deleted),
+    deleted: deleted === true,
     ignored
   }
 }
@@ -116,6 +113,14 @@ export const lineOf = (text: string, max: number = labelMax): string => {
 
 /** Does the text show nothing at all? Fillers, such as U+3164 and U+2800, are a common way to have an empty name. */
 export const isBlank = (text: string): boolean => !/[^\p{Cc}\p{Default_Ignorable_Code_Point}\p{Z}\u2800]/u.test(text)
+
+/** Does a text have so many characters that show something? */
+export const showsAtLeast = (text: string, min: number): boolean => {
+  if (min <= 1) return min <= 0 || !isBlank(text)
+  const shown = /[^\p{Cc}\p{Default_Ignorable_Code_Point}\p{Z}\u2800]/gu
+  for (let count = 0; count < min; count++) if (!shown.test(text)) return false
+  return true
+}
 
 /** What to call the author: `display_name`, or else `name`. */
 export const labelOf = (profile: Pick<Profile, "name" | "displayName">): string =>

@@ -14,7 +14,7 @@ import {
   type PictureUrlRules,
   pictureUrlRules
 } from "./PictureUrl.ts"
-import { isBlank, type Profile, profileOf, type ProfileProblem } from "./Profile.ts"
+import { isBlank, type Profile, profileOf, type ProfileProblem, showsAtLeast } from "./Profile.ts"
 
 /** What the rules say about one profile, cheapest first, then what admission says about other kinds. */
 export type RejectionReason =
@@ -24,7 +24,9 @@ export type RejectionReason =
   | "bridged account"
   | "account deleted"
   | "no name"
+  | "name is too short"
   | "no about"
+  | "about is too short"
   | "no picture"
   | PictureUrlProblem
   | "no NIP-05 name"
@@ -127,6 +129,11 @@ export interface Thresholds {
   readonly createdAtFutureMax: number
   /** Unicode characters. */
   readonly contentMax: number
+  /** Characters that show something; 0: there need be none. */
+  readonly nameMin: number
+  readonly aboutMin: number
+  /** In lower case: what clients call an account that its owner has deleted. */
+  readonly deletedNames: ReadonlyArray<string>
   readonly bridges: BridgeRules
   readonly pictureUrl: PictureUrlRules
   /** Pixels, inclusive: a portrait's, which a square meets from its height upwards. */
@@ -140,6 +147,9 @@ export const thresholds: Thresholds = {
   createdAtMin: Date.UTC(2020, 0, 1) / 1000,
   createdAtFutureMax: 900,
   contentMax: 65_536,
+  nameMin: 1,
+  aboutMin: 1,
+  deletedNames: ["account deleted"],
   bridges: bridgeRules,
   pictureUrl: pictureUrlRules,
   pictureMin: { width: 300, height: 600 },
@@ -166,10 +176,29 @@ export const factsOf = (event: Event, now: number, limits: Thresholds = threshol
   }
 }
 
-const judgeProfile = (profile: Profile, pictureUrl: PictureUrl): Verdict => {
-  if (profile.deleted) return Rejected("account deleted")
-  if (isBlank(profile.name) && isBlank(profile.displayName)) return Rejected("no name")
-  if (isBlank(profile.about)) return Rejected("no about")
+/** Does the author say, in one of the ways clients do, that this account is gone? */
+export const isDeleted = ({ about, deleted, displayName, name }: Profile, { deletedNames }: Thresholds): boolean => {
+  if (deleted) return true
+  const called = (name === "" ? displayName : name).toLowerCase()
+  return deletedNames.includes(called) || (called === "nobody" && deletedNames.includes(about.toLowerCase()))
+}
+
+const judgeName = ({ displayName, name }: Profile, min: number): Verdict => {
+  if (showsAtLeast(name, min) || showsAtLeast(displayName, min)) return Accepted
+  return Rejected(isBlank(name) && isBlank(displayName) ? "no name" : "name is too short")
+}
+
+const judgeAbout = ({ about }: Profile, min: number): Verdict => {
+  if (showsAtLeast(about, min)) return Accepted
+  return Rejected(isBlank(about) ? "no about" : "about is too short")
+}
+
+const judgeProfile = (profile: Profile, pictureUrl: PictureUrl, limits: Thresholds): Verdict => {
+  if (isDeleted(profile, limits)) return Rejected("account deleted")
+  const name = judgeName(profile, limits.nameMin)
+  if (name._tag !== "Accepted") return name
+  const about = judgeAbout(profile, limits.aboutMin)
+  if (about._tag !== "Accepted") return about
   if (isBlank(profile.picture)) return Rejected("no picture")
   return pictureUrl._tag === "Refused" ? Rejected(pictureUrl.reason) : Accepted
 }
@@ -205,7 +234,7 @@ export const judge = (facts: Facts, limits: Thresholds = thresholds): Verdict =>
   if (facts.createdAt < limits.createdAtMin) return Rejected("created_at is too old")
   if (typeof facts.profile === "string") return Rejected(facts.profile)
   if (facts.bridge !== undefined) return Rejected("bridged account")
-  const profile = judgeProfile(facts.profile, facts.pictureUrl)
+  const profile = judgeProfile(facts.profile, facts.pictureUrl, limits)
   if (profile._tag !== "Accepted") return profile
   const asked = [
     judgeNip05(facts, limits.nip05Required),

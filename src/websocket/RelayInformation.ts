@@ -1,5 +1,6 @@
 /** The NIP-11 document: what this relay is, can do, and refuses. Every limit in it is enforced as it says. */
 import type { Moderation } from "../aggregation/Moderation.ts"
+import { publishedRules } from "../aggregation/Rules.ts"
 import type { SettingsShape } from "../Config.ts"
 
 /**
@@ -27,6 +28,8 @@ export interface RelayInformation {
   readonly software: string
   readonly version: string
   readonly limitation: Readonly<Record<string, number | boolean>>
+  /** Not of the NIP: what a profile is held to; absent where any event is kept. */
+  readonly profile_rules?: ReturnType<typeof publishedRules>
 }
 
 export const relayInformation = (
@@ -63,6 +66,7 @@ export const relayInformation = (
       payment_required: false,
       // A client is expected to know that only profiles are kept (NIP-11).
       restricted_writes: settings.admission === "profiles"
-    }
+    },
+    ...(settings.admission === "profiles" ? { profile_rules: publishedRules(settings) } : {})
   }
 }

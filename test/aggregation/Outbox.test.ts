@@ -122,6 +122,26 @@ describe("Outbox.prove", () => {
       Effect.map(inShort, (outcome) => assert.strictEqual(outcome, "found"))
     ))
 
+  it.effect("looks for as many notes as are asked for, at all relays together, and remembers how many those were", () =>
+    Effect.gen(function*() {
+      const [one, two, three] = notes(3)
+      const relays = { [first]: holding(one!, two!), [second]: holding(two!, three!) }
+      const disk = blank()
+      assert.strictEqual(yield* run(relays, inShort, { proofMin: 3 }, disk), "found")
+      const { textNotes } = yield* run(relays, prove, { proofMin: 4 }, disk)
+      assert.deepStrictEqual(textNotes, { _tag: "Found", count: 3 })
+      assert.strictEqual(
+        yield* run({ [first]: holding(one!, two!) }, inShort, { proofMin: 2, upstreams: [first] }),
+        "found"
+      )
+      const kept = yield* run(relays, prove, { proofMin: 3 })
+      const record = kept.operations[0]
+      disk.records.set(`${space} ${pubkey}`, { key: pubkey, value: record?.value ?? "", due: record?.due ?? null })
+      // Remembered, and asked by that number only.
+      assert.strictEqual(yield* run({}, inShort, { proofMin: 3 }, disk), "found")
+      assert.strictEqual(yield* run({}, inShort, { proofMin: 1 }, disk), unanswered)
+    }))
+
   it.effect("says that there is nothing when so many relays say it, and not one sooner", () =>
     Effect.gen(function*() {
       const empty = { [first]: holding(), [second]: holding() }

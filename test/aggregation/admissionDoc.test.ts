@@ -49,6 +49,16 @@ describe("docs/admission.md", () => {
     assert.include(doc, `\`${profileGrace.variable}\` (${profileGrace.default} days)`)
   })
 
+  it("names every setting of the rules that a profile is judged by alone", () => {
+    const missing = Object.values(table.rules).map(({ variable }) => variable).filter((name) =>
+      !doc.includes(`\`${name}\``)
+    )
+    assert.deepStrictEqual(missing, [])
+    for (const { default: value, variable } of [table.rules.nameMin, table.rules.aboutMin, table.proofMin]) {
+      assert.include(doc, `\`${variable}\` (${value})`)
+    }
+  })
+
   it("has the numbers of the code", () => {
     const facts = [
       `go to the queue after ${patience / 1000} s`,

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { isBlank, labelMax, labelOf, lineOf, type Profile, profileOf } from "../../src/domain/Profile.ts"
+import { isBlank, labelMax, labelOf, lineOf, type Profile, profileOf, showsAtLeast } from "../../src/domain/Profile.ts"
 import { goodProfile } from "../support/events.ts"
 import { hostileTexts, json, limits, mutated } from "./arbitraries.ts"
 
@@ -68,10 +68,7 @@ describe("profileOf", () => {
 
   it("recognises the ways of saying that an account is gone", () => {
     assert.isTrue(decode({ deleted: true }).deleted)
-    assert.isTrue(decode({ name: "Account deleted" }).deleted)
-    assert.isTrue(decode({ name: "nobody", about: "account deleted" }).deleted)
-    assert.isFalse(decode({ name: "nobody" }).deleted)
-    assert.isFalse(decode({ deleted: "true", name: "My account deleted itself" }).deleted)
+    assert.isFalse(decode({ deleted: "true" }).deleted)
   })
 
   it("says what a content is that is no object", () => {
@@ -111,6 +108,21 @@ describe("profileOf", () => {
       }),
     { arbitrary: { runs: 500 } }
   )
+})
+
+describe("showsAtLeast", () => {
+  it("counts only characters that show something, each once", () => {
+    for (const text of ["ab\u200bc", " a b c ", "\u3164a\u2800bc", "👩🏽x"]) {
+      assert.isTrue(showsAtLeast(text, 3), text)
+      assert.isFalse(showsAtLeast(text, 4), text)
+    }
+  })
+
+  it("asks for nothing below one", () => {
+    assert.isTrue(showsAtLeast("", 0))
+    assert.isFalse(showsAtLeast(" \u200b", 1))
+    assert.isTrue(showsAtLeast(".", 1))
+  })
 })
 
 describe("isBlank", () => {

@@ -60,7 +60,15 @@ describe("judge", () => {
   it("does not take a fields array for a bridge", () => assert.deepStrictEqual(judged({ fields: [] }), Accepted))
 
   it("refuses an account that its owner has deleted", () => {
-    assert.deepStrictEqual(judged({ deleted: true }), Rejected("account deleted"))
+    const deleted = [
+      { deleted: true },
+      { name: "Account deleted" },
+      { name: undefined, display_name: "account DELETED" },
+      { name: "nobody", about: "Account deleted" }
+    ]
+    for (const fields of deleted) assert.deepStrictEqual(judged(fields), Rejected("account deleted"))
+    assert.deepStrictEqual(judged({ name: "nobody" }), Accepted)
+    assert.deepStrictEqual(judged({ name: "My account deleted itself" }), Accepted)
   })
 
   it("wants a name of either sort that shows something", () => {
@@ -77,6 +85,24 @@ describe("judge", () => {
       assert.deepStrictEqual(judged({ about }), Rejected("no about"))
     }
     assert.deepStrictEqual(judged({ about: "." }), Accepted)
+  })
+
+  it("wants a name and a bio of the length that is set, and says which one is short", () => {
+    const strict = { ...thresholds, nameMin: 5, aboutMin: 10 }
+    const of = (fields: Parameters<typeof profileEvent>[0]) => judge(factsOf(profileEvent(fields), epoch), strict)
+    const short = { name: "mira", display_name: "mi ra", about: "writes code" }
+    assert.deepStrictEqual(of(short), Rejected("name is too short"))
+    assert.deepStrictEqual(of({ ...short, display_name: "miran" }), Accepted)
+    assert.deepStrictEqual(of({ ...short, name: "miran", about: "writes cod" }), Rejected("about is too short"))
+    assert.deepStrictEqual(of({ ...short, name: "", display_name: "" }), Rejected("no name"))
+    assert.deepStrictEqual(
+      judge(factsOf(profileEvent({ about: "", name: "", display_name: "" }), epoch), {
+        ...thresholds,
+        nameMin: 0,
+        aboutMin: 0
+      }),
+      Accepted
+    )
   })
 
   it("wants a picture whose URL has the shape of one", () => {
