@@ -126,6 +126,37 @@ export const query = (
     }
   })
 
+/**
+ * One client's REQs, one after the other for so long, while each of the others has a REQ or COUNT of its own under way all
+ * the time. An operation is one of the first client's.
+ */
+export const beside = (
+  client: RelayClient,
+  questions: ReadonlyArray<Buffer>,
+  busy: { readonly clients: ReadonlyArray<RelayClient>; readonly questions: ReadonlyArray<Buffer> },
+  millis: number
+): Effect.Effect<Load, RelayFailed> =>
+  Effect.suspend(() => {
+    let answered = 0
+    busy.clients.forEach((other, i) => {
+      // Each begins somewhere else, so that all kinds of questions meet.
+      let at = i * Math.floor(busy.questions.length / busy.clients.length)
+      const ask = () => other.write(busy.questions[at++ % busy.questions.length] as Buffer)
+      other.listener = {
+        message: (verb) => {
+          if (verb !== "EOSE" && verb !== "COUNT" && verb !== "CLOSED") return
+          answered++
+          ask()
+        }
+      }
+      ask()
+    })
+    return Effect.map(
+      query([client], questions, millis),
+      (load): Load => ({ ...load, others: (seconds) => ({ busy: answered / seconds }) })
+    )
+  }).pipe(Effect.ensuring(Effect.sync(() => busy.clients.forEach(ignore))))
+
 /** Readers whose deliveries are timed; of the others it is only known that all came. */
 const timedMax = 50
 

@@ -12,6 +12,8 @@ export const measures = {
   p99: { title: "p99 ms", better: "less", noisy: true },
   loop: { title: "loop p99 ms", better: "less", noisy: true },
   events: { title: "events/s", better: "more", noisy: true },
+  /** What the other clients of the round were answered. */
+  busy: { title: "busy/s", better: "more", noisy: true },
   resident: { title: "resident kB", better: "less", noisy: false },
   live: { title: "live kB", better: "less", noisy: false },
   accepts: { title: "accepts ms", better: "less", noisy: true },

@@ -34,9 +34,11 @@ export const message = (text: string): Buffer => frameOf(1, Buffer.from(text))
 export const eventMessage = (raw: string): Buffer => message(`["EVENT",${raw}]`)
 export const reqMessage = (subscription: string, filter: object): Buffer =>
   message(JSON.stringify(["REQ", subscription, filter]))
+export const countMessage = (subscription: string, filter: object): Buffer =>
+  message(JSON.stringify(["COUNT", subscription, filter]))
 
 /** What a relay says, by the bytes that differ. */
-export type Verb = "EVENT" | "EOSE" | "OK" | "CLOSED" | "NOTICE" | "other"
+export type Verb = "EVENT" | "EOSE" | "OK" | "CLOSED" | "COUNT" | "NOTICE" | "other"
 
 const verbOf = (bytes: Buffer, at: number): Verb => {
   // `["OK"`, `["EVENT"`, `["EOSE"`, `["CLOSED"`, `["NOTICE"`
@@ -46,7 +48,7 @@ const verbOf = (bytes: Buffer, at: number): Verb => {
     case 0x45:
       return bytes[at + 3] === 0x56 ? "EVENT" : "EOSE"
     case 0x43:
-      return "CLOSED"
+      return bytes[at + 3] === 0x4c ? "CLOSED" : "COUNT"
     case 0x4e:
       return "NOTICE"
     default:

@@ -3,7 +3,8 @@
  * stdin starts measuring, `end` answers with one line on stderr.
  *
  * A timer of a millisecond looks at the thread's CPU time. What has been used between two looks is the longest that one turn
- * of the loop can have worked, whatever else the machine had to do meanwhile.
+ * of the loop can have worked, whatever else the machine had to do meanwhile. The kernel brings these times up to date at its
+ * ticks, every 1 to 10 milliseconds.
  */
 import { readFileSync } from "node:fs"
 import { createInterface } from "node:readline"
@@ -11,7 +12,7 @@ import { isMainThread } from "node:worker_threads"
 
 /** Milliseconds. */
 export interface Turns {
-  /** CPU time of the longest turn, at most a millisecond too much. */
+  /** CPU time of the longest turn, at most a tick and a millisecond too much. */
   readonly longest: number
   /** By how much a timer was late, at worst, apart from waiting for a CPU as far as the kernel tells. */
   readonly delay: number
