@@ -233,7 +233,8 @@ describe.concurrent("a fault", () => {
 
   it.live("a process that was stopped and continued is not called stalled", () =>
     Effect.gen(function*() {
-      const child = yield* start("none", { env: { WATCHDOG_KILL_SECS: "2" } })
+      // Less than it is stopped for, and more than a start takes on a busy machine.
+      const child = yield* start("none", { env: { WATCHDOG_KILL_SECS: "4" } })
       yield* ready(child)
       yield* child.signal("SIGSTOP")
       yield* Effect.sleep("5 seconds")

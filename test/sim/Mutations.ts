@@ -7,7 +7,9 @@ import { stripTypeScriptTypes } from "node:module"
 export interface Mutant {
   /** Line, from 1. */
   readonly line: number
-  /** What was done, and to which text. */
+  /** That line as it was. */
+  readonly text: string
+  /** What was done, in one line. */
   readonly what: string
   readonly source: string
 }
@@ -43,6 +45,15 @@ const argumentsOf = (source: string, open: number): ReadonlyArray<readonly [numb
     }
   }
   return source.slice(start, end).trim() === "" ? found : [...found, [start, end]]
+}
+
+/** Where an expression of names, dots and calls ends that starts at `start`. */
+const endOfChain = (source: string, start: number): number => {
+  for (let at = start; at < source.length; at++) {
+    if (source[at] === "(") at = closing(source, at)
+    else if (!/[\w.]/.test(source[at] as string)) return at
+  }
+  return source.length
 }
 
 type Edit = readonly [from: number, to: number, text: string, what: string]
@@ -92,7 +103,8 @@ function* edits(source: string): Generator<Edit> {
       ["forkScoped", "forkDetach"],
       ["raceFirst", "race"],
       ["startImmediately: true", "startImmediately: false"],
-      ["Deferred.await", "Deferred.isDone"]
+      ["Deferred.await", "Deferred.isDone"],
+      ["Fiber.await", "Effect.succeed"]
     ] as const
   ) {
     for (let at = source.indexOf(name); at >= 0; at = source.indexOf(name, at + 1)) {
@@ -124,6 +136,14 @@ function* edits(source: string): Generator<Edit> {
     if (/^\s*(?:const|let|return|import|export|type|readonly|case|default|for|while|if)\b/.test(text)) continue
     yield [index, index + text.length, "", `without: ${text.trim()}`]
   }
+  // Waits of several lines.
+  for (const { 0: text, index } of source.matchAll(/^ {2,}yield\* /gm)) {
+    const end = endOfChain(source, index + text.length)
+    const statement = source.slice(index, end)
+    if (statement.includes("\n") && source[end] === "\n") {
+      yield [index, end, "", `without: ${statement.trim().split("\n")[0]}`]
+    }
+  }
   // Early ends: a condition that never holds.
   for (const { 0: text, index } of source.matchAll(/\bif \(/g)) {
     const open = index + text.length - 1
@@ -140,16 +160,18 @@ const isInComment = (source: string, at: number): boolean => {
 /** Every mutant that is still a program. */
 export const mutantsOf = (source: string): ReadonlyArray<Mutant> => {
   const all = new Map<string, Mutant>()
-  for (const [from, to, text, what] of edits(source)) {
+  for (const [from, to, instead, what] of edits(source)) {
     if (isInComment(source, from)) continue
-    const mutated = source.slice(0, from) + text + source.slice(to)
+    const mutated = source.slice(0, from) + instead + source.slice(to)
     if (mutated === source || all.has(mutated)) continue
     try {
       stripTypeScriptTypes(mutated)
     } catch {
       continue
     }
-    all.set(mutated, { line: source.slice(0, from).split("\n").length, what, source: mutated })
+    const line = source.slice(0, from + (/^\s*/.exec(source.slice(from))?.[0].length ?? 0)).split("\n").length
+    const text = source.split("\n")[line - 1]?.trim() ?? ""
+    all.set(mutated, { line, text, what: what.replaceAll(/\s+/g, " "), source: mutated })
   }
   return [...all.values()].toSorted((a, b) => a.line - b.line)
 }

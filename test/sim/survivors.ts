@@ -1,13 +1,20 @@
-/** Mutants that no test is meant to notice, and why. */
+/** Mutants that no test is meant to notice, and why. One that is noticed after all, or is no mutant any more, is an error. */
+import type { Mutant } from "./Mutations.ts"
 
-interface Reason {
+export interface Reason {
+  /** Below `src/`. */
   readonly file: string
   /** What the mutant did, or how it begins. */
   readonly what: string
+  /** Part of the line that it did it to. */
+  readonly at: string
   readonly why: string
 }
 
-const reasons: ReadonlyArray<Reason> = []
+export const reasons: ReadonlyArray<Reason> = []
 
-export const reasonOf = (file: string, what: string): string | undefined =>
-  reasons.find((reason) => reason.file === file && what.startsWith(reason.what))?.why
+/** The reason that is meant for a mutant. */
+export const reasonOf = (file: string, mutant: Mutant): Reason | undefined =>
+  reasons.find((reason) =>
+    reason.file === file && mutant.what.startsWith(reason.what) && mutant.text.includes(reason.at)
+  )

@@ -54,6 +54,8 @@ export interface Options {
   readonly cwd?: string
   /** Node's own flags. */
   readonly execArgv?: ReadonlyArray<string>
+  /** A command that does something to the process and then becomes it, such as `prlimit --nofile=100`. */
+  readonly under?: ReadonlyArray<string>
   /** `stall` leaves its stdout unread, in a pipe that is never drained. */
   readonly stdout?: "read" | "stall"
   /** `open` keeps its stdin open until it is ended, or the scope closes. */
@@ -82,13 +84,15 @@ export const start = Effect.fnUntraced(
     const stderr: Array<string> = []
     const watchers = new Set<() => void>()
     const spawned = yield* Effect.acquireRelease(
-      Effect.sync(() =>
-        spawn(process.execPath, ["--disable-sigusr1", ...options.execArgv ?? [], file, ...args], {
+      Effect.sync(() => {
+        const node = ["--disable-sigusr1", ...options.execArgv ?? [], file, ...args]
+        const [command, ...before] = [...options.under ?? [], process.execPath]
+        return spawn(command, [...before, ...node], {
           cwd: options.cwd,
           env: { PATH: process.env["PATH"], ...options.env },
           stdio: ["pipe", "pipe", "pipe"]
         })
-      ),
+      }),
       (child) =>
         Effect.suspend(() => {
           if (child.exitCode !== null || child.signalCode !== null) return Effect.void
@@ -133,7 +137,7 @@ export const start = Effect.fnUntraced(
           const look = () => {
             const found = lines.find((line) => line.includes(text))
             if (found !== undefined) resume(Effect.succeed(found))
-            else if (spawned.exitCode !== null) resume(failed(`ended without ${text}`))
+            else if (spawned.exitCode !== null || spawned.signalCode !== null) resume(failed(`ended without ${text}`))
           }
           watchers.add(look)
           look()

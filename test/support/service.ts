@@ -24,7 +24,7 @@ export interface Service extends child.Child {
   readonly stop: (signal?: NodeJS.Signals) => Effect.Effect<child.Ended, child.ChildFailed>
 }
 
-export interface Options extends Pick<child.Options, "stdin" | "stdout" | "execArgv"> {
+export interface Options extends Pick<child.Options, "stdin" | "stdout" | "execArgv" | "under"> {
   readonly args?: ReadonlyArray<string>
   /** Over the defaults: no upstreams, a free port, JSON lines at level Debug. */
   readonly env?: Record<string, string>
@@ -50,6 +50,7 @@ export const start = Effect.fnUntraced(
       ...(options.stdin === undefined ? {} : { stdin: options.stdin }),
       ...(options.stdout === undefined ? {} : { stdout: options.stdout }),
       ...(options.execArgv === undefined ? {} : { execArgv: options.execArgv }),
+      ...(options.under === undefined ? {} : { under: options.under }),
       env: {
         BIND_ADDR: "127.0.0.1:0",
         DATABASE_PATH: databasePath,
