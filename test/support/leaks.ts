@@ -4,10 +4,11 @@
  * What closes in the background (a socket's last callback, a thread's exit) may take some turns of the event loop; they
  * are counted and bounded, and the assertion looks again after each of them instead of sleeping and hoping.
  */
-import { afterAll, beforeAll } from "@effect/vitest"
+import { afterAll } from "@effect/vitest"
 import { Effect, Exit, Schema, type Scope } from "effect"
 import { readdirSync, readFileSync, readlinkSync } from "node:fs"
 import type { Journal } from "../../src/lifecycle/Journal.ts"
+import * as fibers from "./fibers.ts"
 
 /** What was still alive, by name, at the end of the last turn. */
 export class Leaked extends Schema.TaggedError<Leaked>()("Leaked", { what: Schema.Array(Schema.String) }) {
@@ -82,14 +83,16 @@ export const remaining = (before: Snapshot, ...journals: ReadonlyArray<Journal>)
 const turnsMin = 200
 /** A thread that ends does so within this time, in milliseconds, even on a busy machine. */
 const settleMillis = 2000
+/** So does what a whole file has begun; only a file that leaks waits for so long. */
+const fileSettleMillis = 4000
 
 const turn = () => new Promise<void>((resolve) => void setImmediate(resolve))
 
-const settle = async (before: Snapshot, journals: ReadonlyArray<Journal>): Promise<Snapshot> => {
+const settle = async (before: Snapshot, others: () => Snapshot, millis: number): Promise<Snapshot> => {
   const started = performance.now()
   for (let turns = 0;; turns++) {
-    const left = remaining(before, ...journals)
-    if (left.length === 0 || (turns >= turnsMin && performance.now() - started > settleMillis)) return left
+    const left = [...remaining(before), ...others()]
+    if (left.length === 0 || (turns >= turnsMin && performance.now() - started > millis)) return left
     await turn()
   }
 }
@@ -97,7 +100,7 @@ const settle = async (before: Snapshot, journals: ReadonlyArray<Journal>): Promi
 /** Succeeds once nothing is left beyond `before`, and no sender or fiber in any of the journals. */
 export const settled = (before: Snapshot, ...journals: ReadonlyArray<Journal>): Effect.Effect<void, Leaked> =>
   Effect.flatMap(
-    Effect.promise(() => settle(before, journals)),
+    Effect.promise(() => settle(before, () => journals.flatMap(livingIn), settleMillis)),
     (what) => what.length === 0 ? Effect.void : Effect.fail(new Leaked({ what }))
   )
 
@@ -118,14 +121,14 @@ export const noLeaks = <A, E, R>(
     )
   })
 
-/** The same for a whole file: call it once, at the top. */
-export const expectNoLeaks = (...journals: ReadonlyArray<Journal>): void => {
-  let before: Snapshot = []
-  beforeAll(() => {
-    before = snapshot()
-  })
+/** Every fiber, and what the journals of this file still show. */
+const anywhere = (): Snapshot => [...fibers.living(), ...[...fibers.seen()].flatMap(livingIn)]
+
+/** The same for a whole file, and for every fiber and journal there was in it: `leakGuard.ts`. */
+export const expectNoLeaks = (): void => {
+  const before = snapshot()
   afterAll(async () => {
-    const what = await settle(before, journals)
+    const what = await settle(before, anywhere, fileSettleMillis)
     if (what.length > 0) throw new Leaked({ what })
   })
 }
