@@ -20,6 +20,12 @@ const foundation = (host: ProcessHost) =>
     })
   }))
 
+/** Built once the service is ready, so that a second instance, which never is, does not touch the file of the first. */
+const certificateFile = (host: ProcessHost) =>
+  Layer.effectDiscard(
+    Settings.use(({ databasePath }) => Effect.sync(() => host.keepCertificate(`${databasePath}.certificate.json`)))
+  )
+
 /** Logs of the time before the settings are known. */
 const earlyLogging = (host: ProcessHost) =>
   Logging.layer({ sink: host.output.write, isTerminal: host.output.isTerminal, level: "Info", format: "auto" })
@@ -35,7 +41,11 @@ export const serve = <A, E, E2, R>(
 ): Effect.Effect<void, never, R> =>
   Effect.suspend(() => {
     host.serving()
-    const app = service.pipe(Layer.provideMerge(foundation(host)), Layer.provideMerge(settings))
+    const app = certificateFile(host).pipe(
+      Layer.provideMerge(service),
+      Layer.provideMerge(foundation(host)),
+      Layer.provideMerge(settings)
+    )
     return Effect.provide(
       attach(host, launch(app)),
       Supervisor.layer.pipe(

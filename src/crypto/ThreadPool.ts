@@ -120,7 +120,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     poke()
     return Effect.andThen(
       Metric.update(cryptoThreads, slots.size),
-      fork("verifier thread", thread.failed.pipe(Effect.catch((error) => retire(slot, error))))
+      fork("crypto/thread", thread.failed.pipe(Effect.catch((error) => retire(slot, error))))
     )
   }
 
@@ -139,9 +139,9 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       slot.retired = true
       slots.delete(slot)
       // Seen through even when the pool is being released, which then waits for it.
-      return fork("verifier thread end", Effect.uninterruptible(slot.thread.kill)).pipe(
+      return fork("crypto/thread end", Effect.uninterruptible(slot.thread.kill)).pipe(
         Effect.andThen(countFailure(error)),
-        Effect.flatMap((fatal) => fatal ? Effect.void : fork("verifier thread replacement", replace))
+        Effect.flatMap((fatal) => fatal ? Effect.void : fork("crypto/thread replacement", replace))
       )
     })
 
@@ -208,7 +208,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       onFailure: (error) => job.answer(Exit.fail(error)),
       onSuccess: (slot) => {
         inFlight++
-        return fork("verifier job", execute(slot, job))
+        return fork("crypto/job", execute(slot, job))
       }
     })
 

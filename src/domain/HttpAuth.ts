@@ -11,8 +11,8 @@ export interface SignedRequest {
   /** Absolute address, as the client sees it. */
   readonly url: string
   readonly method: string
-  /** Lower-case hex sha256 of the body. */
-  readonly payload: string
+  /** Lower-case hex sha256 of the body; undefined where there is none, and then nothing is demanded of it. */
+  readonly payload: string | undefined
 }
 
 export type HttpAuthProblem =
@@ -47,7 +47,7 @@ const placeOf = (text: string): string | undefined => URL.parse(text.trim().repl
 
 /**
  * What is wrong with a well-formed event as the signature of a request; undefined where nothing is, provided that its own
- * signature is valid. The payload is required (NIP-86 demands it). `now` in Unix seconds.
+ * signature is valid. The payload of a body is required (NIP-86 demands it). `now` in Unix seconds.
  */
 export const httpAuthProblem = (event: Event, request: SignedRequest, now: number): HttpAuthProblem | undefined => {
   if (event.kind !== httpAuthKind) return "authorization is kind 27235"
@@ -57,6 +57,7 @@ export const httpAuthProblem = (event: Event, request: SignedRequest, now: numbe
   if (tagValue(event, "method")?.toUpperCase() !== request.method.toUpperCase()) {
     return "authorization is for another method"
   }
+  if (request.payload === undefined) return undefined
   return tagValue(event, "payload") === request.payload ? undefined : "authorization is for another body"
 }
 

@@ -97,7 +97,8 @@ export const exitCode = (facts: {
   return precedence.find((code) => codes.has(code)) ?? ExitCode.Clean
 }
 
-const senderOf = (holder: Holder, now: number): Certificate["senders"][number] => ({
+/** A holder as certificates and reports show it. `now`: Unix milliseconds. */
+export const senderOf = (holder: Holder, now: number): Certificate["senders"][number] => ({
   mailbox: holder.mailbox,
   label: holder.label,
   since: new Date(holder.since).toISOString(),

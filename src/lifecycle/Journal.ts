@@ -81,6 +81,8 @@ export class Journal {
   ingesterExited: boolean | undefined
   writesAfterClose = 0
   wal: string | undefined
+  /** What the last process on the same database wrote when it ended by itself, decoded; null when there is nothing. */
+  lastCertificate: unknown = null
 
   readonly now: () => number
   readonly wallTime: () => number
@@ -141,23 +143,6 @@ export class Journal {
   /** Every sender held now, oldest first. */
   holders(): ReadonlyArray<Holder> {
     return [...this.mailboxes].flatMap((mailbox) => mailbox.holders()).toSorted((a, b) => a.since - b.since)
-  }
-
-  /** The live report behind SIGUSR2: where things stand, and who holds what. */
-  report(): unknown {
-    return {
-      state: this.state,
-      ms: Math.round(this.now()),
-      components: this.acquired.filter((name) => !this.released.includes(name)),
-      mailboxes: [...this.mailboxes].map((mailbox) => ({
-        name: mailbox.name,
-        depth: mailbox.depth(),
-        capacity: mailbox.capacity
-      })),
-      senders: this.holders(),
-      fibers: [...this.fibers],
-      counters: this.counters
-    }
   }
 
   #line(state: State): void {

@@ -5,10 +5,12 @@
  * application is loaded: as process 1 of a container, a SIGTERM without a handler would be discarded by the kernel. They
  * stay to the very end, as a late signal would otherwise end a finished stop by its default action.
  */
+import * as fs from "node:fs"
 import * as os from "node:os"
 import { certify, ExitCode } from "./Certificate.ts"
 import { type Cause, Journal } from "./Journal.ts"
 import * as Output from "./Output.ts"
+import { report } from "./Report.ts"
 import * as watchdog from "./watchdog.ts"
 
 /** From the first stop request to the forced exit. */
@@ -36,6 +38,11 @@ export interface ProcessHost {
   readonly finish: (code: number) => void
   /** Turns a clean stop by a signal into 128 + its number, for tooling that wants it. */
   readonly setSignalExit: (convention: "zero" | "conventional") => void
+  /**
+   * Keeps the certificate in that file, for the next process to show. What the last one left there is taken out now, so
+   * that nothing is there after a kill.
+   */
+  readonly keepCertificate: (file: string) => void
 }
 
 /** Calls back once, also when the moment has passed already. */
@@ -65,6 +72,17 @@ const newHandles = (before: ReadonlyArray<string>): ReadonlyArray<string> => {
   })
 }
 
+/** What stands in the file, which is gone afterwards; null when nothing sensible does. */
+const taken = (file: string): unknown => {
+  try {
+    const value: unknown = JSON.parse(fs.readFileSync(file, "utf8"))
+    fs.rmSync(file)
+    return value
+  } catch {
+    return null
+  }
+}
+
 /** Installs every handler. Call it once, before anything else is imported. */
 export const install = (): ProcessHost => {
   const output = Output.make(process.stdout, 1)
@@ -85,6 +103,7 @@ export const install = (): ProcessHost => {
   let firstSignal: NodeJS.Signals | undefined
   let signalExit: "zero" | "conventional" = "zero"
   let written = false
+  let certificateFile: string | undefined
 
   let baseline: ReadonlyArray<string> = []
 
@@ -99,7 +118,13 @@ export const install = (): ProcessHost => {
     const final = code ?? conventional
     if (!written) {
       written = true
-      output.writeSync(JSON.stringify({ stopped: { ...stated, code: final } }))
+      const line = JSON.stringify({ stopped: { ...stated, code: final } })
+      output.writeSync(line)
+      try {
+        if (certificateFile !== undefined) fs.writeFileSync(certificateFile, `${line}\n`, { mode: 0o600 })
+      } catch {
+        // A full disk is no reason to end otherwise than stated.
+      }
     }
     return final
   }
@@ -131,7 +156,7 @@ export const install = (): ProcessHost => {
     force(`third signal (${signal})`, 128 + os.constants.signals[signal])
   }
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal)
-  process.on("SIGUSR2", () => output.write(JSON.stringify({ report: journal.report() })))
+  process.on("SIGUSR2", () => output.write(JSON.stringify({ report: report(journal) })))
 
   // By default this one opens a debugger's port.
   process.on("SIGUSR1", () => {})
@@ -169,6 +194,10 @@ export const install = (): ProcessHost => {
         process.exit(certificate(output.pending() > 0 ? [] : handles.length > 0 ? handles : ["unknown"]))
       }, lingerMillis).unref()
     },
-    setSignalExit: (convention) => void (signalExit = convention)
+    setSignalExit: (convention) => void (signalExit = convention),
+    keepCertificate: (file) => {
+      journal.lastCertificate = taken(file)
+      certificateFile = file
+    }
   }
 }

@@ -5,14 +5,13 @@
  * exactly this body, of this minute, and for the first time. Whatever it changes is on disk before it is answered, and in
  * the log with who asked.
  */
-import { ByteSize, Clock, Effect } from "effect"
+import { ByteSize, Effect } from "effect"
 import { HttpIncomingMessage, HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { hash } from "node:crypto"
 import type { Change, Moderation } from "../aggregation/Moderation.ts"
-import type { VerifierSender } from "../crypto/Verifier.ts"
-import { type Event, type EventLimits, eventOf } from "../domain/Event.ts"
-import { authorizationOf, httpAuthProblem, ReplayGuard } from "../domain/HttpAuth.ts"
+import type { Event } from "../domain/Event.ts"
 import { listed, type ManagementRequest, managementRequestOf, supportedMethods } from "../domain/Management.ts"
+import type { Operators } from "./Operators.ts"
 
 export const contentType = "application/nostr+json+rpc"
 
@@ -20,13 +19,10 @@ export const contentType = "application/nostr+json+rpc"
 const bodyBytesMax = 65_536
 
 export interface ManagementOptions {
-  /** Pubkeys of those who may. */
-  readonly operators: ReadonlyArray<string>
+  readonly operatorOf: Operators
   /** Public address of this relay, as in its NIP-11 document. */
   readonly relayUrl: string
-  readonly limits: EventLimits
   readonly moderation: Moderation["Service"]
-  readonly verify: VerifierSender["verify"]
   /** A change holds: what it concerns besides the rules themselves has to follow. */
   readonly onChange: (change: Change) => Effect.Effect<void>
 }
@@ -50,27 +46,9 @@ const parsed = (body: Buffer): unknown => {
   }
 }
 
-const decodeBase64 = (text: string): string => Buffer.from(text, "base64").toString()
-
 /** Answers POST requests at `/`. */
 export const managementRoute = (options: ManagementOptions) => {
-  const { limits, moderation, operators, relayUrl } = options
-  const replays = new ReplayGuard()
-
-  /** Who signed the request, or why it does not count. */
-  const operatorOf = Effect.fnUntraced(function*(header: string | undefined, body: Buffer) {
-    const authorization = authorizationOf(header, decodeBase64)
-    if (typeof authorization === "string") return authorization
-    const event = eventOf(authorization.value, limits)
-    if (typeof event === "string") return "authorization is no event"
-    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-    const request = { url: relayUrl, method: "POST", payload: hash("sha256", body) }
-    const problem = httpAuthProblem(event, request, now)
-    if (problem !== undefined) return problem
-    if (!operators.includes(event.pubkey)) return "not an operator of this relay"
-    if ((yield* options.verify(event)) !== "Valid") return "authorization is not signed"
-    return replays.use(event, now) ? event : "authorization was used before"
-  })
+  const { moderation, operatorOf, relayUrl } = options
 
   const apply = Effect.fnUntraced(function*(change: Change, by: Event) {
     yield* moderation.apply(change, by.pubkey)
@@ -95,7 +73,11 @@ export const managementRoute = (options: ManagementOptions) => {
   const handle = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
     if (!isManagement(request.headers["content-type"])) return answer(415, { error: `expected ${contentType}` })
     const body = Buffer.from(yield* request.arrayBuffer)
-    const operator = yield* operatorOf(request.headers["authorization"], body)
+    const operator = yield* operatorOf(request.headers["authorization"], {
+      url: relayUrl,
+      method: "POST",
+      payload: hash("sha256", body)
+    })
     if (typeof operator === "string") return answer(401, { error: operator })
     const asked = managementRequestOf(parsed(body))
     return typeof asked === "string" ? answer(400, { error: asked }) : yield* perform(asked, operator)

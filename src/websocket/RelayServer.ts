@@ -28,6 +28,7 @@ import { Flusher, WsClientSocket } from "./ClientSocket.ts"
 import * as Connection from "./Connection.ts"
 import * as ItemSets from "./ItemSets.ts"
 import type { ManagementOptions } from "./Management.ts"
+import * as Operators from "./Operators.ts"
 import { AddressRates } from "./RateLimit.ts"
 import { relayInformation } from "./RelayInformation.ts"
 import { refuseWhile, routes } from "./Routes.ts"
@@ -157,12 +158,12 @@ const make = Effect.gen(function*() {
   const isBlocked = (client: string) => moderation.rules("ip", "banned").some(({ name }) => clientOf(name) === client)
   const self = { pubkey: verifier.pubkey, software, version }
   const information = () => relayInformation(settings, self, moderation.text)
+  const proxies = proxiesOf(settings.trustedProxies)
+  const operatorOf = Operators.make({ operators: settings.operators, limits, verify })
   const management: ManagementOptions = {
-    operators: settings.operators,
+    operatorOf,
     relayUrl: settings.relayUrl,
-    limits,
     moderation,
-    verify,
     onChange: ({ method }) =>
       Effect.sync(() => {
         if (method.startsWith("ban") || method === "disallowkind") itemSets.clear()
@@ -171,7 +172,10 @@ const make = Effect.gen(function*() {
         }
       })
   }
-  const app = yield* HttpRouter.toHttpEffect(routes({ information, relayUrl: settings.relayUrl, journal, management }))
+  const { relayUrl } = settings
+  const app = yield* HttpRouter.toHttpEffect(
+    routes({ information, relayUrl, journal, management, console: { journal, relayUrl, operatorOf, proxies } })
+  )
   server.on(
     "request",
     yield* NodeHttpServer.makeHandler(app, {
@@ -193,7 +197,6 @@ const make = Effect.gen(function*() {
   const webSockets = new NodeWS.WebSocketServer(options)
   const flusher = new Flusher()
   const clients = new ClientCount()
-  const proxies = proxiesOf(settings.trustedProxies)
   /** How many there are whose scope has not ended. */
   const open = new Tally()
   let connectionNumber = 0

@@ -1,7 +1,8 @@
-/** What the relay answers over plain HTTP: NIP-11, a page for people, and two questions of an operator's. */
+/** What the relay answers over plain HTTP: NIP-11, a page for people, and an operator's questions. */
 import { Effect, Layer } from "effect"
 import { type HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { Journal } from "../lifecycle/Journal.ts"
+import { type ConsoleOptions, consoleRoute } from "./Console.ts"
 import { contentSecurityPolicy, landingPage } from "./LandingPage.ts"
 import { type ManagementOptions, managementRoute } from "./Management.ts"
 import type { RelayInformation } from "./RelayInformation.ts"
@@ -30,6 +31,7 @@ export const routes = (options: {
   readonly relayUrl: string
   readonly journal: Journal
   readonly management: ManagementOptions
+  readonly console: ConsoleOptions
 }) => {
   const { information, relayUrl, journal } = options
   const headers = { ...guarded, ...crossOrigin, vary: "accept" }
@@ -50,6 +52,7 @@ export const routes = (options: {
       (request) => Effect.sync(() => acceptsNostr(request.headers["accept"]) ? document() : page())
     ),
     managementRoute(options.management),
+    consoleRoute(options.console),
     HttpRouter.add("OPTIONS", "/", HttpServerResponse.empty({ headers })),
     HttpRouter.add("GET", "/health", plain("alive", 200)),
     HttpRouter.add(
@@ -64,7 +67,7 @@ export const routes = (options: {
 export const refuseWhile = (isDraining: () => boolean): HttpMiddleware.HttpMiddleware => (app) =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
     if (!isDraining()) return app
-    const isProbe = request.url === "/health" || request.url === "/ready"
+    const isProbe = /^\/(?:health|ready|console)(?:\?|$)/.test(request.url)
     const closing = HttpServerResponse.setHeader("connection", "close")
     return isProbe
       ? Effect.map(app, closing)

@@ -119,7 +119,10 @@ describe("a signal", () => {
       yield* child.signal("SIGUSR2")
       const { report } = JSON.parse(yield* child.line(`{"report"`))
       assert.strictEqual(report.state, "ready")
-      assert.deepStrictEqual(report.components, inOrder.toReversed())
+      assert.deepStrictEqual(
+        report.components,
+        inOrder.toReversed().map((name) => ({ name, state: "open" }))
+      )
       assert.deepStrictEqual(report.senders.map((sender: { label: string }) => sender.label), [
         "database (owner)",
         "aggregation/scoped"

@@ -4,6 +4,7 @@
  */
 import { Effect, Layer } from "effect"
 import { Journal, type MailboxView } from "../../src/lifecycle/Journal.ts"
+import { ownerOf } from "../../src/lifecycle/Report.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import type { Run } from "./Run.ts"
 
@@ -12,12 +13,6 @@ type Violate = (invariant: string, what: string) => void
 /** In the order in which their owners are acquired. */
 export const mailboxes = ["database", "crypto", "aggregation"] as const
 export const components = [...mailboxes, "websocket"] as const
-
-/** The component that a fiber or a sender belongs to, by its name. */
-const ownerOf = (name: string): string => {
-  const owner = /^\w+/.exec(name)?.[0] ?? ""
-  return owner === "verifier" ? "crypto" : owner
-}
 
 /** The budget for its consumer has expired: nobody waits for it any more, and the certificate says so. */
 export const wasCut = ({ forced }: Journal, mailbox: (typeof mailboxes)[number]): boolean =>
