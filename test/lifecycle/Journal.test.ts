@@ -98,23 +98,4 @@ describe("a journal", () => {
     journal.mailboxes.add(mailbox("b", holder("second", 2)))
     assert.deepStrictEqual(journal.holders().map(({ label }) => label), ["first", "second", "third"])
   })
-
-  it("reports where things stand: components still open, mailboxes, senders, fibers, counts", () => {
-    const { clock, journal } = journalled()
-    journal.acquired.push("database", "crypto", "websocket")
-    journal.released.push("websocket")
-    journal.mailboxes.add(mailbox("a", holder("one", 1)))
-    journal.fibers.add({ name: "sweep", since: 7 })
-    journal.counters.committed = 4
-    clock.now = 99.6
-    assert.deepStrictEqual(journal.report(), {
-      state: "starting",
-      ms: 100,
-      components: ["database", "crypto"],
-      mailboxes: [{ name: "a", depth: 3, capacity: 8 }],
-      senders: [holder("one", 1)],
-      fibers: [{ name: "sweep", since: 7 }],
-      counters: journal.counters
-    })
-  })
 })

@@ -33,7 +33,8 @@ const hostOf = (journal: Journal) => {
     stop: (cause) => journal.stop(cause),
     serving: () => {},
     finish: (code) => void codes.push(code),
-    setSignalExit: () => {}
+    setSignalExit: () => {},
+    keepCertificate: () => {}
   }
   return { host, codes, stop: () => stop?.(), hurry: () => hurry?.() }
 }

@@ -1,5 +1,6 @@
 /** Reads of a world's disk, as far as it is synced; long ones take a while. */
 import { Effect } from "effect"
+import type * as StoreReader from "../../../src/database/StoreReader.ts"
 import { newestFirst } from "../../../src/demo/UpstreamEvents.ts"
 import type { Event } from "../../../src/domain/Event.ts"
 import { type Filter, matches } from "../../../src/domain/Filter.ts"
@@ -12,7 +13,8 @@ const found = (filters: ReadonlyArray<Filter>) =>
     .filter(({ event }) => filters.some((filter) => matches(filter, event)))
     .toSorted((a, b) => newestFirst(a.event, b.event))
 
-export const make = () => ({
+/** What is asked of it in a world; checked against the real one, so that it cannot lack something unnoticed. */
+export const make = (): Omit<ReturnType<typeof StoreReader.make>, "sketch"> => ({
   query: (filters: ReadonlyArray<Filter>) =>
     Effect.andThen(
       soon,
@@ -32,6 +34,11 @@ export const make = () => ({
           expiresAt: Infinity
         }
       })
+    ),
+  committedAfter: (seq: number, limit: number) =>
+    Effect.sync(() =>
+      [...run().disk.events.values()].filter((stored) => stored.seq > seq).slice(0, limit)
+        .map((stored) => ({ seq: stored.seq, event: stored.raw }))
     ),
   preview: (event: Event) => Effect.sync(() => run().disk.events.has(event.id) ? "Duplicate" as const : "New" as const),
   record: (space: string, key: string) =>
