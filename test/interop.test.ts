@@ -1,5 +1,5 @@
 /**
- * Clients that nobody here wrote, as they come from npm: connect, authenticate, publish, read, count, sync, manage.
+ * Clients that nobody here wrote, as they come from npm: connect, authenticate, publish, read, search, count, sync, manage.
  *
  * They find the relay at the address it goes by, so its port is chosen beforehand.
  */
@@ -8,6 +8,7 @@ import NDK, { NDKEvent, NDKPrivateKeySigner } from "@nostr-dev-kit/ndk"
 import { Effect, Layer, type Scope } from "effect"
 import { createServer } from "node:net"
 import { nip77, nip98, Relay, SimplePool } from "nostr-tools"
+import type { Filter } from "nostr-tools/filter"
 import { estimateCount, hllDecode } from "nostr-tools/nip45"
 import {
   type EventTemplate,
@@ -42,6 +43,10 @@ const now = () => Math.floor(Date.now() / 1000)
 
 const note = (content: string, secret: Uint8Array, edit: Partial<EventTemplate> = {}): VerifiedEvent =>
   finalizeEvent({ kind: 1, created_at: now(), tags: [], content, ...edit }, secret)
+
+/** A profile by somebody of their own, that many seconds ago. */
+const profile = (name: string, about: string, age: number): VerifiedEvent =>
+  note(JSON.stringify({ name, about }), generateSecretKey(), { kind: 0, created_at: now() - age })
 
 const ids = (events: ReadonlyArray<{ readonly id: string }>) => events.map(({ id }) => id).toSorted()
 
@@ -133,6 +138,34 @@ layer(layerRelay, { excludeTestServices: true })("unmodified clients", (it) => {
         assert.approximately(estimateCount(hllDecode(hll ?? "") ?? new Uint8Array(256)), 50, 10)
       }))
 
+    it.effect("searches with its pool, and is given the most relevant first (nip50)", () =>
+      Effect.gen(function*() {
+        const relays = [yield* url]
+        const client = yield* pool
+        const people = [
+          profile("heron", "", 30),
+          profile("heronry", "", 20),
+          profile("wader", "A heron, not a crane", 10),
+          profile("crane", "", 0)
+        ]
+        yield* Effect.promise(() => Promise.all(people.flatMap((event) => client.publish(relays, event))))
+        const search = (filter: Filter) =>
+          Effect.map(Effect.promise(() => client.querySync(relays, filter)), (found) => found.map(({ id }) => id))
+        assert.deepStrictEqual(yield* search({ search: "heron" }), people.slice(0, 3).map(({ id }) => id))
+        assert.deepStrictEqual(yield* search({ kinds: [0], search: "HERON", limit: 1 }), [people[0]?.id])
+        assert.deepStrictEqual(yield* search({ kinds: [1], search: "heron" }), [])
+        const live = yield* Effect.promise(() =>
+          new Promise<string>((resolve) => {
+            const later = profile("Heron Two", "", 0)
+            client.subscribe(relays, { search: "heron", limit: 0 }, {
+              onevent: ({ content }) => resolve(content),
+              oneose: () => void client.publish(relays, later)
+            })
+          })
+        )
+        assert.include(live, "Heron Two")
+      }))
+
     it.effect("reconciles (nip77)", () =>
       Effect.gen(function*() {
         const client = yield* dial
@@ -218,6 +251,17 @@ layer(layerRelay, { excludeTestServices: true })("unmodified clients", (it) => {
         assert.deepStrictEqual([...read].map(({ id }) => id), [published.id])
         const { count } = yield* Effect.promise(() => ndk.count({ authors: [pubkey] }))
         assert.strictEqual(count, 1)
+      }))
+
+    it.effect("searches, and is given the most relevant first", () =>
+      Effect.gen(function*() {
+        const ndk = yield* dialNdk
+        const people = [profile("egret", "", 40), profile("egretta", "", 30), profile("white bird", "an egret", 20)]
+        const read = yield* Effect.promise(async () => {
+          for (const event of people) await new NDKEvent(ndk, event).publish(undefined, 2000)
+          return ndk.fetchEvents({ kinds: [0], search: "egret" })
+        })
+        assert.deepStrictEqual([...read].map(({ id }) => id), people.map(({ id }) => id))
       }))
 
     it.effect("publishes a protected event, which takes authentication", () =>

@@ -1,15 +1,16 @@
 /**
  * What searches cost, and what it costs to keep an index for them.
  *
- *     node test/bench/search.ts --profiles 100000 [--rounds 300] [--before ../other-checkout]
+ *     node test/bench/search.ts --profiles 100000 [--rounds 300] [--before ../other-checkout] [--file kept.db]
  *
  * Asks the reader as its thread does, on a file with warm pages. Every question is asked three times and its fastest answer
  * counts, as what other processes do is not its fault. With `--before`, the same
- * profiles are also saved by another checkout's store, and the two costs are compared.
+ * profiles are also saved by another checkout's store, and the two costs are compared. A file that is named is kept, and only
+ * asked when it is there already.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect } from "effect"
-import { mkdtempSync, rmSync, statSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
@@ -27,6 +28,7 @@ const { values: flags } = parseArgs({
     rounds: { type: "string", default: "300" },
     batch: { type: "string", default: "256" },
     before: { type: "string" },
+    file: { type: "string" },
     only: { type: "string", default: "" }
   }
 })
@@ -104,14 +106,17 @@ const main = Effect.gen(function*() {
     Effect.sync(() => mkdtempSync(join(tmpdir(), "search-"))),
     (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
   )
-  const here = yield* save(join(import.meta.dirname, "../.."), join(folder, "here.db"))
-  yield* say(`${profiles} profiles saved: ${here.micros.toFixed(1)} µs of CPU each, ${here.megabytes.toFixed(0)} MB`)
-  if (flags.before !== undefined) {
+  const file = flags.file ?? join(folder, "here.db")
+  const here = existsSync(file) ? undefined : yield* save(join(import.meta.dirname, "../.."), file)
+  if (here !== undefined) {
+    yield* say(`${profiles} profiles saved: ${here.micros.toFixed(1)} µs of CPU each, ${here.megabytes.toFixed(0)} MB`)
+  }
+  if (here !== undefined && flags.before !== undefined) {
     const before = yield* save(resolve(flags.before), join(folder, "before.db"))
     yield* say(`before: ${before.micros.toFixed(1)} µs, ${before.megabytes.toFixed(0)} MB`)
     yield* say(`ratio: ${(here.micros / before.micros).toFixed(2)}`)
   }
-  const reader = SqliteReader.make(connection.connect(join(folder, "here.db"), "reader"))
+  const reader = SqliteReader.make(connection.connect(file, "reader"))
   for (const [name, filterOf] of Object.entries(questions)) {
     if (!name.includes(flags.only)) continue
     for (let i = 0; i < 20; i++) ask(reader, filterOf(i))
