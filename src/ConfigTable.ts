@@ -293,8 +293,8 @@ export const table = {
   outboxRelays: setting(
     "OUTBOX_RELAY_URLS",
     relays,
-    "",
-    "Where authors' relay lists and posts are looked for, besides the upstreams."
+    "wss://relay.damus.io,wss://nos.lol,wss://relay.primal.net",
+    "Relays, besides the upstreams, where authors' relay lists and posts are looked for; ones that keep posts of everybody."
   ),
   proofKinds: setting(
     "PROOF_KINDS",
@@ -306,7 +306,7 @@ export const table = {
     "PROOF_QUORUM",
     whole(0, 64, "relays"),
     "2",
-    "How many must have answered that they hold nothing by an author before that rejects; 0: it never does."
+    "How many relays must have answered that they hold nothing by an author before that rejects, or all where fewer can be asked; 0: it never does."
   ),
   proofMin: setting(
     "PROOF_MIN",

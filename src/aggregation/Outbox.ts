@@ -4,7 +4,8 @@
  * Relays are asked for one event of `PROOF_KINDS` by the author: first those that the operator configured, then those the
  * author writes to (kind 10002, NIP-65), as stored here or as found on the way. What a relay sends is proof only if it
  * is what was asked for and its signature is valid, so a relay can keep silent about somebody and cannot vouch for them.
- * That there is nothing takes several relays to say, and one of the author's own where any are known.
+ * That there is nothing takes several relays to say, all where there are fewer, and one of the author's own where any are
+ * known.
  */
 import { Clock, Context, Deferred, Effect, Layer, Option, Random, Schema } from "effect"
 import { Settings } from "../Config.ts"
@@ -173,7 +174,9 @@ const make = Effect.fnUntraced(function*() {
     yield* askAll(findings, own.slice(0, ownMax), filters)
     // The author's own relays know best, wherever they were asked.
     const hasOwnAnswered = own.length === 0 || own.some((url) => findings.empty.has(aliasOf(url)))
-    return hasOwnAnswered && proofQuorum > 0 && findings.empty.size >= proofQuorum
+    // Where there are fewer relays than that, all of them have to say it.
+    const quorum = Math.min(proofQuorum, findings.asked.size)
+    return hasOwnAnswered && quorum > 0 && findings.empty.size >= quorum
   })
 
   const remember = Effect.fnUntraced(function*(pubkey: string, stored: typeof Stored.Type) {

@@ -146,10 +146,28 @@ describe("Outbox.prove", () => {
     Effect.gen(function*() {
       const empty = { [first]: holding(), [second]: holding() }
       assert.strictEqual(yield* run(empty, inShort), "none")
-      assert.strictEqual(yield* run(empty, inShort, { proofQuorum: 3 }), unanswered)
       assert.strictEqual(yield* run(empty, inShort, { proofQuorum: 0 }), unanswered)
       assert.strictEqual(yield* run({ [first]: holding() }, inShort), unanswered)
       assert.strictEqual(yield* run({ [first]: holding() }, inShort, { proofQuorum: 1 }), "none")
+    }))
+
+  it.effect("takes the word of all relays there are, where these are fewer", () =>
+    Effect.gen(function*() {
+      const strict = { proofQuorum: 3 }
+      assert.strictEqual(yield* run({ [first]: holding(), [second]: holding() }, inShort, strict), "none")
+      assert.strictEqual(yield* run({ [first]: holding() }, inShort, strict), unanswered)
+      // An author's own relays are among those that there are.
+      const list = relayListEvent({ write: [own] })
+      assert.strictEqual(yield* run({ [first]: holding(list), [second]: holding() }, inShort, strict), unanswered)
+      assert.strictEqual(
+        yield* run({ [first]: holding(list), [second]: holding(), [own]: holding() }, inShort, strict),
+        "none"
+      )
+      const alone = { outboxRelays: [] }
+      assert.strictEqual(yield* run({ [first]: holding() }, inShort, alone), "none")
+      assert.strictEqual(yield* run({}, inShort, alone), unanswered)
+      // Nobody is asked, so nobody has said that there is nothing.
+      assert.strictEqual(yield* run({}, inShort, { upstreams: [], outboxRelays: [] }), unanswered)
     }))
 
   it.effect("asks the author's own relays, as far as known, through the guard, and needs a word of theirs", () => {

@@ -20,7 +20,13 @@ export const start = (
 ): Effect.Effect<child.Child, never, Scope.Scope> =>
   child.start(entry, args, {
     cwd: folder,
-    env: { DATABASE_PATH: databasePath(folder), DISCOVERY_RELAY_URL: "none", LOG_FORMAT: "json", ...env },
+    env: {
+      DATABASE_PATH: databasePath(folder),
+      DISCOVERY_RELAY_URL: "none",
+      OUTBOX_RELAY_URLS: "none",
+      LOG_FORMAT: "json",
+      ...env
+    },
     ...options
   })
 

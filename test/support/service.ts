@@ -55,6 +55,7 @@ export const start = Effect.fnUntraced(
         BIND_ADDR: "127.0.0.1:0",
         DATABASE_PATH: databasePath,
         DISCOVERY_RELAY_URL: "none",
+        OUTBOX_RELAY_URLS: "none",
         LOG_LEVEL: "Debug",
         LOG_FORMAT: "json",
         ...options.env
