@@ -5,16 +5,13 @@
  * (`Admission`) and dials the upstreams. Released, it takes the same steps back: upstream sockets close first, then what
  * was submitted is answered, then checks end where they are, and the senders are given back.
  */
-import { Effect, Layer } from "effect"
-import { Settings } from "../Config.ts"
-import { AddressGuard } from "../fetch/AddressGuard.ts"
+import { Layer } from "effect"
 import { GuardedFetch } from "../fetch/GuardedFetch.ts"
 import * as GuardedWebSocket from "../fetch/GuardedWebSocket.ts"
-import { HostBudgets } from "../fetch/HostBudgets.ts"
-import { Resolver } from "../fetch/Resolver.ts"
 import { announce } from "../lifecycle/Shutdown.ts"
 import * as AdmissionIntake from "./AdmissionIntake.ts"
 import { Examiner } from "./Examiner.ts"
+import * as Gauges from "./Gauges.ts"
 import { Grace } from "./Grace.ts"
 import * as Harvest from "./Harvest.ts"
 import * as Housekeeping from "./Housekeeping.ts"
@@ -48,11 +45,6 @@ const announced = Layer.effectDiscard(announce("aggregation"))
 /** Over whatever makes its sockets and examines its profiles. */
 export const layerWithout = Layer.provideMerge(component, announced)
 
-/** Who may be asked, when it was a stranger who named the host: the same guard for pictures and for relays. */
-const guard = Layer.unwrap(Effect.map(Settings, ({ fetchAllow }) => AddressGuard.layerWith(fetchAllow))).pipe(
-  Layer.provide(Resolver.layer)
-)
-
 /** The examiner over whatever fetches pictures and makes sockets. */
 export const examiner = Examiner.layerNetwork.pipe(
   Layer.provide(Picture.layer),
@@ -61,18 +53,21 @@ export const examiner = Examiner.layerNetwork.pipe(
   Layer.provide(RelayPool.layer)
 )
 
-/** What contacts hosts: those that the operator named, and those that strangers did. */
+/**
+ * What contacts hosts: those that the operator named, and those that strangers did. Of these, pictures, documents and relays
+ * pass the same guard.
+ */
 export const network = UpstreamSocket.layer.pipe(
   Layer.provideMerge(Layer.effect(LearntSocket, GuardedWebSocket.make())),
-  Layer.provideMerge(GuardedFetch.layer.pipe(Layer.provide(HostBudgets.layer))),
-  Layer.provide(guard)
+  Layer.provideMerge(GuardedFetch.layer)
 )
 
 /** Whose NIP-05 names are, for the examiner, and looked at again over whatever fetches documents. */
 export const names = Nip05Checks.layer.pipe(Layer.provideMerge(Nip05.layer))
 
 /** Over whatever contacts hosts. */
-export const layerUnconnected = component.pipe(
+export const layerUnconnected = Gauges.layer.pipe(
+  Layer.provideMerge(component),
   Layer.provide(examiner),
   Layer.provide(names),
   Layer.provide(Nip05Documents.layer),

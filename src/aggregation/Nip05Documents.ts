@@ -5,11 +5,12 @@
  * that is being asked waits for that answer first. A domain that did not answer is left alone for a while, for all of its
  * names. Redirects are not followed (NIP-05, "Security Constraints"), and say nothing about the name.
  */
-import { Clock, Context, Effect, Layer, Random, Semaphore, Stream } from "effect"
+import { Clock, Context, Effect, Layer, Metric, Random, type Result, Semaphore, Stream } from "effect"
 import { nip05DocumentOf, type Nip05Name, nip05UrlOf } from "../domain/Nip05.ts"
 import type { UndeterminedReason } from "../domain/Quality.ts"
 import type { FetchError } from "../fetch/FetchError.ts"
 import { GuardedFetch } from "../fetch/GuardedFetch.ts"
+import { aggregationNip05Looks } from "../observability/Metrics.ts"
 
 /** What a domain says about one name. */
 export type Nip05Listing =
@@ -171,10 +172,12 @@ const make = Effect.fnUntraced(function*(options: Options) {
     return listing
   }
 
-  const ask = Effect.fnUntraced(function*(domain: Domain, name: Nip05Name) {
-    const before = known(domain, name.local, yield* Clock.currentTimeMillis)
-    if (before !== undefined) return before
-    const answer = yield* Effect.result(read(name))
+  /** What follows from what came of a request. */
+  const conclude = Effect.fnUntraced(function*(
+    domain: Domain,
+    name: Nip05Name,
+    answer: Result.Result<ReadonlyMap<string, string>, FetchError>
+  ) {
     const now = yield* Clock.currentTimeMillis
     const spread = 0.8 + 0.4 * (yield* Random.next)
     if (answer._tag === "Success") learn(domain, name.local, answer.success, now, spread)
@@ -182,6 +185,15 @@ const make = Effect.fnUntraced(function*(options: Options) {
     else if (answer.failure.reason === "Gone") learn(domain, name.local, new Map(), now, spread)
     else return fall(domain, answer.failure, now, spread)
     return listed(domain.keys.get(name.local))
+  })
+
+  const ask = Effect.fnUntraced(function*(domain: Domain, name: Nip05Name) {
+    const before = known(domain, name.local, yield* Clock.currentTimeMillis)
+    if (before !== undefined) return before
+    const answer = yield* Effect.result(read(name))
+    const listing = yield* conclude(domain, name, answer)
+    yield* Metric.update(aggregationNip05Looks[listing._tag], 1)
+    return listing
   })
 
   const lookUp = Effect.fn("Nip05Documents.lookUp")((name: Nip05Name) =>

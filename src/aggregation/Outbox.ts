@@ -7,7 +7,7 @@
  * That there is nothing takes several relays to say, all where there are fewer, and one of the author's own where any are
  * known.
  */
-import { Clock, Context, Deferred, Effect, Layer, Option, Random, Schema } from "effect"
+import { Clock, Context, Deferred, Effect, Layer, Metric, Option, Random, Schema } from "effect"
 import { Settings } from "../Config.ts"
 import { type CryptoError, Verifier } from "../crypto/Verifier.ts"
 import { Database, type DatabaseError, type Record, textOf } from "../database/Database.ts"
@@ -17,6 +17,7 @@ import { type Filter, matchesAny } from "../domain/Filter.ts"
 import type { Facts } from "../domain/Quality.ts"
 import { relayListOf } from "../domain/RelayList.ts"
 import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
+import { aggregationOutboxAsks } from "../observability/Metrics.ts"
 import { aliasOf, RelayPool } from "./RelayPool.ts"
 import { thresholdsOf } from "./Rules.ts"
 
@@ -90,6 +91,8 @@ const keepNewest = ({ companions }: Findings, event: Event) => {
   if (known === undefined || newestFirst(event, known) < 0) companions.set(event.kind, event)
 }
 
+const counted = (outcome: keyof typeof aggregationOutboxAsks) => Metric.update(aggregationOutboxAsks[outcome], 1)
+
 const make = Effect.fnUntraced(function*() {
   const settings = yield* Settings
   const database = yield* Database
@@ -132,10 +135,13 @@ const make = Effect.fnUntraced(function*() {
     const alias = aliasOf(url)
     findings.asked.add(alias)
     const events = yield* Effect.option(pool.ask(url, filters))
-    if (Option.isNone(events)) return
+    if (Option.isNone(events)) return yield* counted("no answer")
+    const before = findings.proofs.size
     const valid = yield* sift(findings, filters, events.value)
     // Who sends nothing but forgeries has not answered.
-    if (valid > 0 || events.value.length === 0) findings.empty.add(alias)
+    if (valid === 0 && events.value.length > 0) return yield* counted("forged")
+    findings.empty.add(alias)
+    return yield* counted(findings.proofs.size > before ? "proof" : "nothing")
   })
 
   /** Asks relays side by side until one of them has proof, and a moment longer, or all are done. */

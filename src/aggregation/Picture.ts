@@ -5,11 +5,12 @@
  * and when to ask again. A silent host is never evidence. One URL is asked for once, however many profiles name it at the
  * same time, and not again while what is known about it is fresh.
  */
-import { Cause, Clock, Context, Effect, Exit, Fiber, Layer, Random, RcMap, Result } from "effect"
+import { Cause, Clock, Context, Effect, Exit, Fiber, Layer, Metric, Random, RcMap, Result } from "effect"
 import { decodeDataUrl } from "../domain/DataUrl.ts"
 import type { Facts, PictureProblem } from "../domain/Quality.ts"
 import { FetchError, type FetchReason } from "../fetch/FetchError.ts"
 import { GuardedFetch } from "../fetch/GuardedFetch.ts"
+import { aggregationPictureLooks } from "../observability/Metrics.ts"
 import { type Look, lookAt, readPicture } from "./PictureReader.ts"
 import { type PictureFacts, type PictureRecord, PictureStore } from "./PictureStore.ts"
 
@@ -146,6 +147,26 @@ const firstRetry = (reason: FetchReason): number => {
   }
 }
 
+/** What a look at a host came to, as it is counted. */
+const countedAs = (outcome: Outcome): keyof typeof aggregationPictureLooks => {
+  if (outcome._tag === "Known") return "Image"
+  switch (outcome.reason) {
+    case "picture is gone":
+      return "gone"
+    case "picture is not an image":
+      return "not an image"
+    case "picture target is not public":
+      return "not public"
+    case "picture host asked for a pause":
+      return "paused"
+    case "not checked in time":
+    case "stopping":
+      return "not in time"
+    default:
+      return "no answer"
+  }
+}
+
 const outcomeOf = ({ checkedAt, freshUntil, outcome, status }: PictureRecord, now: number): PictureOutcome =>
   outcome._tag === "Unanswered"
     ? { ...outcome, retryAfter: freshUntil - now }
@@ -203,6 +224,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     const now = yield* Clock.currentTimeMillis
     if (before !== undefined && isFresh(before, now)) return outcomeOf(before, now)
     const record = yield* lookAgain(url, before)
+    yield* Metric.update(aggregationPictureLooks[countedAs(record.outcome)], 1)
     if (record.outcome._tag !== "Unanswered" || record.attempts > 0) yield* store.set(url, record)
     return outcomeOf(record, record.checkedAt)
   })

@@ -83,6 +83,33 @@ const rejections = counter("aggregation_rejections_total", "events that a rule r
 /** `reason` is a phrase of a `Verdict`: `domain/Quality` holds the closed set. Bind once and keep. */
 export const aggregationRejections = (reason: string) => Metric.withAttributes(rejections, { reason })
 
+export const aggregationRetriesWaiting = gauge("aggregation_retries_waiting", "profiles that wait to be checked")
+export const aggregationRetriesUnchecked = gauge(
+  "aggregation_retries_unchecked",
+  "profiles that wait, and were never checked"
+)
+export const aggregationRetriesOverdueSeconds = gauge(
+  "aggregation_retries_overdue_seconds",
+  "for how long the profile whose turn it is has been waiting for it"
+)
+export const aggregationPictureLooks = labelled(
+  counter("aggregation_picture_looks_total", "pictures that were looked at, by what came of it"),
+  "outcome",
+  ["Image", "gone", "not an image", "not public", "no answer", "paused", "not in time"]
+)
+export const aggregationOutboxAsks = labelled(
+  counter("aggregation_outbox_asks_total", "relays that were asked about an author, by what came of it"),
+  "outcome",
+  ["proof", "nothing", "forged", "no answer"]
+)
+export const aggregationNip05Looks = labelled(
+  counter("aggregation_nip05_looks_total", "NIP-05 names that a domain was asked for, by what came of it"),
+  "outcome",
+  ["Listed", "Unlisted", "Refused", "Unanswered"]
+)
+export const aggregationHostsKnown = gauge("aggregation_hosts_known", "hosts whose pace is remembered")
+export const aggregationHostsPaused = gauge("aggregation_hosts_paused", "hosts that asked to be left alone for now")
+
 // 4 websocket
 
 export const websocketConnections = gauge("websocket_connections", "open client connections")

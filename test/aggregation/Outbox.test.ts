@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Option, Redacted } from "effect"
+import { Effect, Exit, Fiber, Layer, Metric, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { hash } from "node:crypto"
 import { Outbox, proveTimeout, space } from "../../src/aggregation/Outbox.ts"
@@ -10,6 +10,7 @@ import { Database } from "../../src/database/Database.ts"
 import type { Event } from "../../src/domain/Event.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { Supervisor } from "../../src/lifecycle/Supervisor.ts"
+import { aggregationOutboxAsks } from "../../src/observability/Metrics.ts"
 import {
   dmRelaysEvent,
   keyOf,
@@ -115,6 +116,19 @@ describe("Outbox.prove", () => {
         Effect.map(inShort, (outcome) => assert.strictEqual(outcome, unanswered))
       ))
   })
+
+  it.effect("counts what each relay's word comes to", () =>
+    Effect.gen(function*() {
+      const counts = Effect.map(
+        Effect.forEach(Object.values(aggregationOutboxAsks), Metric.value),
+        (states) => states.map(({ count }) => Number(count))
+      )
+      const before = yield* counts
+      yield* run({ [first]: pushing(withForgedSignature(notes(1)[0]!)), [second]: holding() }, inShort)
+      yield* run({ [second]: holding(...notes(1)) }, inShort)
+      const after = yield* counts
+      assert.deepStrictEqual(after.map((count, i) => count - (before[i] ?? 0)), [1, 1, 1, 1])
+    }))
 
   it.effect("does not let a relay that forges hide the truth another one tells", () =>
     run(

@@ -14,7 +14,7 @@ const all = Object.values(Metrics).flatMap((metric): ReadonlyArray<Metric.Metric
 describe("Metrics", () => {
   it("names every metric after its component", () => {
     for (const metric of all) {
-      assert.match(metric.id, /^(?:database|crypto|aggregation|websocket|lifecycle)(?:_[a-z]+)+$/)
+      assert.match(metric.id, /^(?:database|crypto|aggregation|websocket|lifecycle)(?:_[a-z0-9]+)+$/)
     }
   })
 
