@@ -8,7 +8,7 @@
 import { Clock, Context, Duration, Effect, Layer, Option, Schema } from "effect"
 import { Settings } from "../Config.ts"
 import { Database, type DatabaseError, type Operation, textOf } from "../database/Database.ts"
-import type { Event } from "../domain/Event.ts"
+import { type Event, wins } from "../domain/Event.ts"
 
 /** Name of the space where it is kept, by author; due when the stored version is to be removed. */
 export const space = "grace"
@@ -35,7 +35,7 @@ const operation = (pubkey: string, stored: Stored, due: number | null): Operatio
 export class Grace extends Context.Service<Grace, {
   /** Was a newer version than this one rejected, and an older one removed for it? */
   readonly isOutlived: (event: Event) => Effect.Effect<boolean, DatabaseError>
-  /** What to write when this event was rejected, and is newer than what is stored. */
+  /** What to write when this event was rejected. */
   readonly onRejected: (event: Event) => Effect.Effect<ReadonlyArray<Operation>, DatabaseError>
   /** What to write when this event is accepted. */
   readonly onAccepted: (event: Event) => Effect.Effect<ReadonlyArray<Operation>, DatabaseError>
@@ -70,9 +70,11 @@ const make = Effect.fnUntraced(function*() {
     isOutlived: (event) =>
       Effect.map(find(event.pubkey), (found) => found?.removed === true && event.created_at <= found.created_at),
 
-    onRejected: Effect.fnUntraced(function*({ created_at, pubkey }) {
+    onRejected: Effect.fnUntraced(function*(event) {
+      const { created_at, pubkey } = event
       const served = yield* servedOf(pubkey)
-      if (served === undefined) return []
+      // A newer version may have been accepted while this one was being checked.
+      if (served === undefined || !wins(event, served)) return []
       if (grace <= 0) {
         return [
           { _tag: "Delete", ids: [served.id] },

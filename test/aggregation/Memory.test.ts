@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer } from "effect"
+import { Deferred, Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Admission } from "../../src/aggregation/Admission.ts"
 import { Examiner, withoutFacts } from "../../src/aggregation/Examiner.ts"
 import { space as graces } from "../../src/aggregation/Grace.ts"
+import type { Proof } from "../../src/aggregation/Outbox.ts"
 import { space as verdicts } from "../../src/aggregation/Verdicts.ts"
 import type { Event } from "../../src/domain/Event.ts"
 import { Accepted, Rejected, type RejectionReason, Undetermined } from "../../src/domain/Quality.ts"
@@ -90,7 +91,7 @@ describe("the memory of verdicts", () => {
         assert.strictEqual(examiner.asked.length, 10)
       })
     )
-  })
+  }, 60_000)
 
   it.effect("holds for the rules it was reached by, and no others", () => {
     const disk = blank()
@@ -217,6 +218,34 @@ describe("the grace of a profile whose newer version is rejected", () => {
       )
     })
   })
+
+  it.effect("does not begin for a version that was overtaken while it was being checked", () =>
+    Effect.forEach([Duration.zero, Duration.days(2)], (profileGrace) => {
+      const disk = blank()
+      const slow = Deferred.makeUnsafe<Proof>()
+      const answers: Array<Effect.Effect<Proof>> = [
+        Effect.succeed(proofs.unanswered),
+        Deferred.await(slow),
+        Effect.succeed(proofs.found)
+      ]
+      let asked = 0
+      const outbox = () => answers[asked++] ?? Effect.die(new Error("asked too often"))
+      return within(
+        { disk, outbox, settings: { profileGrace } },
+        Effect.gen(function*() {
+          assert.strictEqual(yield* told(version(1)), "Undetermined")
+          yield* TestClock.adjust("2 minutes")
+          yield* eventually(() => asked === 2)
+          assert.strictEqual(yield* told(version(2)), "Saved")
+          yield* Deferred.succeed(slow, proofs.none)
+          yield* eventually(() => [...disk.records.keys()].every((key) => !key.startsWith("retry")))
+          assert.deepStrictEqual(served(disk), [version(2).id])
+          assert.deepStrictEqual([...disk.records.keys()].filter((key) => key.startsWith(graces)), [])
+          yield* TestClock.adjust(Duration.days(3))
+          assert.deepStrictEqual(served(disk), [version(2).id])
+        })
+      )
+    }, { discard: true }))
 
   it.effect("is forgotten with an author who asks to vanish", () => {
     const disk = blank()

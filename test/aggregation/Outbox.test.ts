@@ -121,7 +121,7 @@ describe("Outbox.prove", () => {
     Effect.gen(function*() {
       const counts = Effect.map(
         Effect.forEach(Object.values(aggregationOutboxAsks), Metric.value),
-        (states) => states.map(({ count }) => Number(count))
+        (states) => states.map((state) => state.count)
       )
       const before = yield* counts
       yield* run({ [first]: pushing(withForgedSignature(notes(1)[0]!)), [second]: holding() }, inShort)

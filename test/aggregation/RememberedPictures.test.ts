@@ -19,7 +19,7 @@ const pictures = (disk: Disk["Service"]) =>
 
 const looks = Effect.map(
   Effect.forEach(Object.values(aggregationPictureLooks), Metric.value),
-  (states) => states.map(({ count }) => Number(count))
+  (states) => states.map((state) => state.count)
 )
 
 describe("what is known of pictures", () => {
