@@ -43,7 +43,8 @@ const configuredMax = 8
 const ownMax = 4
 
 /** Kinds kept of an author whose profile is: relay lists, DM relays, and a request to vanish. */
-const companionKinds = [10_002, 10_050, 62]
+const listKinds = [10_002, 10_050]
+const companionKinds = [...listKinds, 62]
 
 export interface Proof {
   readonly textNotes: NonNullable<Facts["textNotes"]>
@@ -71,6 +72,8 @@ const Stored = Schema.fromJsonString(Schema.Struct({
   /** How many were looked for; absent: one. */
   min: Schema.optional(Schema.Int),
   found: Schema.Boolean,
+  /** Lists were met on the way; whether they were kept depended on the profile. */
+  lists: Schema.optional(Schema.Boolean),
   bridge: Schema.optional(
     Schema.Literals(["proxy tag", "bridge label", "bridge domain", "bridged address", "feed name"])
   )
@@ -208,22 +211,35 @@ const make = Effect.fnUntraced(function*() {
       : undefined
   })
 
-  const prove = Effect.fn("Outbox.prove")(function*(pubkey: string) {
-    const remembered = yield* recall(pubkey)
-    if (remembered !== undefined) {
-      const count = remembered.found ? proofMin : 0
-      return {
-        textNotes: { _tag: "Found", count },
-        bridge: remembered.bridge,
-        companions: [],
-        operations: []
-      } satisfies Proof
-    }
+  /** Proof is there, and the author's lists were left behind with an earlier version of the profile. */
+  const isListless = Effect.fnUntraced(function*(pubkey: string, { found, lists }: typeof Stored.Type) {
+    if (!found || lists !== true) return false
+    const filter = { authors: [pubkey], kinds: listKinds, limit: 1 }
+    const { events } = yield* database.query([filter], { limitMax: 1 })
+    return events.length === 0
+  })
+
+  const investigate = Effect.fnUntraced(function*(pubkey: string) {
     const findings: Findings = { proofs: new Map(), companions: new Map(), asked: new Set(), empty: new Set() }
     const isConclusive = Option.getOrElse(yield* Effect.timeoutOption(ask(pubkey, findings), proveTimeout), () => false)
     const companions = [...findings.companions.values()]
     const bridge = [...findings.proofs.values(), ...companions]
       .map((event) => bridgeEvidenceOf(event, undefined, bridges)).find((evidence) => evidence !== undefined)
+    return { findings, isConclusive, companions, bridge }
+  })
+
+  const prove = Effect.fn("Outbox.prove")(function*(pubkey: string) {
+    const remembered = yield* recall(pubkey)
+    if (remembered !== undefined) {
+      const met = (yield* isListless(pubkey, remembered)) ? yield* investigate(pubkey) : undefined
+      return {
+        textNotes: { _tag: "Found", count: remembered.found ? proofMin : 0 },
+        bridge: remembered.bridge ?? met?.bridge,
+        companions: met?.companions ?? [],
+        operations: []
+      } satisfies Proof
+    }
+    const { bridge, companions, findings, isConclusive } = yield* investigate(pubkey)
     const isFound = isProven(findings)
     if (!isFound && !isConclusive) {
       return {
@@ -238,6 +254,7 @@ const make = Effect.fnUntraced(function*() {
       kinds: proofKinds,
       ...(proofMin === 1 ? {} : { min: proofMin }),
       found: isFound,
+      ...(companions.some(({ kind }) => listKinds.includes(kind)) ? { lists: true } : {}),
       ...(bridge === undefined ? {} : { bridge })
     } as const
     return {

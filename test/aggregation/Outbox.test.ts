@@ -117,6 +117,50 @@ describe("Outbox.prove", () => {
       ))
   })
 
+  it.effect("brings lists along again while none is stored, as the profile they came with may not have been kept", () => {
+    const list = relayListEvent({ write: [own] })
+    const disk = blank()
+    const asked = Effect.map(Relays.RelayWorld, ({ dialled }) => dialled.length)
+    const again = run(
+      { [first]: holding(list) },
+      Effect.gen(function*() {
+        const { companions, textNotes } = yield* prove
+        return { companions, textNotes, asked: yield* asked }
+      }),
+      {},
+      disk
+    )
+    return Effect.gen(function*() {
+      const proof = yield* run({ [first]: holding(list, ...notes(1)) }, prove, {}, disk)
+      assert.deepStrictEqual([...proof.companions], [list])
+      const record = proof.operations[0]
+      disk.records.set(`${space} ${pubkey}`, { key: pubkey, value: record?.value ?? "", due: record?.due ?? null })
+      // Proof is not looked for again, whatever is met.
+      const second = yield* again
+      assert.deepStrictEqual([...second.companions], [list])
+      assert.deepStrictEqual(second.textNotes, { _tag: "Found", count: 1 })
+      disk.events.set("list", list)
+      assert.strictEqual((yield* again).asked, 0)
+    })
+  })
+
+  it.effect("asks nobody again for lists that nobody had", () => {
+    const disk = blank()
+    return Effect.gen(function*() {
+      const { operations: [record] } = yield* run({ [first]: holding(...notes(1)) }, prove, {}, disk)
+      disk.records.set(`${space} ${pubkey}`, { key: pubkey, value: record?.value ?? "", due: record?.due ?? null })
+      yield* run(
+        {},
+        Effect.gen(function*() {
+          assert.strictEqual(yield* inShort, "found")
+          assert.deepStrictEqual((yield* Relays.RelayWorld).dialled, [])
+        }),
+        {},
+        disk
+      )
+    })
+  })
+
   it.effect("counts what each relay's word comes to", () =>
     Effect.gen(function*() {
       const counts = Effect.map(
