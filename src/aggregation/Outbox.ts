@@ -104,7 +104,7 @@ const make = Effect.fnUntraced(function*() {
   const { proofKinds, proofMin, proofQuorum } = settings
   const { bridges } = thresholdsOf(settings)
   const configured = [
-    ...new Map([...settings.upstreams, ...settings.outboxRelays].map((url) => [aliasOf(url), url])).values()
+    ...new Map([...settings.outboxRelays, ...settings.upstreams].map((url) => [aliasOf(url), url])).values()
   ]
     .slice(0, configuredMax)
 

@@ -144,6 +144,13 @@ describe("Outbox.prove", () => {
     })
   })
 
+  it.effect("asks the relays that were set for this, however many upstreams there are", () =>
+    run(
+      { [second]: holding(...notes(1)) },
+      Effect.map(inShort, (outcome) => assert.strictEqual(outcome, "found")),
+      { upstreams: Array.from({ length: 20 }, (_, i) => `wss://upstream${i}.example`) }
+    ))
+
   it.effect("asks nobody again for lists that nobody had", () => {
     const disk = blank()
     return Effect.gen(function*() {
