@@ -51,6 +51,9 @@ export interface SettingsShape {
   readonly verifierEngine: "auto" | "libsecp256k1" | "secp256k1-native" | "wasm" | "noble"
   /** Networks that the fetcher may contact although their addresses are special, on any port. */
   readonly fetchAllow: ReadonlyArray<Network>
+  /** Requests to one host, by default and to these, by which each of them is asked. */
+  readonly hostPerMinute: number
+  readonly hostQuotas: ReadonlyArray<{ readonly host: string; readonly perMinute: number }>
   /** Pixels; a smaller picture is rejected. */
   readonly pictureMin: { readonly width: number; readonly height: number }
   /** Relays, besides the upstreams, where authors' relay lists and posts are looked for. */

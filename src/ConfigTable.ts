@@ -143,6 +143,17 @@ const phrase = (lower: boolean): Notation<string> => ({
   }
 })
 
+/** `host=8`, in requests a minute. */
+const quota: Notation<{ readonly host: string; readonly perMinute: number }> = {
+  allowed: "a host, `=` and requests a minute, 1 to 100_000",
+  decode: (text) => {
+    const [, host, digits] = /^([a-z0-9.:[\]-]{1,253})=(\d{1,6})$/iu.exec(text) ?? []
+    const perMinute = Number(digits)
+    if (host === undefined || perMinute < 1 || perMinute > 100_000) return Option.none()
+    return Option.some({ host: host.toLowerCase(), perMinute })
+  }
+}
+
 /** Unix seconds. Nobody has a use for the time before there was a network, nor do harvests go there. */
 const day: Notation<number> = {
   allowed: "a day (UTC) as `YYYY-MM-DD`, 2020-01-01 or later",
@@ -174,24 +185,22 @@ const setting = <A>(variable: string, notation: Notation<A>, otherwise: string, 
 })
 
 /** A list that is replaced, or added to by a `+` before its first. */
-const extendable = (
+const extendable = <A>(one: Notation<A>, many: string, otherwise: string): Notation<ReadonlyArray<A>> => {
+  const plain = list(one, many, 200)
+  return {
+    allowed: `${plain.allowed}; after a \`+\` they are added to the default`,
+    decode: (text) => plain.decode(text.startsWith("+") ? `${otherwise},${text.slice(1)}` : text)
+  }
+}
+
+/** The same as a setting, of texts. */
+const phrases = (
   variable: string,
   many: string,
   otherwise: string,
   meaning: string,
   one: Notation<string> = phrase(true)
-): Setting<ReadonlyArray<string>> => {
-  const plain = list(one, many, 200)
-  return setting(
-    variable,
-    {
-      allowed: `${plain.allowed}; after a \`+\` they are added to the default`,
-      decode: (text) => plain.decode(text.startsWith("+") ? `${otherwise},${text.slice(1)}` : text)
-    },
-    otherwise,
-    meaning
-  )
-}
+): Setting<ReadonlyArray<string>> => setting(variable, extendable(one, many, otherwise), otherwise, meaning)
 
 /** Shaped as `SettingsShape`. */
 export const table = {
@@ -289,6 +298,18 @@ export const table = {
     "",
     "Private networks that pictures and learnt relays may be fetched from, on any port."
   ),
+  hostPerMinute: setting(
+    "HOST_REQUESTS_PER_MINUTE",
+    whole(1, 100_000, "requests a minute"),
+    "30",
+    "How often one host is asked for pictures and NIP-05 documents, so many at once when it was idle."
+  ),
+  hostQuotas: setting(
+    "HOST_QUOTAS",
+    extendable(quota, "`host=requests a minute`", "i.imgur.com=8"),
+    "i.imgur.com=8",
+    "The same for exactly these hosts."
+  ),
   pictureMin: setting("PICTURE_MIN", pixels, "300x600", "Smallest picture of a profile that is kept."),
   outboxRelays: setting(
     "OUTBOX_RELAY_URLS",
@@ -370,21 +391,21 @@ export const table = {
       "1",
       "Shortest text about the author of a profile that is kept; 0: it needs none."
     ),
-    deletedNames: extendable(
+    deletedNames: phrases(
       "DELETED_NAMES",
       "names",
       "account deleted",
       "Names, or the text about one who is called nobody, that clients give to a deleted account."
     ),
-    bridgeTags: extendable("BRIDGE_TAGS", "names of tags", "proxy,mostr", "Tags that mark the author as bridged."),
-    bridgeLabels: extendable(
+    bridgeTags: phrases("BRIDGE_TAGS", "names of tags", "proxy,mostr", "Tags that mark the author as bridged."),
+    bridgeLabels: phrases(
       "BRIDGE_LABELS",
       "labels or their namespaces",
       "pink.momostr",
       "Labels (NIP-32) that mark the author as bridged.",
       phrase(false)
     ),
-    bridgeDomains: extendable(
+    bridgeDomains: phrases(
       "BRIDGE_DOMAINS",
       "domains, or single parts of one",
       "mostr.pub,mostr-pub,momostr.pink,brid.gy",
@@ -396,7 +417,7 @@ export const table = {
       "on",
       "Whether a NIP-05 name like name_at_host.tld@… marks its author as bridged."
     ),
-    bridgeNames: extendable(
+    bridgeNames: phrases(
       "BRIDGE_NAMES",
       "endings of names",
       "(rss feed)",
@@ -415,13 +436,13 @@ export const table = {
       "on",
       "Whether the URL of a picture may name its host by an IP address."
     ),
-    picturePageHosts: extendable(
+    picturePageHosts: phrases(
       "PICTURE_PAGE_HOSTS",
       "hosts",
       "imgur.com,www.imgur.com",
       "Hosts that answer with a page about the picture."
     ),
-    picturePlaceholders: extendable(
+    picturePlaceholders: phrases(
       "PICTURE_PLACEHOLDERS",
       "texts",
       "favicon.ico,rss-to-nostr,default-avatar,placeholder,randomuser.me",

@@ -77,7 +77,7 @@ const make = Effect.fnUntraced(function*() {
   const picture = yield* Picture
   const outbox = yield* Outbox
   const nip05 = yield* Nip05
-  const pacing = new HostPacing()
+  const pacing = new HostPacing(settings.hostPerMinute)
 
   const lookAtPicture = Effect.fnUntraced(function*({ pictureUrl, profile }: Quality.Facts) {
     if (settings.pictures === "off" || pictureUrl._tag === "Refused" || typeof profile === "string") return undefined

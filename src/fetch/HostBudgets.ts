@@ -5,6 +5,7 @@
  * goes well afterwards gives one per minute back. One reservation is one request.
  */
 import { Clock, Context, Effect, Layer, Schema, type Scope, Semaphore } from "effect"
+import { Settings } from "../Config.ts"
 
 /** A host's pace: so many requests at once when it has been idle, and so many per minute. */
 export interface Quota {
@@ -82,7 +83,13 @@ export class HostBudgets extends Context.Service<HostBudgets, {
   static readonly layerWith = (options: Partial<Options>): Layer.Layer<HostBudgets> =>
     Layer.effect(HostBudgets, Effect.suspend(() => make({ ...defaults, ...options })))
 
-  static readonly layer: Layer.Layer<HostBudgets> = HostBudgets.layerWith({})
+  static readonly layer: Layer.Layer<HostBudgets, never, Settings> = Layer.unwrap(
+    Effect.map(Settings, ({ hostPerMinute, hostQuotas }) =>
+      HostBudgets.layerWith({
+        quota: { perMinute: hostPerMinute },
+        quotas: Object.fromEntries(hostQuotas.map(({ host, perMinute }) => [host, { perMinute }]))
+      }))
+  )
 }
 
 /** Times are monotonic milliseconds: a step of the wall clock neither ends a pause nor makes one endless. */

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope } from "effect"
+import { Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { HostBudgets, type Options, type Reservation } from "../../src/fetch/HostBudgets.ts"
+import { type Overrides, Settings } from "../../src/Config.ts"
+import { defaults, HostBudgets, type Options, type Reservation } from "../../src/fetch/HostBudgets.ts"
 
 const test = (
   name: string,
@@ -301,4 +302,23 @@ describe("HostBudgets: memory", () => {
       assert.strictEqual((yield* view("constructor"))?.perMinute, 30)
     })
   )
+})
+
+const paces = (settings: Overrides, hosts: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const budgets = yield* HostBudgets
+    for (const host of hosts) yield* Effect.scoped(budgets.reserve(host))
+    return (yield* budgets.hosts).map(({ host, perMinute }) => [host, perMinute])
+  }).pipe(Effect.provide(HostBudgets.layer.pipe(Layer.provide(Settings.layerTest(settings)))))
+
+describe("HostBudgets as it is set", () => {
+  it.effect("has the pace of the settings, by host and for all others", () =>
+    Effect.gen(function*() {
+      const hosts = ["a.example", "i.imgur.com"]
+      assert.deepStrictEqual(yield* paces({}, hosts), [["a.example", 30], ["i.imgur.com", 8]])
+      const settings = { hostPerMinute: 5, hostQuotas: [{ host: "a.example", perMinute: 100 }] }
+      assert.deepStrictEqual(yield* paces(settings, hosts), [["a.example", 100], ["i.imgur.com", 5]])
+      assert.deepStrictEqual(Settings.defaults.hostQuotas, [{ host: "i.imgur.com", perMinute: 8 }])
+      assert.deepStrictEqual(defaults.quota, { perMinute: Settings.defaults.hostPerMinute })
+    }))
 })
