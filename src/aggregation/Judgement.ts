@@ -141,6 +141,9 @@ const make = Effect.fnUntraced(function*() {
       ({ events }) => events.length > 0
     )
 
+  /** Does the operator take the author's profile as it is? */
+  const isUnruled = (pubkey: string) => settings.admission === "open" || moderation.isTrusted(pubkey)
+
   /** Lists and deletions are worth keeping for the authors we keep; a refusal here costs one look-up. */
   const refuseStranger = Effect.fnUntraced(function*(event: Event) {
     if (event.kind === 0 || event.kind === 62) return undefined
@@ -161,7 +164,7 @@ const make = Effect.fnUntraced(function*() {
   /** What is known about exactly this event, from the store or from before. An open relay has no rules to remember. */
   const known = Effect.fnUntraced(function*(event: Event) {
     const isRuled = settings.admission === "profiles"
-    const remembered = !isRuled || moderation.isTrusted(event.pubkey) ? undefined : yield* verdicts.recall(event)
+    const remembered = isUnruled(event.pubkey) ? undefined : yield* verdicts.recall(event)
     if (remembered !== undefined) return answer(remembered)
     const preview = yield* database.preview(event)
     if (preview !== "New") return answer({ _tag: preview })
@@ -216,6 +219,13 @@ const make = Effect.fnUntraced(function*() {
     }
   )
 
+  /** What to write for a profile that no rule is asked about. */
+  const keepUnruled = Effect.fnUntraced(function*(event: Event) {
+    if (examiner.onStored === undefined) return keep(event)
+    const operations = [save(event), ...(yield* examiner.onStored(event))]
+    return { operations, outcome: undefined } satisfies Decision
+  })
+
   /** What follows once the signature was checked. `since`: Unix milliseconds. */
   const judgeChecked = Effect.fnUntraced(function*(
     event: Event,
@@ -227,11 +237,7 @@ const make = Effect.fnUntraced(function*() {
     if (verification === "InvalidSignature") return answer({ _tag: "Invalid", detail: "signature does not match" })
     if (event.kind === 62) return forgetAuthor(event)
     if (event.kind !== 0) return keep(event)
-    if (settings.admission === "open" || moderation.isTrusted(event.pubkey)) {
-      if (examiner.onStored === undefined) return keep(event)
-      const operations = [save(event), ...(yield* examiner.onStored(event))]
-      return { operations, outcome: undefined } satisfies Decision
-    }
+    if (isUnruled(event.pubkey)) return yield* keepUnruled(event)
 
     const waiting: Waiting = { event, attempts: 0, since }
     const glance = yield* examiner.glance(event)
@@ -270,6 +276,10 @@ const make = Effect.fnUntraced(function*() {
     if (preview !== "New") return { operations: [forget], outcome: { _tag: preview } } satisfies Decision
     const unwanted = moderation.refusalOf(event)
     if (unwanted !== undefined) return { operations: [forget], outcome: Rejected(unwanted) } satisfies Decision
+    if (isUnruled(event.pubkey)) {
+      const { operations } = yield* keepUnruled(event)
+      return { operations: [...operations, forget], outcome: undefined } satisfies Decision
+    }
     if (yield* grace.isOutlived(event)) {
       return { operations: [forget], outcome: Rejected("a newer version was rejected") } satisfies Decision
     }

@@ -7,7 +7,7 @@ import { space as graces } from "../../src/aggregation/Grace.ts"
 import type { Proof } from "../../src/aggregation/Outbox.ts"
 import { space as verdicts } from "../../src/aggregation/Verdicts.ts"
 import type { Event } from "../../src/domain/Event.ts"
-import { Accepted, Rejected, type RejectionReason, Undetermined } from "../../src/domain/Quality.ts"
+import { Accepted, Rejected, type RejectionReason, Undetermined, type Verdict } from "../../src/domain/Quality.ts"
 import { epoch, profileEvent, signed } from "../support/events.ts"
 import { blank, type Disk } from "./FakeDatabase.ts"
 import * as FakeWeb from "./FakeWeb.ts"
@@ -36,6 +36,14 @@ const refusing = (reason: RejectionReason) => {
     })
   }
 }
+
+/** An examiner that judges everything so, and notes what it was asked about. */
+const judging = (verdict: Verdict, asked: Array<string>) =>
+  Layer.succeed(Examiner, {
+    asks: true,
+    glance: () => Effect.succeed(Accepted),
+    examine: ({ id }) => Effect.sync(() => (asked.push(id), withoutFacts(verdict)))
+  })
 
 describe("the memory of verdicts", () => {
   const settings = { pictures: "on" } as const
@@ -71,6 +79,28 @@ describe("the memory of verdicts", () => {
       })
     })
   }
+
+  it.effect("nor does what waits: an open relay keeps it when its turn comes, and asks nobody", () => {
+    const disk = blank()
+    const profile = version(0)
+    const asked: Array<string> = []
+    return Effect.gen(function*() {
+      yield* within(
+        { disk, settings, examiner: judging(Undetermined("not checked yet", 30_000), []) },
+        submit(profile)
+      )
+      assert.strictEqual(disk.events.size, 0)
+      yield* within(
+        { disk, settings: { admission: "open" }, examiner: judging(Rejected("picture is gone"), asked) },
+        Effect.gen(function*() {
+          yield* TestClock.adjust("5 minutes")
+          yield* eventually(() => disk.records.size === 0)
+          assert.deepStrictEqual(served(disk), [profile.id])
+          assert.deepStrictEqual(asked, [])
+        })
+      )
+    })
+  })
 
   it.effect("expires after some days, never exactly, and is forgotten", () => {
     const disk = blank()
