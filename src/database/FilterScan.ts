@@ -200,7 +200,8 @@ export const make = (db: DatabaseSync) => {
     const collected: Array<Candidate> = []
 
     const kinds = filter.kinds === undefined ? undefined : unique(filter.kinds)
-    const authors = filter.authors === undefined ? undefined : unique(filter.authors).map(prefixKey)
+    // Keys of 52 bits may coincide, and would then lead to one row twice.
+    const authors = filter.authors === undefined ? undefined : unique(unique(filter.authors).map(prefixKey))
     const tags = filter.tags === undefined || filter.tags.size === 0 ? undefined : filter.tags
     // Counting a little tells which list is the narrow one; an author with one kind is nearly always.
     const tag = tags === undefined || filter.ids !== undefined
@@ -208,9 +209,9 @@ export const make = (db: DatabaseSync) => {
       : rarestTag(tags, authors === undefined ? chunkMax : Math.min(chunkMax, 16 * authors.length))
 
     if (filter.ids !== undefined) {
-      const keys = unique(filter.ids).map(prefixKey)
+      const keys = unique(unique(filter.ids).map(prefixKey))
       for (let i = 0; i < keys.length; i += listMax) {
-        const list = JSON.stringify(unique(keys.slice(i, i + listMax)))
+        const list = JSON.stringify(keys.slice(i, i + listMax))
         for (const row of rowsOf(statements.byIds.all(now, since, until, list))) collected.push(row)
         yield
       }
@@ -233,17 +234,17 @@ export const make = (db: DatabaseSync) => {
       const isBulk = authors.length > 1 && single.length <= kindsTried && authors.length * single.length <= pairsMax
       for (const kind of isBulk ? single : []) {
         for (let i = 0; i < authors.length; i += listMax) {
-          const list = JSON.stringify(unique(authors.slice(i, i + listMax)))
+          const list = JSON.stringify(authors.slice(i, i + listMax))
           for (const row of rowsOf(statements.byAuthors.all(now, since, until, list, kind))) collected.push(row)
           yield
         }
       }
       const rest = isBulk ? kinds?.filter((kind) => !isReplaceable(kind)) : kinds
       if (rest !== undefined && rest.length <= kindsTried) {
-        for (const author of unique(authors)) for (const kind of rest) open(author, kind)
+        for (const author of authors) for (const kind of rest) open(author, kind)
       } else {
         const asked = rest === undefined ? undefined : new Set(rest)
-        for (const author of unique(authors)) {
+        for (const author of authors) {
           for (const kind of kindsOf(author)) {
             if (asked === undefined || asked.has(kind)) open(author, kind)
             if (++work % workPerStep === 0) yield
@@ -260,9 +261,7 @@ export const make = (db: DatabaseSync) => {
     }
 
     if (collected.length > 0) {
-      // Keys of 52 bits may coincide, and then lead to one row twice.
-      const rows = [...new Map(collected.map((row) => [row.seq, row])).values()]
-      heap.push({ rows: rows.toSorted(placeOrder), at: 0, chunk: 0, fetch: undefined })
+      heap.push({ rows: collected.toSorted(placeOrder), at: 0, chunk: 0, fetch: undefined })
     }
     // One more row tells whether that was all, and another one that nothing has to be read to look at it.
     const chunk = Math.min(chunkMax, Math.max(chunkMin, Math.ceil((wanted + 2) / Math.max(1, opened.length))))
