@@ -47,13 +47,13 @@ export const reportOf = (root: string, date: Date, rounds: Rounds): Report => ({
   stages: Object.fromEntries(Array.from(rounds, ([stage, values]) => [stage, mediansOf(values)]))
 })
 
-const shown = (value: number | undefined): string => {
+export const shown = (value: number | undefined): string => {
   if (value === undefined) return ""
   return value >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3)
 }
 
 /** Cells padded to the width of their column; Markdown. */
-const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+export const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? "").length)))
   const line = (cells: ReadonlyArray<string>) =>
     `| ${cells.map((cell, i) => i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)).join(" | ")} |`

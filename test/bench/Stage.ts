@@ -1,5 +1,5 @@
 /** What a benchmark is made of: groups of stages on one relay, stages of rounds; and the side that is measured. */
-import { Effect, type Scope } from "effect"
+import { Effect, Scope } from "effect"
 import { join } from "node:path"
 import { type Block, block, idOf } from "./Corpus.ts"
 import * as Load from "./Load.ts"
@@ -28,8 +28,9 @@ export interface Side {
   readonly root: string
   readonly flags: ReadonlyArray<string>
   readonly external: Relay.Relay | undefined
-  /** Database files that were written before, by their number of blocks. */
+  /** Database files that were written before, by their number of blocks, and the scope in which they exist. */
   readonly stores: Map<number, string>
+  readonly scope: Scope.Scope
 }
 
 export const publicationsOf = (events: Block): ReadonlyArray<Load.Publication> =>
@@ -47,10 +48,9 @@ function* lazily(count: number): Generator<Block> {
 export const database = Effect.fnUntraced(function*(side: Side, blocks: number) {
   const known = side.stores.get(blocks)
   if (known !== undefined) return known
-  const path = join(yield* Relay.folder, "store.db")
+  const path = join(yield* Scope.provide(Relay.folder, side.scope), "store.db")
   yield* Store.write(side.root, path, lazily(blocks))
   side.stores.set(blocks, path)
-  yield* Effect.addFinalizer(() => Effect.sync(() => side.stores.delete(blocks)))
   return path
 })
 

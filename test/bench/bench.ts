@@ -3,15 +3,17 @@
  *
  *     npm run bench                               everything, 5 rounds each, medians
  *     npm run bench -- --only ingest --only "REQ: one" --rounds 3
- *     npm run bench -- --big                      adds a store of a million
+ *     npm run bench -- --big                      adds a store of a million: growth, start, search
+ *     npm run bench -- --docs                     writes what is measured into docs/performance.md
+ *     npm run bench -- --soak 20                  half load for 20 minutes; fails where memory grows
  *     npm run bench -- --pair ../other-checkout   both in turns, and how much better this one is
  *     npm run bench -- --against ws://localhost:7777 --pid 4711
  *     npm run bench:check                         fails where CPU or memory is worse than last accepted
  *     npm run bench:check -- --accept             accepts what is measured now
  */
 import { NodeRuntime } from "@effect/platform-node"
-import { Effect } from "effect"
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { Effect, Scope } from "effect"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { parseArgs } from "node:util"
 import { fanOut } from "./FanOut.ts"
@@ -22,7 +24,10 @@ import { memory } from "./Memory.ts"
 import { reading } from "./Reading.ts"
 import { elsewhere } from "./Relay.ts"
 import * as Report from "./Report.ts"
+import { search } from "./Searching.ts"
+import { soak } from "./Soak.ts"
 import type { Group, Side, Stage } from "./Stage.ts"
+import { targetTable, withTable } from "./Targets.ts"
 
 const { values: flags } = parseArgs({
   options: {
@@ -37,23 +42,31 @@ const { values: flags } = parseArgs({
     node: { type: "string", default: "" },
     "pair-node": { type: "string" },
     json: { type: "string", default: join(import.meta.dirname, "../../node_modules/.cache/bench/last.json") },
+    docs: { type: "boolean", default: false },
+    /** Minutes. */
+    soak: { type: "string" },
     check: { type: "boolean", default: false },
     accept: { type: "boolean", default: false }
   }
 })
 
 const accepted = join(import.meta.dirname, "accepted.json")
+const page = join(import.meta.dirname, "../../docs/performance.md")
 /** What differs less than this between two runs of the same code. */
 const tolerance = 1.25
 
 const say = (text: string) => Effect.sync(() => void process.stdout.write(`${text}\n`))
+
+/** What is made once for the whole run. */
+const scope = Scope.makeUnsafe()
 
 const sideOf = (label: string, root: string, node = flags.node): Side => ({
   label,
   root: resolve(root),
   flags: node === "" ? [] : node.split(","),
   external: undefined,
-  stores: new Map()
+  stores: new Map(),
+  scope
 })
 
 const sides: ReadonlyArray<Side> = flags.against === undefined
@@ -71,7 +84,7 @@ const groups: ReadonlyArray<Group> = [
   start,
   stop,
   harvest,
-  ...(flags.big ? [growth, startBig] : [])
+  ...(flags.big ? [growth, startBig, search] : [])
 ].filter(({ isOurs }) => flags.against === undefined || !isOurs)
 
 /** A text names a group, or begins the name of a stage, which begins with its group's. */
@@ -98,14 +111,16 @@ const runStage = Effect.fnUntraced(
 
 /** Fails the process where something is worse than accepted. */
 const compare = Effect.fnUntraced(function*(report: Report.Report) {
-  const worse = Report.regressions(report, JSON.parse(readFileSync(accepted, "utf8")) as Report.Report, tolerance)
-  yield* say(
-    worse.length === 0 ? "\nnothing is worse than accepted" : `\nworse than accepted:\n  ${worse.join("\n  ")}`
-  )
-  if (worse.length > 0) process.exitCode = 1
+  const before = existsSync(accepted) ? JSON.parse(readFileSync(accepted, "utf8")) as Report.Report : undefined
+  const worse = before === undefined
+    ? ["nothing is accepted yet: npm run bench:check -- --accept"]
+    : Report.regressions(report, before, tolerance)
+  const isFine = worse.length === 0
+  yield* say(isFine ? "\nnothing is worse than accepted" : `\nworse than accepted:\n  ${worse.join("\n  ")}`)
+  if (!isFine) process.exitCode = 1
 })
 
-const program = Effect.gen(function*() {
+const measure = Effect.gen(function*() {
   const results = sides.map(() => new Map<string, Array<Measures>>())
   for (const group of groups) {
     if (!isOpened(group.name)) continue
@@ -129,10 +144,18 @@ const program = Effect.gen(function*() {
     writeFileSync(flags.json, `${JSON.stringify(reports, undefined, 2)}\n`)
   })
   const report = reports[0] as Report.Report
+  yield* say(`\n${targetTable(report)}`)
+  if (flags.docs) {
+    yield* Effect.sync(() => writeFileSync(page, withTable(readFileSync(page, "utf8"), targetTable(report))))
+  }
   if (flags.accept) {
     yield* Effect.sync(() => writeFileSync(accepted, `${JSON.stringify(report, undefined, 2)}\n`))
   }
   if (flags.check) yield* compare(report)
 })
 
-NodeRuntime.runMain(program)
+const program = flags.soak === undefined
+  ? measure
+  : Effect.scoped(Effect.flatMap(soak(sides[0] as Side, Number(flags.soak)), say))
+
+NodeRuntime.runMain(Effect.onExit(program, (exit) => Scope.close(scope, exit)))
