@@ -55,8 +55,8 @@ const documentOf = (event: Event): SearchDocument | undefined => {
   return typeof profile === "object" ? searchDocumentOf(profile) : undefined
 }
 
-/** Filters under one key, such as an author. */
-type Index<K> = Map<K, Set<Entry>>
+/** Filters under one key, such as an author. Most keys have one, which is worth no set: a REQ of 100 authors has 100 keys. */
+type Index<K> = Map<K, Entry | Set<Entry>>
 
 /** Events to deliver before other fibers get their turn: about 5 ms. */
 const deliveriesPerTurn = 4096
@@ -118,17 +118,18 @@ export class Subscriptions {
     let found: Set<Subscriber> | undefined
     // Taken apart when first asked for: most events are no profiles, and few clients wait for one that they describe.
     let document: SearchDocument | undefined | null = null
-    const look = (entries: ReadonlySet<Entry> | undefined) => {
-      if (entries === undefined) return
-      for (const { subscriber, filter, query } of entries) {
-        if (found?.has(subscriber) === true || !matches(filter, event) || !subscriber.mayRead(event)) continue
-        if (query !== undefined) {
-          if (document === null) document = documentOf(event)
-          if (document === undefined || !isAnswer(query, document)) continue
-        }
-        found ??= new Set()
-        found.add(subscriber)
+    const ask = ({ subscriber, filter, query }: Entry) => {
+      if (found?.has(subscriber) === true || !matches(filter, event) || !subscriber.mayRead(event)) return
+      if (query !== undefined) {
+        if (document === null) document = documentOf(event)
+        if (document === undefined || !isAnswer(query, document)) return
       }
+      found ??= new Set()
+      found.add(subscriber)
+    }
+    const look = (entries: Entry | Set<Entry> | undefined) => {
+      if (entries instanceof Set) { for (const entry of entries) ask(entry) }
+      else if (entries !== undefined) ask(entries)
     }
     look(this.#rest)
     look(this.#kinds.get(event.kind))
@@ -177,15 +178,17 @@ const fewest = (
 
 const enter = <K>(index: Index<K>, keys: ReadonlyArray<K>, entry: Entry): () => void => {
   for (const key of keys) {
-    const entries = index.get(key)
-    if (entries === undefined) index.set(key, new Set([entry]))
-    else entries.add(entry)
+    const there = index.get(key)
+    if (there === undefined) index.set(key, entry)
+    else if (there instanceof Set) there.add(entry)
+    // A key may come twice in one list.
+    else if (there !== entry) index.set(key, new Set([there, entry]))
   }
   return () => {
     for (const key of keys) {
-      const entries = index.get(key)
-      entries?.delete(entry)
-      if (entries?.size === 0) index.delete(key)
+      const there = index.get(key)
+      if (there === entry) index.delete(key)
+      else if (there instanceof Set && there.delete(entry) && there.size === 0) index.delete(key)
     }
   }
 }
