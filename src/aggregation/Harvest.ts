@@ -83,6 +83,9 @@ const keepHarvesting = Effect.fnUntraced(function*(progress: Progress) {
 
 const total = (counts: ReadonlyArray<number | undefined>): number => counts.reduce<number>((a, b) => a + (b ?? 0), 0)
 
+/** `part` of `whole` as a percentage; nothing is all of nothing. */
+const percent = (part: number, whole: number): string => `${whole === 0 ? 0 : Math.round((100 * part) / whole)}%`
+
 /** Upstreams that the line tells about one by one. */
 const toldMax = 8
 
@@ -102,6 +105,7 @@ const logProgress = Effect.fnUntraced(function*(all: ReadonlyArray<Progress>, re
   for (const progress of all) progress.sample(now)
   const views = all.map((progress) => progress.view())
   const outcomes = [...views.map((view) => view.outcomes), retries.outcomes]
+  const judged = total(views.flatMap((view) => Object.values(view.outcomes)))
   const told = views.slice(0, toldMax).map((view) => tell(view, Math.floor(now / 1000)))
   yield* Effect.logInfo("harvest").pipe(Effect.annotateLogs({
     connected: `${views.filter((view) => view.state === "connected").length}/${views.length}`,
@@ -111,6 +115,7 @@ const logProgress = Effect.fnUntraced(function*(all: ReadonlyArray<Progress>, re
     known: total(outcomes.flatMap((counts) => [counts.Duplicate, counts.Superseded, counts.Deleted, counts.Expired])),
     rejected: total(outcomes.map((counts) => counts.Rejected)),
     forged: total(outcomes.map((counts) => counts.Invalid)),
+    spared: percent(total(views.map((view) => view.spared)), judged),
     waiting: retries.waiting,
     checking: retries.checking,
     dropped: total(views.map((view) => view.dropped)),

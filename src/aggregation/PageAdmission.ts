@@ -5,7 +5,7 @@
 import { Effect, Metric } from "effect"
 import type { DatabaseSender, Record } from "../database/Database.ts"
 import type { Event } from "../domain/Event.ts"
-import { aggregationEventsHarvested } from "../observability/Metrics.ts"
+import { aggregationEventsHarvested, aggregationEventsSpared } from "../observability/Metrics.ts"
 import type { AdmissionOutcome } from "./Admission.ts"
 import { count } from "./AdmissionCount.ts"
 import { commit } from "./Commits.ts"
@@ -45,6 +45,7 @@ export const make = Effect.fnUntraced(function*(sender: DatabaseSender, progress
       commit(sender, queue, decisions, isWhole ? records : []),
       (error) => ours(error._tag === "DatabaseError" ? "storage is unavailable" : "shutting down")
     )
+    const sparedBefore = progress.spared
     const all = outcomes.map((outcome, i) => {
       // A profile that waits already is not new, from wherever it came first.
       const isKnown = outcome._tag === "Undetermined" && decisions[i]?.operations.length === 0 && events[i]?.kind === 0
@@ -55,6 +56,7 @@ export const make = Effect.fnUntraced(function*(sender: DatabaseSender, progress
       return counted
     })
     yield* Effect.forEach(all, count, { discard: true })
+    yield* Metric.update(aggregationEventsSpared, progress.spared - sparedBefore)
     const error = isWhole
       ? forgeries > forgeriesMax
         ? new UpstreamError({ reason: "misbehaved", detail: `${forgeries} forged events` })

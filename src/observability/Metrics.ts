@@ -57,6 +57,10 @@ export const cryptoThreadsReplaced = labelled(
 // 3 aggregation
 
 export const aggregationEventsHarvested = counter("aggregation_events_harvested_total", "events read from upstreams")
+export const aggregationEventsSpared = counter(
+  "aggregation_events_spared_total",
+  "events read from upstreams that needed no signature check of their own"
+)
 export const aggregationPagesHarvested = counter("aggregation_pages_harvested_total", "pages read from upstreams")
 export const aggregationUpstreamsConnected = gauge("aggregation_upstreams_connected", "upstreams with an open socket")
 export const aggregationDialsFailed = counter(

@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import { logPeriod } from "../../src/aggregation/Harvest.ts"
 import { coveredShare, Progress } from "../../src/aggregation/HarvestStatus.ts"
 import { floor, overlap } from "../../src/aggregation/HarvestWalk.ts"
+import { addressOf } from "../../src/domain/Event.ts"
 import { Rejected } from "../../src/domain/Quality.ts"
 import { layer as playing, relay } from "../support/FakeUpstreamSocket.ts"
 import { blank } from "./FakeDatabase.ts"
@@ -66,10 +67,14 @@ describe("the line of progress", () => {
     Effect.gen(function*() {
       const upstream = relay(profiles(42))
       const urls = ["wss://open.example", "wss://closed.example"]
+      const disk = blank()
+      // A third of what comes is held already.
+      for (const event of profiles(14)) disk.events.set(addressOf(event) ?? "", event)
       const lines = yield* collecting(
         "harvest",
         within(
           {
+            disk,
             settings: { upstreams: urls, pageSize },
             sockets: playing((socket) => {
               if (socket.url === urls[0]) upstream.play(socket)
@@ -88,7 +93,9 @@ describe("the line of progress", () => {
       const [first = assert.fail("no line"), second] = lines
       assert.strictEqual(first["connected"], "1/2")
       assert.strictEqual(first["live"], 1)
-      assert.strictEqual(first["saved"], 42)
+      assert.strictEqual(first["saved"], 28)
+      assert.strictEqual(first["known"], 14)
+      assert.strictEqual(first["spared"], "33%")
       assert.strictEqual(first["perSecond"], 2)
       assert.strictEqual(second?.["perSecond"], 0)
       const [open, closed] = first["upstreams"] as ReadonlyArray<string>

@@ -1,5 +1,5 @@
 /**
- * The real service harvests two upstreams that overlap: once undisturbed, to be measured, and once killed in the middle.
+ * The real service harvests upstreams that overlap: once undisturbed, to be measured, and once killed in the middle.
  *
  * Of a harvest that was killed at most one page of each upstream may be asked for again, and in the end nothing that was
  * offered and is worth keeping may be missing.
@@ -152,12 +152,13 @@ const interrupted = Effect.fnUntraced(function*(world: HarvestWorld, pagesBefore
   return { again, killedAt: stored.ids.size / world.good.size, violations }
 }, Effect.scoped)
 
-/** `at`: the share of all pages after which the second harvest is killed. */
+/** `duplicates`: percent of what is offered that was offered before. `at`: the share of all pages after which the second harvest is killed. */
 export const harvest = Effect.fnUntraced(
   function*(options: {
     readonly profiles: number
     readonly seed: number
     readonly at?: number
+    readonly duplicates?: number
     readonly say?: (line: string) => void
   }): Effect.fn.Return<Outcome, ChildFailed, Scope.Scope> {
     const say = options.say ?? (() => {})
@@ -185,7 +186,7 @@ export const summaryOf = ({ again, killedAt, measures, profiles, violations }: O
   return [
     `harvest: ${profiles} profiles, ${events} events from ${again.length} upstreams`,
     `${Math.round(events / seconds)} events/s`,
-    `${percent(duplicates, events)} duplicates`,
+    `${percent(events - profiles, events)} offered before, ${percent(duplicates, events)} found stored`,
     `${percent(spared, events)} spared the signature check`,
     `CPU per event ${Math.round(cpu.process / events)} µs (main thread ${Math.round(cpu.main / events)} µs)`,
     `peak ${Math.round(peak / 1_048_576)} MB`,

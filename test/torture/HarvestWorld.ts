@@ -1,4 +1,4 @@
-/** Two upstreams that hold the same profiles in part, each a process of its own, and what they were asked for. */
+/** Upstreams that hold the same profiles in part, each a process of its own, and what they were asked for. */
 import { Effect, type Scope } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -62,8 +62,19 @@ export interface HarvestWorld {
   readonly offered: number
 }
 
-/** Of four profiles the first upstream has all but one, the second all but another: half of all are at both. */
-const isAt = (upstream: number, n: number) => n % 4 !== upstream
+/**
+ * Who has which profile, when so many percent of all that is offered has been offered before: each is at as many upstreams
+ * as that takes, or at one more, and all of them have their turn.
+ */
+const layoutOf = (duplicates: number) => {
+  const copies = 100 / (100 - duplicates)
+  const upstreams = Math.max(2, Math.ceil(copies - 1e-9))
+  const copiesOf = (n: number) => Math.floor((n + 1) * copies + 1e-9) - Math.floor(n * copies + 1e-9)
+  return {
+    upstreams,
+    isAt: (upstream: number, n: number) => (upstream - Math.floor(n / 2) + n * upstreams) % upstreams < copiesOf(n)
+  }
+}
 
 const start = Effect.fnUntraced(function*(file: string) {
   const args = ["--events", file, "--page-max", String(pageSize), "--log"]
@@ -93,9 +104,12 @@ export const make = Effect.fnUntraced(
     readonly profiles: number
     readonly seed: number
     readonly folder: string
+    /** Percent, below 100. */
+    readonly duplicates?: number
   }): Effect.fn.Return<HarvestWorld, Child.ChildFailed, Scope.Scope> {
     const goodAt = new Map<string, number>()
-    const lines: ReadonlyArray<Array<string>> = [[], []]
+    const { isAt, upstreams: count } = layoutOf(options.duplicates ?? 33)
+    const lines: ReadonlyArray<Array<string>> = Array.from({ length: count }, () => [])
     let n = 0
     for (const { event, isGood } of profiles(options.profiles, options.seed)) {
       if (isGood) goodAt.set(event.id, event.created_at)
