@@ -281,7 +281,7 @@ describe("a page", () => {
 })
 
 describe("a page that does not end well", () => {
-  it.effect("is given up at its deadline where no EOSE comes, and proves nothing", () =>
+  it.effect("is given up at its deadline where no EOSE comes, and proves nothing (fault 37)", () =>
     within(
       byHandOptions,
       Effect.gen(function*() {
@@ -300,7 +300,7 @@ describe("a page that does not end well", () => {
       })
     ))
 
-  it.effect("leaves the cursor where it was when the connection closes in its middle, and is asked for again", () =>
+  it.effect("leaves the cursor where it was when the connection closes in its middle, and is asked for again (fault 43)", () =>
     within(
       byHandOptions,
       Effect.gen(function*() {
@@ -343,7 +343,7 @@ describe("a page that does not end well", () => {
 })
 
 describe("an upstream that misbehaves", () => {
-  it.effect("may send notices, challenges, garbage, binary, foreign subscriptions and EOSE twice", () =>
+  it.effect("may send notices, challenges, garbage, binary, foreign subscriptions and EOSE twice (faults 38, 39 and 45)", () =>
     within(
       byHandOptions,
       Effect.gen(function*() {
@@ -376,7 +376,7 @@ describe("an upstream that misbehaves", () => {
       })
     ))
 
-  it.effect("loses its connection after a thousand frames that answer nothing", () =>
+  it.effect("loses its connection after a thousand frames that answer nothing (fault 39)", () =>
     within(
       byHandOptions,
       Effect.gen(function*() {
@@ -391,7 +391,7 @@ describe("an upstream that misbehaves", () => {
       })
     ))
 
-  it.effect("has its forgeries dropped and counted, and its connection ended after a hundred", () => {
+  it.effect("has its forgeries dropped and counted, and its connection ended after a hundred (fault 40)", () => {
     const forged = profiles(120).map(withForgedSignature)
     const good = profileEvent({}, "honest", { created_at: epoch - 5000 })
     const upstream = relay([...forged, good])
@@ -430,7 +430,7 @@ describe("an upstream that misbehaves", () => {
     )
   })
 
-  it.effect("is found out when its pages do not move, whatever `until` says", () => {
+  it.effect("is found out when its pages do not move, whatever `until` says (fault 42)", () => {
     const upstream = relay(profiles(10))
     const stuck = (socket: FakeSocket) => {
       upstream.play(socket)
@@ -477,7 +477,7 @@ describe("dialling again", () => {
     assert.strictEqual(backoff(9, 2000, 300_000, 0), 240_000)
   })
 
-  it.effect("gives a dial ten seconds, says why it failed and when it tries again, and does so then", () =>
+  it.effect("gives a dial ten seconds, says why it failed and when it tries again, and does so then (fault 36)", () =>
     within(
       byHandOptions,
       Effect.gen(function*() {
@@ -545,7 +545,7 @@ describe("dialling again", () => {
 const big = (n: number) => profileEvent({ about: "x".repeat(20_000) }, `big ${n}`, { created_at: now })
 
 describe("back-pressure", () => {
-  it.effect("pauses the socket while live events are waiting to be admitted", () => {
+  it.effect("pauses the socket while live events are waiting to be admitted (fault 41)", () => {
     const upstream = relay(profiles(1))
     return harvesting(
       upstream,

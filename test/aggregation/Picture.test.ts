@@ -159,7 +159,7 @@ describe("Picture.look", () => {
       assert.strictEqual(host.requests.length, 2 + 4 + 2)
     }))
 
-  live("decides by the bytes, whatever the content type says", (host) =>
+  live("decides by the bytes, whatever the content type says (faults 55 and 56)", (host) =>
     Effect.gen(function*() {
       host.script("/page.png", HostileHost.ok("<!DOCTYPE html><title>Sign in</title>", { "content-type": "image/png" }))
       host.script("/text", HostileHost.ok(png(300, 600), { "content-type": "text/html" }))

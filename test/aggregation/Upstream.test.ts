@@ -72,7 +72,7 @@ describe("an upstream over a real socket", () => {
     }).pipe(Effect.scoped))
 
   it.live(
-    "may drop the connection at every byte, one after the other: the cursor stays, and nothing is missed",
+    "may drop the connection at every byte, one after the other: the cursor stays, and nothing is missed (fault 43)",
     () =>
       Effect.gen(function*() {
         const events = profiles(5)
@@ -109,7 +109,7 @@ describe("an upstream over a real socket", () => {
     60_000
   )
 
-  it.live("is cut when a frame is larger than any event", () =>
+  it.live("is cut when a frame is larger than any event (fault 39)", () =>
     Effect.gen(function*() {
       const upstream = yield* FakeUpstream.make({
         events: profiles(1),
@@ -119,7 +119,7 @@ describe("an upstream over a real socket", () => {
       assert.match(lastError ?? "", /^lost: Max payload size exceeded/)
     }).pipe(Effect.scoped))
 
-  it.live("is cut when it floods, and does not hold a stop up while it does", () =>
+  it.live("is cut when it floods, and does not hold a stop up while it does (fault 41)", () =>
     Effect.gen(function*() {
       const upstream = yield* FakeUpstream.make({ events: profiles(50), faults: { flood: true } })
       const { lastError } = yield* harvesting(upstream.url, failed)
@@ -127,7 +127,7 @@ describe("an upstream over a real socket", () => {
       assert.isBelow(yield* stopMillis(upstream.url, reached(({ state }) => state === "connected")), 1000)
     }).pipe(Effect.scoped))
 
-  it.live("does not hold a stop up while it never answers the handshake", () =>
+  it.live("does not hold a stop up while it never answers the handshake (faults 36 and 47)", () =>
     Effect.gen(function*() {
       const upstream = yield* FakeUpstream.make({ faults: { neverUpgrade: true } })
       assert.isBelow(yield* stopMillis(upstream.url, Effect.sleep(50)), 300)
@@ -144,7 +144,7 @@ describe("an upstream over a real socket", () => {
 const errorOf = (url: string) => Effect.map(harvesting(url, failed), ({ lastError }) => lastError ?? "")
 
 describe("an upstream that cannot be reached", () => {
-  it.live("is told apart by what the network said", () =>
+  it.live("is told apart by what the network said (fault 46)", () =>
     Effect.gen(function*() {
       const upstream = yield* FakeUpstream.make({ faults: { refuse: { status: 503 } } })
       assert.match(yield* errorOf(upstream.url), /^unreachable: Unexpected server response: 503/)

@@ -160,7 +160,7 @@ const states: Readonly<Record<string, () => State>> = {
     )
 }
 
-describe("a stop", () => {
+describe("fault 47: a stop", () => {
   for (const [name, make] of Object.entries(states)) {
     it.effect(`while ${name} takes no time, no budget, and leaves nothing behind`, () =>
       Effect.gen(function*() {

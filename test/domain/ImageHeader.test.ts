@@ -150,7 +150,7 @@ describe("readImageHeader", () => {
 })
 
 describe("a file that only looks like an image", () => {
-  it("is no image when it is a page, whatever it is called", () => {
+  it("is no image when it is a page, whatever it is called (fault 55)", () => {
     expect(shown(Buffer.from("<!DOCTYPE html><html><svg width='300' height='600'></svg></html>"))).toBe("NotImage")
     expect(shown(Buffer.from("<html><body>Not found</body></html>"))).toBe("NotImage")
     expect(shown(Buffer.from("{\"error\":\"not found\"}"))).toBe("NotImage")
@@ -161,12 +161,12 @@ describe("a file that only looks like an image", () => {
     expect(shown(Buffer.from("\0\0\0\0"))).toBe("NotImage")
   })
 
-  it("is what its first bytes say when it is several things at once", () => {
+  it("is what its first bytes say when it is several things at once (fault 55)", () => {
     expect(shown(Buffer.concat([gif(300, 600), Buffer.from("<script>alert(1)</script>")]))).toBe("gif 300x600")
     expect(shown(Buffer.concat([Buffer.from("<script>"), png(300, 600)]))).toBe("NotImage")
   })
 
-  it("is broken when its size is zero", () => {
+  it("is broken when its size is zero (fault 56)", () => {
     expect(shown(png(0, 600))).toBe("zero size")
     expect(shown(jpeg(300, 0))).toBe("zero size")
     expect(shown(gif(0, 0))).toBe("zero size")
@@ -175,7 +175,7 @@ describe("a file that only looks like an image", () => {
     expect(shown(svg("width='0' height='600'"))).toBe("zero size")
   })
 
-  it("is broken when nobody could decode so many pixels", () => {
+  it("is broken when nobody could decode so many pixels (fault 56)", () => {
     expect(shown(png(30_000, 30_000))).toBe("too many pixels")
     expect(shown(png(0x7fff_ffff, 0x7fff_ffff))).toBe("too many pixels")
     expect(shown(isoMedia(0xffff_ffff, 0xffff_ffff))).toBe("too many pixels")
@@ -192,7 +192,7 @@ describe("a file that only looks like an image", () => {
     expect(shown(webp(300, 600).fill(0, 23, 26))).toBe("malformed")
   })
 
-  it("costs two frames to see that ten thousand are animated", () => {
+  it("costs two frames to see that ten thousand are animated (fault 56)", () => {
     const bytes = gif(300, 600, 10_000)
     const reading = readImageHeader(bytes.subarray(0, 100), false)
     expect(reading).toMatchObject({ _tag: "Image", animated: true })
@@ -252,7 +252,7 @@ describe("SVG", () => {
     expect(shown(svg("width='20' height='30'", "<rect width='300' height='600'/>"))).toBe("svg 20x30")
   })
 
-  it("reads nothing but the opening tag of a hostile one", () => {
+  it("reads nothing but the opening tag of a hostile one (fault 57)", () => {
     const content = "<script>alert(1)</script><foreignObject><iframe src='file:///etc/passwd'/></foreignObject>" +
       "<use href='#a' id='a'/>"
     expect(shown(svg("width='300' height='600' onload='alert(1)'", content))).toBe("svg 300x600")

@@ -57,7 +57,7 @@ describe("pictureUrlOf", () => {
     refuses("picture is not a URL", "data:,x", "data:text/html,<p>", "data:image/png")
   })
 
-  it("refuses schemes that need a gateway, a browser, or a victim", () => {
+  it("refuses schemes that need a gateway, a browser, or a victim (fault 58)", () => {
     refuses(
       "picture scheme is not supported",
       "ipfs://bafy",

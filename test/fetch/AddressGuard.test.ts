@@ -89,7 +89,7 @@ describe("isSpecial", () => {
 })
 
 describe("AddressGuard", () => {
-  it.effect("refuses every way to write an address of our own, before any name is looked up", () =>
+  it.effect("refuses every way to write an address of our own, before any name is looked up (fault 48)", () =>
     Effect.gen(function*() {
       const dns = FakeDns.make()
       const hosts =
@@ -101,7 +101,7 @@ describe("AddressGuard", () => {
       assert.deepStrictEqual(dns.queries, [])
     }))
 
-  it.effect("refuses private networks, metadata services, and IPv4 in disguise", () =>
+  it.effect("refuses private networks, metadata services, and IPv4 in disguise (fault 49)", () =>
     Effect.gen(function*() {
       const hosts = "169.254.169.254 [fd00:ec2::254] 100.100.100.200 192.0.0.192 168.63.129.16 10.0.0.1 172.16.0.1" +
         " 172.31.255.255 192.168.1.1 100.64.0.1 198.18.0.1 255.255.255.255 240.0.0.1 224.0.0.1 [fe80::1] [fc00::1]" +
@@ -123,7 +123,7 @@ describe("AddressGuard", () => {
       }
     }))
 
-  it.effect("refuses a name when any of its addresses is special", () =>
+  it.effect("refuses a name when any of its addresses is special (fault 50)", () =>
     Effect.gen(function*() {
       const dns = FakeDns.make()
       dns.set("mixed.example", ["93.184.216.34", "10.0.0.1"])

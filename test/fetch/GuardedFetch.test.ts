@@ -124,7 +124,7 @@ describe("GuardedFetch: what the answer means", () => {
       })
     }))
 
-  test("honours Retry-After in seconds, as a date, and never for longer than a day", (host) =>
+  test("honours Retry-After in seconds, as a date, and never for longer than a day (fault 59)", (host) =>
     Effect.gen(function*() {
       const pauses: Array<number | undefined> = []
       const inTwoMinutes = new Date(Date.now() + 120_500).toUTCString()
@@ -148,7 +148,7 @@ describe("GuardedFetch: what the answer means", () => {
       assert.deepStrictEqual(capped, [86_400_000, 86_400_000])
     }))
 
-  test("pauses a host of its own accord when a 429 names no time, or garbage", (host) =>
+  test("pauses a host of its own accord when a 429 names no time, or garbage (fault 59)", (host) =>
     Effect.gen(function*() {
       for (const script of [HostileHost.status(429), HostileHost.retryAfter(429, "in a while")]) {
         host.script("/a.png", script)

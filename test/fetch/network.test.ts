@@ -58,7 +58,7 @@ const run = async (plan: Plan, env: NodeJS.ProcessEnv): Promise<string> => {
 }
 
 describe("in a network where every address answers", () => {
-  it.skipIf(!isPermitted)("sends no packet to a private target, whichever way it is named", () => {
+  it.skipIf(!isPermitted)("sends no packet to a private target, whichever way it is named (faults 48 to 50)", () => {
     const refused = [
       "http://127.0.0.1/",
       "http://127.1/",

@@ -189,7 +189,7 @@ const states: Readonly<Record<string, Effect.Effect<State, never, Scope.Scope>>>
   )
 }
 
-describe("stopping the real service while it is", () => {
+describe("faults 47 and 60: stopping the real service while it is", () => {
   for (const [name, state] of Object.entries(states)) {
     it.live(`${name} takes less than two seconds, forces nothing, and loses nothing`, () =>
       Effect.gen(function*() {
