@@ -71,10 +71,11 @@ const picture = (answer: FakeWeb.Answer) => {
   return validating({ picture: web.pictures }, () => web.requests.length > 0)
 }
 
+const nobody = () => Effect.die(new Error("nobody is to be asked here"))
+
 const asking = (what: "outbox" | "nip05") => {
   let asked = 0
   const hang = Effect.andThen(Effect.sync(() => void asked++), Effect.never)
-  const nobody = () => Effect.die(new Error("nobody is to be asked here"))
   const examiner = Examiner.layerNetwork.pipe(
     Layer.provide(Layer.succeed(Picture, { look: nobody })),
     Layer.provide(Layer.succeed(Outbox, { prove: () => hang })),
