@@ -71,6 +71,19 @@ describe("an upstream over a real socket", () => {
       )
     }).pipe(Effect.scoped))
 
+  it.live("is told who reads it where it wants to know, in a way that others understand (NIP-42)", () =>
+    Effect.gen(function*() {
+      const upstream = yield* FakeUpstream.make({ events: profiles(23), faults: { auth: "until answered" } })
+      yield* harvesting(
+        upstream.url,
+        Effect.gen(function*() {
+          assert.deepStrictEqual((yield* live).outcomes, { Saved: 23 })
+          upstream.publish(profileEvent({}, "fresh", { created_at: Math.floor(Date.now() / 1000) }))
+          yield* reached(({ outcomes }) => outcomes.Saved === 24)
+        })
+      )
+    }).pipe(Effect.scoped))
+
   it.live(
     "may drop the connection at every byte, one after the other: the cursor stays, and nothing is missed (fault 43)",
     () =>

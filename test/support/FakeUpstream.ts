@@ -8,6 +8,7 @@ import { NodeWS } from "@effect/platform-node"
 import { Effect, type Scope } from "effect"
 import { createServer } from "node:http"
 import type { Socket } from "node:net"
+import { verifyEvent } from "nostr-tools"
 import { withForgedSignature } from "../../src/demo/Signer.ts"
 import { make as makeEvents, matches, type UpstreamEvents, type WireFilter } from "../../src/demo/UpstreamEvents.ts"
 import type { Event } from "../../src/domain/Event.ts"
@@ -47,8 +48,11 @@ export interface Faults {
   readonly oldestFirst?: boolean
   /** So many NOTICE messages come before each answer. */
   readonly notices?: number
-  /** An AUTH challenge at the start and before each answer, and `CLOSED auth-required:` instead of it (NIP-42). */
-  readonly auth?: boolean
+  /**
+   * An AUTH challenge at the start and before each answer, and `CLOSED auth-required:` instead of it (NIP-42);
+   * "until answered": by a valid event that names this relay and the connection's challenge.
+   */
+  readonly auth?: boolean | "until answered"
   /** Each REQ is answered by CLOSED with this reason. */
   readonly closed?: string
   /** These frames come before each answer, as they are: no JSON, unknown types, wrong shapes. */
@@ -106,6 +110,9 @@ interface Connection {
   readonly outbox: Array<string>
   sent: number
   sending: boolean
+  /** The last one given (NIP-42), and whether it was answered. */
+  challenge: string
+  isKnown: boolean
 }
 
 /** Bytes that may wait in a socket before a flood pauses for it to drain. */
@@ -193,9 +200,10 @@ const start = async (options: Options): Promise<FakeUpstream & { readonly stop: 
     for (let i = 0; i < (faults.notices ?? 0); i++) reply(JSON.stringify(["NOTICE", `notice ${i}`]))
     if (faults.garbage !== undefined) reply(...faults.garbage)
     if (faults.hugeFrameBytes !== undefined) reply("x".repeat(faults.hugeFrameBytes))
-    if (faults.auth === true) {
+    if (faults.auth !== undefined && faults.auth !== false && !connection.isKnown) {
+      connection.challenge = `challenge ${connection.sent}`
       return reply(
-        JSON.stringify(["AUTH", `challenge ${connection.sent}`]),
+        JSON.stringify(["AUTH", connection.challenge]),
         JSON.stringify(["CLOSED", subscription, "auth-required: who are you?"])
       )
     }
@@ -222,6 +230,14 @@ const start = async (options: Options): Promise<FakeUpstream & { readonly stop: 
       note({ _tag: "Req", subscription, filters: filters as ReadonlyArray<WireFilter> })
       return answer(connection, subscription, filters as ReadonlyArray<WireFilter>)
     }
+    if (type === "AUTH" && faults.auth === "until answered") {
+      const event = message[1] as Event
+      const tag = (name: string) => event.tags.find(([first]) => first === name)?.[1]
+      connection.isKnown = event.kind === 22_242 &&
+        verifyEvent({ ...event, tags: event.tags.map((each) => [...each]) }) &&
+        tag("challenge") === connection.challenge && URL.parse(tag("relay") ?? "")?.port === String(port)
+      say(connection, JSON.stringify(["OK", event.id, connection.isKnown, connection.isKnown ? "" : "invalid: no"]))
+    }
     if (type === "CLOSE" && typeof subscription === "string") connection.subscriptions.delete(subscription)
     note({ _tag: "Other", message })
   }
@@ -246,7 +262,15 @@ const start = async (options: Options): Promise<FakeUpstream & { readonly stop: 
       return
     }
     upgrader.handleUpgrade(request, socket, head, (ws) => {
-      const connection: Connection = { socket: ws, subscriptions: new Map(), outbox: [], sent: 0, sending: false }
+      const connection: Connection = {
+        socket: ws,
+        subscriptions: new Map(),
+        outbox: [],
+        sent: 0,
+        sending: false,
+        challenge: "challenge",
+        isKnown: false
+      }
       connections.add(connection)
       note({ _tag: "Connected" })
       // A paused socket reads nothing, so its peer's Close frame stays unanswered as well.
@@ -257,7 +281,7 @@ const start = async (options: Options): Promise<FakeUpstream & { readonly stop: 
         connections.delete(connection)
         note({ _tag: "Closed", code, reason: reason.toString() })
       })
-      if (faults.auth === true) say(connection, JSON.stringify(["AUTH", "challenge"]))
+      if ((faults.auth ?? false) !== false) say(connection, JSON.stringify(["AUTH", connection.challenge]))
     })
   })
   await new Promise<void>((resolve, reject) => {
