@@ -110,18 +110,23 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
     return reading.gaps[0]
   })
 
-  const turnPage = Effect.fnUntraced(function*(reading: Reading, from: HarvestWindow.Walk) {
-    const answered = yield* ask(connection, reading.filter, from)
-    const { fresh, page, strange } = yield* readPage(reading.filter, answered)
-    progress.dropped += strange
-    const step = HarvestWindow.advance(answered.at, page, progress.pageSize)
-    const [oldest, newest] = step.covered
-    const settled = (yield* nowSeconds) - overlap
-    const { intervals = [] } = reading.stored ?? {}
-    const covered = HarvestWindow.cover(intervals, [oldest, Math.min(newest, settled)])
-    yield* admit(fresh, [remember(reading, { version: 1, intervals: covered, retryAt: 0, isAble: true })])
-    reading.gaps = [...step.next === undefined ? [] : [step.next], ...reading.gaps.slice(1)]
+  const read = Effect.fnUntraced(function*({ filter }: Reading, from: HarvestWindow.Walk) {
+    const answered = yield* ask(connection, filter, from)
+    return { at: answered.at, ...(yield* readPage(filter, answered)) }
   })
+
+  const keep = Effect.fnUntraced(
+    function*(reading: Reading, { at, fresh, page, strange }: Effect.Success<ReturnType<typeof read>>) {
+      progress.dropped += strange
+      const step = HarvestWindow.advance(at, page, progress.pageSize)
+      const [oldest, newest] = step.covered
+      const settled = (yield* nowSeconds) - overlap
+      const { intervals = [] } = reading.stored ?? {}
+      const covered = HarvestWindow.cover(intervals, [oldest, Math.min(newest, settled)])
+      yield* admit(fresh, [remember(reading, { version: 1, intervals: covered, retryAt: 0, isAble: true })])
+      reading.gaps = [...step.next === undefined ? [] : [step.next], ...reading.gaps.slice(1)]
+    }
+  )
 
   /** Whoever does not answer, or something else, is not asked again for a while. */
   const pause = Effect.fnUntraced(function*(reading: Reading, { detail, reason }: UpstreamError) {
@@ -139,11 +144,11 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
     for (const reading of readings) {
       const gap = yield* gapOf(reading)
       if (gap === undefined) continue
-      yield* Effect.catchIf(
-        turnPage(reading, gap),
-        ({ reason }) => isDeaf(reason) || reason === "misbehaved",
-        (error) => pause(reading, error)
-      )
+      yield* Effect.matchEffect(read(reading, gap), {
+        onSuccess: (found) => keep(reading, found),
+        onFailure: (error) =>
+          isDeaf(error.reason) || error.reason === "misbehaved" ? pause(reading, error) : Effect.fail(error)
+      })
       return true
     }
     return false
