@@ -7,7 +7,7 @@
  */
 import { Clock, Context, Effect, Layer, Option, Random, Schema } from "effect"
 import { Settings } from "../Config.ts"
-import { Database, type DatabaseError, type Record, textOf } from "../database/Database.ts"
+import { Database, type DatabaseError, type Record, type StoredRecord, textOf } from "../database/Database.ts"
 import type { Event } from "../domain/Event.ts"
 import { type Nip05Name, nip05NameOf, nip05TextOf } from "../domain/Nip05.ts"
 import { profileOf } from "../domain/Profile.ts"
@@ -91,6 +91,12 @@ export const forget = (pubkey: string): ReadonlyArray<Record> =>
 const nameOf = ({ content }: Event): Nip05Name | undefined => {
   const profile = profileOf(content, Infinity)
   return typeof profile === "string" ? undefined : nip05NameOf(profile.nip05)
+}
+
+/** Whom a check that is due would ask. */
+export const domainOf = ({ value }: StoredRecord): string => {
+  const name = Option.getOrUndefined(decode(value))?.name ?? ""
+  return name.slice(name.lastIndexOf("@") + 1)
 }
 
 type Unanswered = Extract<Nip05Listing, { readonly _tag: "Unanswered" }>

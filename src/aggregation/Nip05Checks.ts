@@ -1,35 +1,65 @@
 /**
  * Looks at the NIP-05 names of stored profiles whenever they are due: new ones soon, all others again and again.
  *
- * What is due stands in the database until the write that says when it is due next, so a stop simply ends the looks.
+ * What is due stands in the database until the write that says when it is due next, so a stop simply ends the looks. Many
+ * people share some domains: of each a few names are looked at in a round, one after the other, and those who are left get
+ * turns of their own, so that nobody waits for a domain that is not theirs.
  */
 import { Cause, Clock, Duration, Effect, Layer } from "effect"
 import { Settings } from "../Config.ts"
-import { Database } from "../database/Database.ts"
+import { Database, type StoredRecord } from "../database/Database.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
-import { checkSpace, Nip05 } from "./Nip05.ts"
+import { HostPacing } from "./HostPacing.ts"
+import { checkSpace, domainOf, Nip05 } from "./Nip05.ts"
 
 /** Between two looks at what is due. */
 export const period = Duration.seconds(5)
 
-/** Names looked at side by side, and in one round. */
+/** Domains asked side by side. */
 const concurrency = 8
-const perRound = 64
+
+/** Names of one round, and of one domain in it. */
+const perRound = 500
+export const perDomain = 20
+
+/** Milliseconds after which the next of a domain's names gets its turn, at least. */
+const nextTurn = 60_000
 
 const make = Effect.fnUntraced(function*() {
-  const { nip05 } = yield* Settings
+  const { hostPerMinute, nip05 } = yield* Settings
   if (nip05 === "off") return
   const database = yield* Database
   const names = yield* Nip05
   const supervisor = yield* Supervisor
   const sender = yield* database.sender("aggregation/nip05")
+  const pacing = new HostPacing(hostPerMinute)
 
   const look = (pubkey: string) => Effect.flatMap(names.recheck(pubkey), (records) => sender.write(records))
+
+  const askOne = Effect.fnUntraced(function*(domain: string, due: ReadonlyArray<StoredRecord>) {
+    const now = yield* Clock.currentTimeMillis
+    const left = due.slice(perDomain)
+    if (left.length > 0) {
+      yield* sender.write(
+        left.map(({ key, value }) => ({
+          _tag: "Record",
+          space: checkSpace,
+          key,
+          value,
+          due: now + pacing.turn(domain, now, nextTurn)
+        }))
+      )
+    }
+    yield* Effect.forEach(due.slice(0, perDomain), ({ key }) => look(key), { discard: true })
+  })
 
   /** Succeeds with whether there may be more that is due. */
   const round = Effect.gen(function*() {
     const due = yield* database.due(checkSpace, yield* Clock.currentTimeMillis, perRound)
-    yield* Effect.forEach(due, ({ key }) => look(key), { concurrency, discard: true })
+    yield* Effect.forEach(Map.groupBy(due, domainOf), ([domain, records]) => askOne(domain, records), {
+      concurrency,
+      discard: true
+    })
     return due.length === perRound
   })
 

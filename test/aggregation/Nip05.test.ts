@@ -239,13 +239,33 @@ describe("Nip05Checks", () => {
     run(({ asked, dueIn, store, verified }) =>
       Effect.gen(function*() {
         yield* store(profile("mira@boats.example"))
-        for (let i = 0; i < 100; i++) yield* store(profileEvent({ nip05: `n${i}@boats.example` }, i))
+        for (let i = 0; i < 100; i++) yield* store(profileEvent({ nip05: `n${i}@d${i}.example` }, i))
         yield* TestClock.adjust(Nip05Checks.period)
         assert.strictEqual(asked.length, 101)
         assert.strictEqual(verified(), "mira@boats.example")
         around(dueIn(), 7 * day)
         yield* TestClock.adjust("1 minute")
         assert.strictEqual(asked.length, 101)
+      }).pipe(Effect.provide(Nip05Checks.layer))
+    ))
+
+  it.effect("gives everybody of a large domain a turn, and lets nobody else wait for it", () =>
+    run(({ asked, store }) =>
+      Effect.gen(function*() {
+        for (let i = 0; i < 70; i++) yield* store(profileEvent({ nip05: `n${i}@large.example` }, i))
+        yield* TestClock.adjust(1)
+        yield* store(profile("mira@boats.example"))
+        yield* TestClock.adjust(Nip05Checks.period)
+        assert.strictEqual(asked.filter((name) => name.endsWith("large.example")).length, Nip05Checks.perDomain)
+        assert.include(asked, "mira@boats.example")
+        yield* TestClock.adjust("50 seconds")
+        assert.strictEqual(asked.length, Nip05Checks.perDomain + 1)
+        // 50 turns, two seconds apart, from a minute on.
+        yield* TestClock.adjust("1 minute")
+        assert.isAtMost(asked.length, Nip05Checks.perDomain + 1 + 35)
+        yield* TestClock.adjust("2 minutes")
+        assert.strictEqual(new Set(asked).size, 71)
+        assert.strictEqual(asked.length, 71)
       }).pipe(Effect.provide(Nip05Checks.layer))
     ))
 
