@@ -2,7 +2,7 @@
  * The one way in. Every event, harvested or published by a client, goes
  * decode → cheap rejects → verify → admit → save.
  */
-import { Context, type Effect, type Scope } from "effect"
+import { Context, type Effect, type Exit, type Scope } from "effect"
 import type { Outcome } from "../database/Database.ts"
 import type { Event } from "../domain/Event.ts"
 import type { Verdict } from "../domain/Quality.ts"
@@ -25,10 +25,20 @@ export type Bearer = "author" | "anybody"
 
 /** A scoped right to submit, registered under its holder's name. */
 export interface AdmissionSender {
-  /** Admits and saves one well-formed event; succeeds with exactly one outcome, after the commit where there is one. */
-  readonly submit: (event: Event) => Effect.Effect<AdmissionOutcome, MailboxClosed>
-  /** The same for an event that its author hands in. */
-  readonly submitByAuthor: (event: Event) => Effect.Effect<AdmissionOutcome, MailboxClosed>
+  /**
+   * Admits and saves one well-formed event; succeeds with exactly one outcome, after the commit where there is one. Waits
+   * for room.
+   */
+  readonly submit: (event: Event, from?: Bearer) => Effect.Effect<AdmissionOutcome, MailboxClosed>
+  /**
+   * The same without a fiber (`Mailbox`): `answered` is called once, later. False where there is no room: then nothing
+   * came of it, and `submit` will wait.
+   */
+  readonly offer: (
+    event: Event,
+    from: Bearer,
+    answered: (exit: Exit.Exit<AdmissionOutcome, MailboxClosed>) => void
+  ) => boolean
 }
 
 export class Admission extends Context.Service<Admission, {

@@ -1,5 +1,7 @@
 /**
- * Admission behind its mailbox: one pipeline per submitted event, judge → save → answer, many at a time.
+ * Admission behind its mailbox: one pipeline per submitted event, judge → save → answer, many at a time. On an open relay,
+ * where no check waits for the network, all events that have come meanwhile share one: a fiber, a message to the
+ * verifier threads and a transaction for hundreds of events, where one for each costs three times as much.
  *
  * A slow check holds nobody else up, but for later events of the same author, which keep their order: it occupies one of
  * `pipelinesMax` places, for `patience` at most, then it is left to the retry queue. When all places are taken the mailbox
@@ -14,9 +16,9 @@ import { Undetermined } from "../domain/Quality.ts"
 import * as Mailbox from "../lifecycle/Mailbox.ts"
 import { Shutdown } from "../lifecycle/Shutdown.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
-import { Admission, type AdmissionOutcome, type Bearer } from "./Admission.ts"
-import { count } from "./AdmissionCount.ts"
-import { commit } from "./Commits.ts"
+import { Admission, type AdmissionOutcome, type AdmissionSender, type Bearer } from "./Admission.ts"
+import { countAll } from "./AdmissionCount.ts"
+import { commit, commitEach, unwritten } from "./Commits.ts"
 import { Judgement, shuttingDown } from "./Judgement.ts"
 import { RetryQueue } from "./RetryQueue.ts"
 
@@ -38,7 +40,8 @@ interface Submission {
   readonly from: Bearer
   /** Unix milliseconds. */
   readonly at: number
-  readonly reply: Deferred.Deferred<AdmissionOutcome>
+  /** Only the first call counts. */
+  readonly answer: (outcome: AdmissionOutcome) => void
 }
 
 const unanswered = Undetermined("not checked in time", 30_000)
@@ -73,7 +76,7 @@ class Overdue {
         const left = submission.at + answerTimeout - now
         if (left > 0) return Effect.sleep(left)
         this.remove(submission)
-        Deferred.doneUnsafe(submission.reply, Exit.succeed(unanswered))
+        submission.answer(unanswered)
       }
       return Effect.void
     })
@@ -83,7 +86,8 @@ class Overdue {
 const make = Effect.fnUntraced(function*() {
   const shutdown = yield* Shutdown
   const supervisor = yield* Supervisor
-  const { judge } = yield* Judgement
+  const clock = yield* Clock.Clock
+  const { judge, judgeAll } = yield* Judgement
   const database = yield* (yield* Database).sender("aggregation/admission")
   const stopping = yield* Deferred.make<void>()
   // A check that hangs must not outlast the drain. One moment for all: an event taken later gets no second of its own.
@@ -99,65 +103,94 @@ const make = Effect.fnUntraced(function*() {
   const queue = yield* RetryQueue
   const places = yield* Semaphore.make(pipelinesMax)
   // Acquired before the mailbox, so that nothing interrupts a pipeline while the mailbox drains.
-  const pipelines = yield* FiberSet.make<AdmissionOutcome>()
+  const pipelines = yield* FiberSet.make<ReadonlyArray<AdmissionOutcome>>()
   const overdue = new Overdue()
   yield* supervisor.fork("aggregation/overdue", Effect.forever(overdue.look, { disableYield: true }))
   let cut = false
 
-  /** The last event of each author that is in the pipelines: the next one waits for it. */
+  /** The last pipeline that has an event of this author: the next one waits for it. */
   const latest = new Map<string, Deferred.Deferred<void>>()
 
-  const answer = Effect.fnUntraced(function*({ at, event, from }: Submission) {
+  /** Alone, with all the time that a check may take. */
+  const admit = Effect.fnUntraced(function*({ at, event, from }: Submission, before: Effect.Effect<void>) {
+    yield* before
     const decision = yield* judge(event, { from, patience: Effect.raceFirst(late(at), stop) })
-    const [outcome] = yield* commit(database, queue, [decision])
-    return outcome ?? shuttingDown
+    return yield* commit(database, queue, [decision])
   }, (effect) =>
     Effect.catchTags(effect, {
-      DatabaseError: () => Effect.succeed<AdmissionOutcome>({ _tag: "Failed", detail: "storage is unavailable" }),
-      MailboxClosed: () => Effect.succeed<AdmissionOutcome>(shuttingDown)
+      DatabaseError: () => Effect.succeed<ReadonlyArray<AdmissionOutcome>>([unwritten]),
+      MailboxClosed: () => Effect.succeed<ReadonlyArray<AdmissionOutcome>>([shuttingDown])
     }))
 
-  const pipeline = (submission: Submission, before: Effect.Effect<void>, done: Deferred.Deferred<void>) =>
-    Effect.andThen(before, answer(submission)).pipe(
+  /** Together. Nothing here waits for the world, so the turn of an author's earlier events need not come before the commit. */
+  const admitAll = (judgeAll: NonNullable<Judgement["Service"]["judgeAll"]>) =>
+    Effect.fnUntraced(function*(group: ReadonlyArray<Submission>, before: Effect.Effect<void>) {
+      const decisions = yield* judgeAll(group)
+      yield* before
+      return yield* commitEach(database, queue, decisions)
+    }, (effect, group) =>
+      Effect.catchTag(
+        effect,
+        "MailboxClosed",
+        () => Effect.succeed<ReadonlyArray<AdmissionOutcome>>(group.map(() => shuttingDown))
+      ))
+
+  /** Answers a group whatever becomes of it, and gives its places back. */
+  const pipeline = (
+    group: ReadonlyArray<Submission>,
+    admitted: Effect.Effect<ReadonlyArray<AdmissionOutcome>>,
+    done: Deferred.Deferred<void>
+  ) =>
+    admitted.pipe(
       Effect.onExit((exit) => {
-        const { reply } = submission
         // A defect is answered like any failure of ours; it must not leave a client waiting.
-        const outcome = Exit.isSuccess(exit)
-          ? exit.value
-          : Exit.hasInterrupts(exit)
-          ? shuttingDown
-          : { _tag: "Failed", detail: "internal error" } as const
+        const failure = Exit.hasInterrupts(exit) ? shuttingDown : { _tag: "Failed", detail: "internal error" } as const
+        const outcomes = group.map((submission, i): AdmissionOutcome => {
+          const outcome = Exit.isSuccess(exit) ? exit.value[i] ?? shuttingDown : failure
+          overdue.remove(submission)
+          submission.answer(outcome)
+          return outcome
+        })
         const report = Exit.isFailure(exit) && Exit.hasDies(exit)
           ? Effect.logError("admission died", exit.cause)
           : Effect.void
-        overdue.remove(submission)
-        Deferred.doneUnsafe(reply, Exit.succeed(outcome))
-        return Effect.andThen(report, count(outcome))
+        return Effect.andThen(report, countAll(outcomes))
       }),
       Effect.ensuring(Effect.suspend(() => {
-        const { pubkey } = submission.event
         Deferred.doneUnsafe(done, Exit.void)
-        if (latest.get(pubkey) === done) latest.delete(pubkey)
-        return places.release(1)
+        for (const { event: { pubkey } } of group) if (latest.get(pubkey) === done) latest.delete(pubkey)
+        return places.release(group.length)
       }))
     )
 
-  const start = (submission: Submission): Effect.Effect<unknown> =>
-    cut
-      ? Deferred.succeed(submission.reply, shuttingDown)
-      : Effect.andThen(
-        places.take(1),
-        Effect.suspend(() => {
-          const { pubkey } = submission.event
+  /** Starts a pipeline once there is room for it. */
+  const start = (
+    group: ReadonlyArray<Submission>,
+    admit: (before: Effect.Effect<void>) => Effect.Effect<ReadonlyArray<AdmissionOutcome>>
+  ): Effect.Effect<unknown> => {
+    if (cut) return Effect.sync(() => group.forEach(({ answer }) => answer(shuttingDown)))
+    return Effect.andThen(
+      places.take(group.length),
+      Effect.suspend(() => {
+        const done = Deferred.makeUnsafe<void>()
+        const earlier = new Set<Deferred.Deferred<void>>()
+        for (const { event: { pubkey } } of group) {
           const before = latest.get(pubkey)
-          const done = Deferred.makeUnsafe<void>()
+          if (before !== undefined && before !== done) earlier.add(before)
           latest.set(pubkey, done)
-          return FiberSet.run(
-            pipelines,
-            pipeline(submission, before === undefined ? Effect.void : Deferred.await(before), done)
-          )
-        })
-      )
+        }
+        const before = earlier.size === 0 ? Effect.void : Effect.forEach(earlier, Deferred.await, { discard: true })
+        return FiberSet.run(pipelines, pipeline(group, admit(before), done))
+      })
+    )
+  }
+
+  const startAll: (batch: ReadonlyArray<Submission>) => Effect.Effect<unknown> = judgeAll === undefined
+    ? (batch) =>
+      Effect.forEach(batch, (submission) => start([submission], (before) => admit(submission, before)), {
+        discard: true
+      })
+    : (batch) => start(batch, (before) => admitAll(judgeAll)(batch, before))
 
   const { mailbox } = yield* Mailbox.make<Submission, never>({
     name: "aggregation",
@@ -165,7 +198,7 @@ const make = Effect.fnUntraced(function*() {
     batchMax: pipelinesMax,
     // Once stopping, a batch ends with its pipelines: the mailbox takes an idle consumer for the end of all answers.
     handle: (batch) =>
-      Effect.forEach(batch, start, { discard: true }).pipe(
+      startAll(batch).pipe(
         Effect.andThen(Deferred.isDone(stopping)),
         Effect.flatMap((isStopping) => isStopping ? FiberSet.awaitEmpty(pipelines) : Effect.void)
       ),
@@ -185,11 +218,16 @@ const make = Effect.fnUntraced(function*() {
 
   return Admission.of({
     sender: Effect.fn("Admission.sender")((holder: string) =>
-      Effect.map(mailbox.sender(holder), (sender) => {
-        const submit = (event: Event, from: Bearer) =>
+      Effect.map(mailbox.sender(holder), (sender): AdmissionSender => ({
+        submit: (event, from = "anybody") =>
           Effect.flatMap(Effect.all([Clock.currentTimeMillis, mailbox.depth]), ([at, depth]) => {
             const asked = sender.ask((reply: Deferred.Deferred<AdmissionOutcome>) => {
-              const submission: Submission = { event, from, at, reply }
+              const submission: Submission = {
+                event,
+                from,
+                at,
+                answer: (outcome) => Deferred.doneUnsafe(reply, Exit.succeed(outcome))
+              }
               overdue.add(submission)
               return submission
             })
@@ -199,12 +237,17 @@ const make = Effect.fnUntraced(function*() {
               duration: answerTimeout,
               orElse: () => Effect.succeed<AdmissionOutcome>(unanswered)
             })
-          })
-        return {
-          submit: (event: Event) => submit(event, "anybody"),
-          submitByAuthor: (event: Event) => submit(event, "author")
+          }),
+        offer: (event, from, answered) => {
+          let submission: Submission | undefined
+          const isOffered = sender.offer<AdmissionOutcome>(
+            (answer) => submission = { event, from, at: clock.currentTimeMillisUnsafe(), answer },
+            answered
+          )
+          if (isOffered && submission !== undefined) overdue.add(submission)
+          return isOffered
         }
-      })
+      }))
     )
   })
 })

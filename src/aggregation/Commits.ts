@@ -22,6 +22,27 @@ const outcomesOf = (
   })
 }
 
+/** Said where the disk refused. */
+export const unwritten: AdmissionOutcome = { _tag: "Failed", detail: "storage is unavailable" }
+
+/** Each decision by itself, in order: one that cannot be written takes no other along. One outcome per decision. */
+export const commitEach = Effect.fnUntraced(function*(
+  sender: DatabaseSender,
+  queue: RetryQueue["Service"],
+  decisions: ReadonlyArray<Decision>
+): Effect.fn.Return<ReadonlyArray<AdmissionOutcome>, MailboxClosed> {
+  const writes = decisions.filter(({ operations }) => operations.length > 0).map(({ operations }) => operations)
+  const written = yield* sender.writeAll(writes)
+  let at = 0
+  return decisions.map((decision) => {
+    if (decision.operations.length === 0) return decision.outcome ?? shuttingDown
+    const outcomes = written[at++]
+    if (!Array.isArray(outcomes)) return unwritten
+    queue.observe(decision.operations)
+    return outcomesOf([decision], outcomes)[0] ?? shuttingDown
+  })
+})
+
 /** All decisions, and `records` with them, in one transaction; one outcome per decision, in order. */
 export const commit = Effect.fnUntraced(function*(
   sender: DatabaseSender,

@@ -10,7 +10,7 @@
 import { Cause, Clock, Context, Effect, Layer } from "effect"
 import { Settings, type SettingsShape } from "../Config.ts"
 import { type Verification, Verifier } from "../crypto/Verifier.ts"
-import { Database, type DatabaseError, type Operation } from "../database/Database.ts"
+import { Database, type DatabaseError, type Operation, type Preview } from "../database/Database.ts"
 import { type Event, isProtected } from "../domain/Event.ts"
 import { Rejected, type RejectionReason, Undetermined } from "../domain/Quality.ts"
 import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
@@ -43,6 +43,12 @@ export interface Circumstances {
   readonly patience: Effect.Effect<Impatience> | undefined
 }
 
+/** One of many. */
+export interface Entrant {
+  readonly event: Event
+  readonly from: Bearer
+}
+
 const harvested: Circumstances = { from: "anybody", patience: undefined }
 
 export class Judgement extends Context.Service<Judgement, {
@@ -51,6 +57,11 @@ export class Judgement extends Context.Service<Judgement, {
    * longer than `patience`; without one, not at all.
    */
   readonly judge: (event: Event, circumstances?: Circumstances) => Effect.Effect<Decision>
+  /**
+   * The same for many events at once, on a relay that keeps any: nothing about them takes the network, so what an event
+   * costs is a look at the store and its signature, and both are cheaper in numbers. Undefined where there are rules.
+   */
+  readonly judgeAll: ((entrants: ReadonlyArray<Entrant>) => Effect.Effect<ReadonlyArray<Decision>>) | undefined
   /** The same for a profile from the retry queue, for as long as it takes. Fails where our side is broken. */
   readonly resume: (waiting: Waiting) => Effect.Effect<Decision, ExaminerError>
 }>()("profile-aggregator/aggregation/Judgement") {
@@ -115,6 +126,12 @@ const refuse = (event: Event, from: Bearer, settings: SettingsShape, now: number
   return event.created_at < settings.rules.createdAtMin ? rejected("created_at is too old") : undefined
 }
 
+const refuseForged = (verification: Verification): Decision | undefined => {
+  if (verification === "Valid") return undefined
+  const detail = verification === "InvalidId" ? "id does not match the event" : "signature does not match"
+  return answer({ _tag: "Invalid", detail })
+}
+
 /** Our side failed: never a rejection. */
 const blame = (error: ExaminerError) => {
   if (error._tag === "MailboxClosed") return Effect.succeed(answer(shuttingDown))
@@ -133,7 +150,7 @@ const make = Effect.fnUntraced(function*() {
   const verdicts = yield* Verdicts
   const grace = yield* Grace
   const queue = yield* RetryQueue
-  const checks = SharedChecks.make(yield* (yield* Verifier).sender("aggregation/admission"))
+  const signatures = SharedChecks.make(yield* (yield* Verifier).sender("aggregation/admission"))
 
   const isHeld = (pubkey: string) =>
     Effect.map(
@@ -233,8 +250,8 @@ const make = Effect.fnUntraced(function*() {
     since: number,
     patience: Effect.Effect<Impatience> | undefined
   ) {
-    if (verification === "InvalidId") return answer({ _tag: "Invalid", detail: "id does not match the event" })
-    if (verification === "InvalidSignature") return answer({ _tag: "Invalid", detail: "signature does not match" })
+    const forged = refuseForged(verification)
+    if (forged !== undefined) return forged
     if (event.kind === 62) return forgetAuthor(event)
     if (event.kind !== 0) return keep(event)
     if (isUnruled(event.pubkey)) return yield* keepUnruled(event)
@@ -257,7 +274,7 @@ const make = Effect.fnUntraced(function*() {
     const settled = refuse(event, from, settings, Math.floor(since / 1000)) ?? (yield* known(event))
     if (settled !== undefined) return { ...settled, isUnverified: true } satisfies Decision
 
-    const { isShared, verification } = yield* checks.verify(event)
+    const { isShared, verification } = yield* signatures.verify(event)
     const decision = yield* judgeChecked(event, verification, since, patience)
     return isShared ? { ...decision, isUnverified: true } satisfies Decision : decision
   })
@@ -268,6 +285,40 @@ const make = Effect.fnUntraced(function*() {
       Effect.catchCauseIf(Cause.hasDies, (cause) =>
         Effect.as(Effect.logError("judging died", cause), failed("internal error")))
     )
+
+  /** `judge` without what an open relay never does, over all events at each step. */
+  const judgeOpen = Effect.fnUntraced(function*(entrants: ReadonlyArray<Entrant>) {
+    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    const previews = yield* database.previewAll(entrants.map(({ event }) => event))
+    const decisions = entrants.map(({ event, from }, i): Decision | undefined => {
+      const unwanted = moderation.refusalOf(event)
+      if (unwanted !== undefined) return rejected(unwanted)
+      const refusal = refuse(event, from, settings, now)
+      if (refusal !== undefined) return refusal
+      const preview = previews[i] as Preview
+      return preview === "New" ? undefined : answer({ _tag: preview })
+    })
+    const fresh = entrants.filter((_, i) => decisions[i] === undefined).map(({ event }) => event)
+    const checks = fresh.length === 0 ? [] : yield* signatures.verifyAll(fresh)
+    let next = 0
+    return decisions.map((decision) => {
+      if (decision !== undefined) return decision
+      const { verification } = checks[next] as SharedChecks.Checked
+      const event = fresh[next++] as Event
+      return refuseForged(verification) ?? (event.kind === 62 ? forgetAuthor(event) : keep(event))
+    })
+  })
+
+  const judgeAll = (entrants: ReadonlyArray<Entrant>) => {
+    const all = (decision: Decision) => entrants.map(() => decision)
+    return judgeOpen(entrants).pipe(
+      Effect.catch((error) => Effect.map(blame(error), all)),
+      Effect.catchCauseIf(
+        Cause.hasDies,
+        (cause) => Effect.as(Effect.logError("judging died", cause), all(failed("internal error")))
+      )
+    )
+  }
 
   const resume = Effect.fn("Judgement.resume")(function*(waiting: Waiting) {
     const { event } = waiting
@@ -289,5 +340,5 @@ const make = Effect.fnUntraced(function*() {
     return { operations: staysIn ? operations : [...operations, forget], outcome } satisfies Decision
   })
 
-  return Judgement.of({ judge, resume })
+  return Judgement.of({ judge, judgeAll: settings.admission === "open" ? judgeAll : undefined, resume })
 })

@@ -19,8 +19,12 @@ export interface Checked {
   readonly isShared: boolean
 }
 
+type CheckError = Effect.Error<ReturnType<VerifierSender["verify"]>>
+
 export interface SharedChecks {
-  readonly verify: (event: Event) => Effect.Effect<Checked, Effect.Error<ReturnType<VerifierSender["verify"]>>>
+  readonly verify: (event: Event) => Effect.Effect<Checked, CheckError>
+  /** The same for many, in their order, as one request. */
+  readonly verifyAll: (events: ReadonlyArray<Event>) => Effect.Effect<ReadonlyArray<Checked>, CheckError>
 }
 
 /** A check that is going on. */
@@ -46,31 +50,64 @@ export const make = (verifier: VerifierSender): SharedChecks => {
   }
   const isRemembered = ({ id, sig }: Event) => (valid.get(id) ?? older.get(id)) === sig
 
-  const check = (event: Event) =>
+  const begin = (event: Event): Running => {
+    const own: Running = { sig: event.sig, done: Deferred.makeUnsafe<boolean>() }
+    running.set(event.id, own)
+    return own
+  }
+  const end = (event: Event, own: Running, isValid: boolean) => {
+    if (running.get(event.id) === own) running.delete(event.id)
+    if (isValid) remember(event)
+    Deferred.doneUnsafe(own.done, Exit.succeed(isValid))
+  }
+
+  /** Checks that nobody else does. */
+  const checkAll = (events: ReadonlyArray<Event>) =>
     Effect.uninterruptibleMask((restore) => {
-      const own: Running = { sig: event.sig, done: Deferred.makeUnsafe<boolean>() }
-      running.set(event.id, own)
-      return restore(verifier.verify(event)).pipe(
+      const owns = events.map(begin)
+      return restore(verifier.verifyAll(events)).pipe(
         Effect.onExit((exit) =>
           Effect.sync(() => {
-            if (running.get(event.id) === own) running.delete(event.id)
-            const isValid = Exit.isSuccess(exit) && exit.value === "Valid"
-            if (isValid) remember(event)
-            Deferred.doneUnsafe(own.done, Exit.succeed(isValid))
+            const verifications = Exit.isSuccess(exit) ? exit.value : []
+            events.forEach((event, i) => end(event, owns[i] as Running, verifications[i] === "Valid"))
           })
-        ),
-        Effect.map((verification): Checked => ({ verification, isShared: false }))
+        )
       )
     })
+  const check = (event: Event) =>
+    Effect.map(checkAll([event]), ([verification]): Checked => ({
+      verification: verification as Verification,
+      isShared: false
+    }))
 
   const shared: Checked = { verification: "Valid", isShared: true }
+  /** Somebody else's check of the very same event, or what it told. */
+  const shares = (event: Event): Running | Checked | undefined => {
+    if (isRemembered(event)) return isItsId(event) ? shared : undefined
+    const other = running.get(event.id)
+    return other?.sig === event.sig && isItsId(event) ? other : undefined
+  }
+
   const verify: SharedChecks["verify"] = (event) =>
     Effect.suspend(() => {
-      if (isRemembered(event) && isItsId(event)) return Effect.succeed(shared)
-      const other = running.get(event.id)
-      if (other?.sig !== event.sig || !isItsId(event)) return check(event)
+      const other = shares(event)
+      if (other === undefined) return check(event)
+      if ("isShared" in other) return Effect.succeed(other)
       // Whatever else becomes of the other one, interrupted, failed or forged, says nothing about this.
       return Effect.flatMap(Deferred.await(other.done), (isValid) => isValid ? Effect.succeed(shared) : check(event))
     })
-  return { verify }
+
+  const verifyAll: SharedChecks["verifyAll"] = Effect.fnUntraced(function*(events) {
+    const isOwn = new Map<string, Event>()
+    for (const event of events) if (!isOwn.has(event.id) && shares(event) === undefined) isOwn.set(event.id, event)
+    const own = [...isOwn.values()]
+    const verifications = yield* checkAll(own)
+    const checked = new Map(own.map((event, i) => [event, verifications[i] as Verification]))
+    // Own checks come first: so two who wait for each other's never wait for ever.
+    return yield* Effect.forEach(events, (event) => {
+      const verification = checked.get(event)
+      return verification === undefined ? verify(event) : Effect.succeed<Checked>({ verification, isShared: false })
+    })
+  })
+  return { verify, verifyAll }
 }

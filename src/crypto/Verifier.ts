@@ -19,6 +19,10 @@ export type Verification = "Valid" | "InvalidId" | "InvalidSignature"
 /** A scoped right to ask, registered under its holder's name. */
 export interface VerifierSender {
   readonly verify: (event: Event) => Effect.Effect<Verification, CryptoError | MailboxClosed>
+  /** The same for many, in their order, at a fraction of what each would cost alone. Fails where any could not be checked. */
+  readonly verifyAll: (
+    events: ReadonlyArray<Event>
+  ) => Effect.Effect<ReadonlyArray<Verification>, CryptoError | MailboxClosed>
   /** Signs with the relay's own key. */
   readonly sign: (template: EventTemplate) => Effect.Effect<Event, CryptoError | MailboxClosed>
 }

@@ -33,15 +33,37 @@ import { inlineThread, type ThreadFailed, type VerifierThread } from "./Verifier
 type Request =
   | {
     readonly _tag: "Verify"
-    readonly event: Event
-    readonly reply: Deferred.Deferred<Verification, CryptoError>
+    readonly events: ReadonlyArray<Event>
+    readonly reply: Deferred.Deferred<ReadonlyArray<Verification>, CryptoError>
   }
   | {
     readonly _tag: "Sign"
     readonly template: EventTemplate
     readonly reply: Deferred.Deferred<Event, CryptoError>
   }
-type Verify = Extract<Request, { _tag: "Verify" }>
+
+/** One event of a request. */
+interface Check {
+  readonly event: Event
+  readonly settle: (verification: Verification) => void
+  /** Its request is answered by it. */
+  readonly fail: (error: CryptoError) => void
+}
+
+/** The events of a request, which is answered when the last of them is. */
+const checksOf = ({ events, reply }: Extract<Request, { _tag: "Verify" }>): ReadonlyArray<Check> => {
+  const verifications: Array<Verification> = []
+  let left = events.length
+  const fail = (error: CryptoError) => void Deferred.doneUnsafe(reply, Exit.fail(error))
+  return events.map((event, i) => ({
+    event,
+    settle: (verification) => {
+      verifications[i] = verification
+      if (--left === 0) Deferred.doneUnsafe(reply, Exit.succeed(verifications))
+    },
+    fail
+  }))
+}
 
 /** Requests that may wait; more make their senders wait. */
 const capacity = 1024
@@ -101,16 +123,16 @@ const signed = (key: RelayKey.RelayKey, template: EventTemplate): Exit.Exit<Even
   }
 }
 
-/** Completes a batch of replies, and counts them. */
+/** Settles checks, and counts them. */
 const conclude = Effect.fnUntraced(function*(
-  requests: ReadonlyArray<Verify>,
+  checks: ReadonlyArray<Check>,
   verificationOf: (index: number) => Verification
 ) {
   const counts = { Valid: 0, InvalidId: 0, InvalidSignature: 0 }
-  requests.forEach(({ reply }, index) => {
+  checks.forEach(({ settle }, index) => {
     const verification = verificationOf(index)
     counts[verification]++
-    Deferred.doneUnsafe(reply, Exit.succeed(verification))
+    settle(verification)
   })
   if (counts.Valid > 0) yield* Metric.update(cryptoVerifications.Valid, counts.Valid)
   if (counts.InvalidId > 0) yield* Metric.update(cryptoVerifications.InvalidId, counts.InvalidId)
@@ -120,13 +142,13 @@ const conclude = Effect.fnUntraced(function*(
 const verificationsOf = (verdicts: Uint8Array) => (index: number): Verification =>
   verdicts[index] === verdictValid ? "Valid" : "InvalidSignature"
 
-const jobOf = (requests: ReadonlyArray<Verify>): ThreadPool.PoolJob => ({
-  pack: () => pack(requests.map(({ event }) => event)),
+const jobOf = (checks: ReadonlyArray<Check>): ThreadPool.PoolJob => ({
+  pack: () => pack(checks.map(({ event }) => event)),
   answer: (exit) => {
-    if (Exit.isSuccess(exit)) return conclude(requests, verificationsOf(exit.value))
-    const failure = Exit.fail(new CryptoError({ operation: "verify", cause: Cause.squash(exit.cause) }))
-    for (const { reply } of requests) Deferred.doneUnsafe(reply, failure)
-    return Metric.update(cryptoVerifications.Failed, requests.length)
+    if (Exit.isSuccess(exit)) return conclude(checks, verificationsOf(exit.value))
+    const failure = new CryptoError({ operation: "verify", cause: Cause.squash(exit.cause) })
+    for (const { fail } of checks) fail(failure)
+    return Metric.update(cryptoVerifications.Failed, checks.length)
   }
 })
 
@@ -146,7 +168,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   /** Signs, checks ids, and hands what passed to the threads in jobs. Returns what is left over: less than one job. */
   const dispatch = Effect.fnUntraced(function*(batch: ReadonlyArray<Request>) {
-    let rest: Array<Verify> = []
+    let rest: Array<Check> = []
     let hashed = 0
     for (const request of batch) {
       if (request._tag === "Sign") {
@@ -154,19 +176,21 @@ const make = Effect.fnUntraced(function*(options: Options) {
         yield* Effect.yieldNow
         continue
       }
-      const text = canonical(request.event)
-      hashed += text.length
-      if (idOf(text) !== request.event.id) yield* conclude([request], () => "InvalidId")
-      else if (!wellFormed(request.event)) yield* conclude([request], () => "InvalidSignature")
-      else rest.push(request)
+      for (const check of checksOf(request)) {
+        const text = canonical(check.event)
+        hashed += text.length
+        if (idOf(text) !== check.event.id) yield* conclude([check], () => "InvalidId")
+        else if (!wellFormed(check.event)) yield* conclude([check], () => "InvalidSignature")
+        else rest.push(check)
 
-      if (rest.length === jobRecordsMax) {
-        yield* pool.submit(jobOf(rest))
-        rest = []
-      }
-      if (hashed > hashedMax) {
-        hashed = 0
-        yield* Effect.yieldNow
+        if (rest.length === jobRecordsMax) {
+          yield* pool.submit(jobOf(rest))
+          rest = []
+        }
+        if (hashed > hashedMax) {
+          hashed = 0
+          yield* Effect.yieldNow
+        }
       }
     }
     return rest
@@ -175,7 +199,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const handle = Effect.fnUntraced(function*(batch: ReadonlyArray<Request>): Effect.fn.Return<void> {
     const rest = yield* dispatch(batch)
     if (rest.length > 0) {
-      if (engine.inline && batch.length <= inlineMax && pool.inFlight() === 0) {
+      if (engine.inline && batch.length === 1 && rest.length <= inlineMax && pool.inFlight() === 0) {
         yield* conclude(rest, verificationsOf(verifyRecords(engine, pack(rest.map(({ event }) => event)))))
       } else yield* pool.submit(jobOf(rest))
     }
@@ -199,10 +223,17 @@ const make = Effect.fnUntraced(function*(options: Options) {
     if (pool.inFlight() > 0) queueMicrotask(pool.poke)
     return request
   }
-  const senderOf = (sender: Mailbox.Sender<Request>): VerifierSender => ({
-    verify: (event) => sender.ask<Verification, CryptoError>((reply) => noticed({ _tag: "Verify", event, reply })),
-    sign: (template) => sender.ask<Event, CryptoError>((reply) => noticed({ _tag: "Sign", template, reply }))
-  })
+  const senderOf = (sender: Mailbox.Sender<Request>): VerifierSender => {
+    const verifyAll = (events: ReadonlyArray<Event>) =>
+      events.length === 0
+        ? Effect.succeed([])
+        : sender.ask<ReadonlyArray<Verification>, CryptoError>((reply) => noticed({ _tag: "Verify", events, reply }))
+    return {
+      verifyAll,
+      verify: (event) => Effect.map(verifyAll([event]), ([verification]) => verification as Verification),
+      sign: (template) => sender.ask<Event, CryptoError>((reply) => noticed({ _tag: "Sign", template, reply }))
+    }
+  }
 
   return Verifier.of({
     sender: (holder) => Effect.map(mailbox.sender(holder), senderOf),

@@ -61,6 +61,9 @@ export type Outcome =
   | { readonly _tag: "Ephemeral" }
   | { readonly _tag: "Done" }
 
+/** What a `Save` would do. */
+export type Preview = "New" | "Duplicate" | "Superseded" | "Deleted" | "Expired"
+
 /** One line of the commit log. `seq` is monotonic and never reused; ephemeral events carry the last one committed. */
 export interface Commit {
   readonly seq: number
@@ -130,6 +133,14 @@ export interface DatabaseSender {
     ReadonlyArray<Outcome>,
     DatabaseError | MailboxClosed
   >
+  /**
+   * The same for many writes of which each stands by itself, in order: they share what a transaction costs, and one that
+   * is refused takes no other along.
+   */
+  readonly writeAll: (writes: ReadonlyArray<ReadonlyArray<Operation>>) => Effect.Effect<
+    ReadonlyArray<ReadonlyArray<Outcome> | DatabaseError>,
+    MailboxClosed
+  >
 }
 
 export class Database extends Context.Service<Database, {
@@ -169,9 +180,9 @@ export class Database extends Context.Service<Database, {
    * What a `Save` of this event would do to the store as committed now: the cheap question to ask before its signature
    * is checked. `New` is no promise.
    */
-  readonly preview: (
-    event: Event
-  ) => Effect.Effect<"New" | "Duplicate" | "Superseded" | "Deleted" | "Expired", DatabaseError>
+  readonly preview: (event: Event) => Effect.Effect<Preview, DatabaseError>
+  /** The same for many events, each as if it came alone. */
+  readonly previewAll: (events: ReadonlyArray<Event>) => Effect.Effect<ReadonlyArray<Preview>, DatabaseError>
 
   readonly record: (space: string, key: string) => Effect.Effect<StoredRecord | undefined, DatabaseError>
   /** All documents of a space, by key. */

@@ -129,7 +129,7 @@ const make = Effect.fnUntraced(function*() {
   })
 })
 
-const readOnly = Effect.fail(new DatabaseError({ operation: "write", cause: "the file is only read" }))
+const readOnly = new DatabaseError({ operation: "write", cause: "the file is only read" })
 
 /** A `Database` that knows what the file holds, refuses every write and announces nothing. */
 export const databaseLayer: Layer.Layer<Database, never, EventFile> = Layer.effect(
@@ -138,7 +138,11 @@ export const databaseLayer: Layer.Layer<Database, never, EventFile> = Layer.effe
     const { reader, seq } = yield* EventFile
     return Database.of({
       ...reader,
-      sender: () => Effect.succeed({ write: () => readOnly }),
+      sender: () =>
+        Effect.succeed({
+          write: () => Effect.fail(readOnly),
+          writeAll: (writes) => Effect.succeed(writes.map(() => readOnly))
+        }),
       commits: Effect.flatMap(PubSub.unbounded<ReadonlyArray<Commit>>(), PubSub.subscribe),
       stats: Effect.map(
         Effect.all({ seq, events: reader.count([{}]) }),

@@ -5,7 +5,7 @@
  * writes at once, a busy one forms batches by itself. Nobody is answered before the disk has the transaction, and once
  * storage has failed nobody is told otherwise again.
  */
-import { Cause, Deferred, Effect, Metric, Option, PubSub, Schema } from "effect"
+import { Cause, Deferred, Effect, Exit, Metric, Option, PubSub, Schema } from "effect"
 import { rawOf } from "../domain/Event.ts"
 import * as Mailbox from "../lifecycle/Mailbox.ts"
 import { Shutdown } from "../lifecycle/Shutdown.ts"
@@ -15,19 +15,22 @@ import { type Commit, DatabaseError, type DatabaseSender, type Operation, type O
 import type { StoreOperation, StoreSizes } from "./storeProtocol.ts"
 import type { StorageFailed, StoreWriter } from "./StoreWriter.ts"
 
-interface Write {
-  readonly _tag: "Write"
-  readonly operations: ReadonlyArray<Operation>
-  readonly reply: Deferred.Deferred<ReadonlyArray<Outcome>, DatabaseError>
+/** What became of one write. */
+type Written = ReadonlyArray<Outcome> | DatabaseError
+/** Writes by one sender, each of which stands by itself; answered together. */
+interface Writes {
+  readonly _tag: "Writes"
+  readonly writes: ReadonlyArray<ReadonlyArray<Operation>>
+  readonly reply: Deferred.Deferred<ReadonlyArray<Written>>
 }
 /** Housekeeping; succeeds with whether there is nothing left to do. */
 interface Sweep {
   readonly _tag: "Sweep"
   readonly reply: Deferred.Deferred<boolean, DatabaseError>
 }
-type Message = Write | Sweep
+type Message = Writes | Sweep
 
-/** Writes that may wait; more make their senders wait. */
+/** Messages that may wait; more make their senders wait. */
 const capacity = 4096
 const batchMax = 512
 /** Bounds of one transaction. A single write may exceed them, as it is one transaction whatever its size. */
@@ -45,22 +48,35 @@ class CommitsStalled extends Schema.TaggedError<CommitsStalled>()("CommitsStalle
   }
 }
 
-/** A write, prepared: its events as canonical JSON. */
+/** One write, prepared: its events as canonical JSON. */
 interface Prepared {
-  readonly write: Write
+  readonly write: ReadonlyArray<Operation>
   readonly operations: ReadonlyArray<StoreOperation>
   readonly characters: number
+  readonly settle: (written: Written) => void
 }
 
-const prepared = (write: Write): Prepared => {
+const prepared = (write: ReadonlyArray<Operation>, settle: Prepared["settle"]): Prepared => {
   let characters = 0
-  const operations = write.operations.map((operation): StoreOperation => {
+  const operations = write.map((operation): StoreOperation => {
     if (operation._tag !== "Save") return operation
     const raw = rawOf(operation.event)
     characters += raw.length
     return { _tag: "Save", raw }
   })
-  return { write, operations, characters }
+  return { write, operations, characters, settle }
+}
+
+/** The writes of a message, which is answered when the last of them is. */
+const preparedAll = ({ reply, writes }: Writes): ReadonlyArray<Prepared> => {
+  const results: Array<Written> = []
+  let left = writes.length
+  return writes.map((write, i) =>
+    prepared(write, (written) => {
+      results[i] = written
+      if (--left === 0) Deferred.doneUnsafe(reply, Exit.succeed(results))
+    })
+  )
 }
 
 /** Cuts a batch into transactions of bounded size, in order. */
@@ -81,12 +97,12 @@ const transactions = (writes: ReadonlyArray<Prepared>): ReadonlyArray<ReadonlyAr
   return all
 }
 
-const refused = (cause: unknown) => Effect.fail(new DatabaseError({ operation: "write", cause }))
+const refused = (cause: unknown) => new DatabaseError({ operation: "write", cause })
 
 /** Commits of one write's operations, in order; an ephemeral event comes after what was committed before it. */
 const commitsOf = (write: Prepared, outcomes: ReadonlyArray<Outcome>, commits: Array<Commit>, last: number) => {
   let seq = last
-  write.write.operations.forEach((operation, i) => {
+  write.write.forEach((operation, i) => {
     const outcome = outcomes[i]!
     if (operation._tag !== "Save") return
     if (outcome._tag === "Saved") seq = outcome.seq
@@ -141,7 +157,7 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
     answer.results.forEach((result, i) => {
       const write = writes[i]!
       if (result._tag === "Refused") {
-        Deferred.doneUnsafe(write.write.reply, refused(new Error(result.message)))
+        write.settle(refused(new Error(result.message)))
         return
       }
       for (const { _tag } of result.outcomes) counts.set(_tag, (counts.get(_tag) ?? 0) + 1)
@@ -152,7 +168,7 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
     committed += saved
     journal.counters.committed += saved
     answer.results.forEach((result, i) => {
-      if (result._tag === "Applied") Deferred.doneUnsafe(writes[i]!.write.reply, Effect.succeed(result.outcomes))
+      if (result._tag === "Applied") writes[i]!.settle(result.outcomes)
     })
     yield* announce(commits)
     for (const [outcome, count] of counts) yield* Metric.update(databaseOperations[outcome], count)
@@ -163,7 +179,7 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
   const commitOrFail = (writes: ReadonlyArray<Prepared>): Effect.Effect<void> =>
     Effect.suspend(() => failure === undefined ? commit(writes) : Effect.fail(failure)).pipe(
       Effect.catch((error) => {
-        for (const { write } of writes) Deferred.doneUnsafe(write.reply, refused(error))
+        for (const { settle } of writes) settle(refused(error))
         return failure === undefined ? fail(error) : Effect.void
       })
     )
@@ -176,13 +192,13 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
         for (const { reply } of replies) Deferred.doneUnsafe(reply, Effect.succeed(answer.done))
       }),
       Effect.catch((error) => {
-        for (const { reply } of replies) Deferred.doneUnsafe(reply, refused(error))
+        for (const { reply } of replies) Deferred.doneUnsafe(reply, Exit.fail(refused(error)))
         return failure === undefined ? fail(error) : Effect.void
       })
     )
 
   const handle = Effect.fnUntraced(function*(batch: ReadonlyArray<Message>) {
-    const writes = batch.filter((message) => message._tag === "Write").map(prepared)
+    const writes = batch.filter((message) => message._tag === "Writes").flatMap(preparedAll)
     for (const transaction of transactions(writes)) yield* commitOrFail(transaction)
     const sweeps = batch.filter((message) => message._tag === "Sweep")
     if (sweeps.length > 0) yield* sweep(sweeps)
@@ -197,9 +213,18 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
   })
 
   const sender = (holder: string) =>
-    Effect.map(mailbox.sender(holder), ({ ask }): DatabaseSender => ({
-      write: (operations) => ask((reply) => ({ _tag: "Write", operations, reply }))
-    }))
+    Effect.map(mailbox.sender(holder), (sender): DatabaseSender => {
+      const writeAll: DatabaseSender["writeAll"] = (writes) =>
+        writes.length === 0
+          ? Effect.succeed([])
+          : sender.ask<ReadonlyArray<Written>, never>((reply) => ({ _tag: "Writes", writes, reply }))
+      return {
+        writeAll,
+        write: (operations) =>
+          Effect.flatMap(writeAll([operations]), ([written]) =>
+            written instanceof DatabaseError ? Effect.fail(written) : Effect.succeed(written ?? []))
+      }
+    })
 
   // A thread that dies between two batches is noticed now, not at the next write.
   yield* supervisor.fork("database writer", writer.died.pipe(Effect.catch(fail)))

@@ -12,7 +12,7 @@ import { HyperLogLog } from "../domain/HyperLogLog.ts"
 import { isPrivate, mayRead } from "../domain/PrivateMessage.ts"
 import { searchQueryOf } from "../domain/SearchQuery.ts"
 import { prepare, type Row } from "./connection.ts"
-import type { AskedBy, Committed, Items, Sketch, StoredRecord } from "./Database.ts"
+import type { AskedBy, Committed, Items, Preview, Sketch, StoredRecord } from "./Database.ts"
 import * as FilterScan from "./FilterScan.ts"
 import { idOfRaw, kindOfRaw, pubkeyOfRaw } from "./keys.ts"
 import * as Precedence from "./Precedence.ts"
@@ -346,7 +346,7 @@ export const make = (db: DatabaseSync) => {
       held = true
       queueMicrotask(release)
     },
-    preview: (event: Event, now: number) => {
+    preview: (event: Event, now: number): Preview => {
       const { _tag } = precedence.judge(event, now)
       return _tag === "Ephemeral" ? "New" : _tag
     },

@@ -109,6 +109,8 @@ export const make = (reader: SqliteReader, thread: DatabaseThread<ReadRequest, T
       Effect.flatMap(now, (now) => ask<Items>({ _tag: "Items", filter, now, ...options }, false)),
     committedAfter: (seq: number, limit: number) => attempt(() => here(() => reader.committedAfter(seq, limit))),
     preview: (event: Event) => Effect.flatMap(now, (now) => attempt(() => here(() => reader.preview(event, now)))),
+    previewAll: (events: ReadonlyArray<Event>) =>
+      Effect.flatMap(now, (now) => attempt(() => here(() => events.map((event) => reader.preview(event, now))))),
     record: (space: string, key: string) => attempt(() => here(() => reader.record(space, key))),
     records: (space: string) => ask<ReadonlyArray<StoredRecord>>({ _tag: "Records", space }, false),
     due: (space: string, now: number, limit: number) => attempt(() => here(() => reader.due(space, now, limit)))

@@ -13,7 +13,7 @@
  * 4. the consumer handles the rest and ends by itself, within the `ingester drain` or `worker stop` budget;
  * 5. a request that is still unanswered is answered `MailboxClosed`, so that nobody waits for ever.
  */
-import { type Cause, Deferred, Effect, Fiber, Option, Pull, Queue, References, Schema, type Scope } from "effect"
+import { type Cause, Deferred, Effect, Exit, Fiber, Option, Pull, Queue, References, Schema, type Scope } from "effect"
 import type { Holder, MailboxView } from "./Journal.ts"
 import { type Budget, Shutdown } from "./Shutdown.ts"
 import { Supervisor } from "./Supervisor.ts"
@@ -47,6 +47,15 @@ export interface Sender<A> {
    * the caller does not undo a message that was accepted.
    */
   readonly ask: <B, E>(message: (reply: Deferred.Deferred<B, E>) => A) => Effect.Effect<B, E | MailboxClosed>
+  /**
+   * Asks without a fiber, at a tenth of the cost: for those who ask thousands of times a second. False when there is no
+   * room: then nothing was sent, and `ask` will wait. Otherwise `settled` is called exactly once, whatever happens to the
+   * sender; the owner calls `reply` once, and is not called back in the same step.
+   */
+  readonly offer: <B>(
+    message: (reply: (answer: B) => void) => A,
+    settled: (exit: Exit.Exit<B, MailboxClosed>) => void
+  ) => boolean
 }
 
 export interface Mailbox<A> {
@@ -80,7 +89,8 @@ interface Lease {
   readonly label: string
   readonly since: number
   readonly frame: References.StackFrame | undefined
-  readonly pending: Set<Deferred.Deferred<unknown, unknown>>
+  /** Requests without an answer, as what ends each of them when there will be none. */
+  readonly pending: Set<() => void>
   released: boolean
 }
 
@@ -125,10 +135,12 @@ export const make = Effect.fnUntraced(function*<A, R>(options: Options<A, R>) {
   /** Nobody may wait for a consumer that is gone. */
   const abandon = Effect.suspend(() => {
     open = false
-    const replies = [...leases, ...orphans].flatMap((lease) => [...lease.pending])
+    const pending = [...leases, ...orphans].flatMap((lease) => [...lease.pending])
     return Effect.andThen(
       Queue.shutdown(queue),
-      Effect.forEach(replies, (reply) => Deferred.fail(reply, closed), { discard: true })
+      Effect.sync(() => {
+        for (const end of pending) end()
+      })
     )
   })
 
@@ -197,21 +209,41 @@ export const make = Effect.fnUntraced(function*<A, R>(options: Options<A, R>) {
         if (Queue.offerUnsafe(queue, message)) return Effect.void
         return Effect.flatMap(Queue.offer(queue, message), (accepted) => accepted ? Effect.void : Effect.fail(closed))
       })
+    /** False when it was not pending any more. */
+    const settle = (end: () => void): boolean => {
+      const wasPending = lease.pending.delete(end)
+      if (lease.released && lease.pending.size === 0) orphans.delete(lease)
+      return wasPending
+    }
     const ask = <B, E>(message: (reply: Deferred.Deferred<B, E>) => A): Effect.Effect<B, E | MailboxClosed> =>
       Effect.suspend(() => {
         const reply = Deferred.makeUnsafe<B, E | MailboxClosed>()
-        const pending = reply as Deferred.Deferred<unknown, unknown>
-        lease.pending.add(pending)
+        const end = () => Deferred.doneUnsafe(reply, Exit.fail(closed))
+        lease.pending.add(end)
         return send(message(reply as Deferred.Deferred<B, E>)).pipe(
           Effect.andThen(Deferred.await(reply)),
           Effect.onExit(() => {
-            lease.pending.delete(pending)
-            if (lease.released && lease.pending.size === 0) orphans.delete(lease)
+            settle(end)
             return Effect.void
           })
         )
       })
-    return { holder: lease.label, send, ask }
+    const offer: Sender<A>["offer"] = <B>(
+      message: (reply: (answer: B) => void) => A,
+      settled: (exit: Exit.Exit<B, MailboxClosed>) => void
+    ) => {
+      if (lease.released) throw new SenderReleased({ mailbox: name, holder: lease.label })
+      const end = () => {
+        if (settle(end)) settled(Exit.fail(closed))
+      }
+      const reply = (answer: B) => {
+        if (settle(end)) settled(Exit.succeed(answer))
+      }
+      if (!Queue.offerUnsafe(queue, message(reply))) return false
+      lease.pending.add(end)
+      return true
+    }
+    return { holder: lease.label, send, ask, offer }
   }
 
   const mailbox: Mailbox<A> = {

@@ -2,8 +2,8 @@
  * One client: what it says, what it is told, and the scope in which that happens.
  *
  * A connection is a scope that holds its own sender to admission; both are gone when its socket is. Messages of one turn
- * are handled together, without a fiber of their own; only an EVENT gets one, as it waits for its commit, and a REQ, as it
- * waits for the store. Nothing else waits for them.
+ * are handled together, without a fiber of their own: an EVENT is called back after its commit. Only a REQ gets a fiber, as
+ * it waits for the store, and an EVENT for which admission has no room. Nothing else waits for them.
  *
  * What a client may leave unread is bounded (`outboundBytesMax`). Answers and live events never wait: a client over the
  * bound is cut with 1013. Stored events do: their scan pauses while a client has a quarter of it waiting, and a client
@@ -182,7 +182,10 @@ export class Connection {
       case "COUNT":
         return this.#subscriptions.count(message.subscription, message.filters)
       case "AUTH":
-        return this.#await(message.event.id, text.length, this.#authentication.authenticate(message.event))
+        return this.#await(
+          this.#begin(message.event.id, text.length),
+          this.#authentication.authenticate(message.event)
+        )
       case "NEG-OPEN":
         return this.#reconciliations.open(message.subscription, message.filter, message.message)
       case "NEG-MSG":
@@ -237,8 +240,19 @@ export class Connection {
     const refusal = publish.refusalOf(event, { readers, powMin: this.#shared.limits.powMin })
     if (refusal === publish.anonymous) this.#authentication.challenge()
     if (refusal !== undefined) return this.#answer(event.id, refusal)
-    const submission = readers.has(event.pubkey) ? this.#sender.submitByAuthor(event) : this.#sender.submit(event)
-    this.#await(event.id, characters, Effect.map(submission, (outcome) => this.#answerOf(event, outcome)))
+    const from = readers.has(event.pubkey) ? "author" : "anybody"
+    const inFlight = this.#begin(event.id, characters)
+    const isOffered = this.#sender.offer(
+      event,
+      from,
+      (exit) =>
+        this.#settle(
+          inFlight,
+          Exit.isSuccess(exit) ? this.#answerOf(event, exit.value) : publish.answerOfCause(exit.cause)
+        )
+    )
+    if (isOffered) return
+    this.#await(inFlight, Effect.map(this.#sender.submit(event, from), (outcome) => this.#answerOf(event, outcome)))
   }
 
   #answerOf(event: Event, outcome: AdmissionOutcome): publish.Answer {
@@ -246,12 +260,16 @@ export class Connection {
     return isUnheard ? publish.unheard : publish.answerOf(outcome)
   }
 
-  /** Answers an EVENT or AUTH when it has been decided. */
-  #await(eventId: string, characters: number, decision: Effect.Effect<publish.Answer, MailboxClosed>): void {
+  #begin(eventId: string, characters: number): InFlight {
     const inFlight: InFlight = { eventId, characters, since: this.#shared.journal.now() }
     this.#inFlight.add(inFlight)
     this.#inFlightCharacters += characters
     this.#shared.inFlight.add()
+    return inFlight
+  }
+
+  /** Answers an EVENT or AUTH when it has been decided. */
+  #await(inFlight: InFlight, decision: Effect.Effect<publish.Answer, MailboxClosed>): void {
     this.#fork(decision).addObserver((exit) => {
       if (Exit.isSuccess(exit)) return this.#settle(inFlight, exit.value)
       const answer = publish.answerOfCause(exit.cause)

@@ -23,7 +23,7 @@ import { eventually, now, settle, within } from "./world.ts"
 
 const submitter = Effect.flatMap(Admission, (admission) => admission.sender("test"))
 const submitAll = (events: ReadonlyArray<Event>) =>
-  Effect.flatMap(submitter, ({ submit }) => Effect.forEach(events, submit))
+  Effect.flatMap(submitter, ({ submit }) => Effect.forEach(events, (event) => submit(event)))
 
 const tags = (outcomes: ReadonlyArray<AdmissionOutcome>) =>
   outcomes.map((outcome) => outcome._tag === "Rejected" ? outcome.reason : outcome._tag)
@@ -251,6 +251,91 @@ describe("Admission in open mode", () => {
           withForgedSignature(signed({ kind: 1, content: "forged" }))
         ])
         assert.deepStrictEqual(tags(outcomes), ["Saved", "Saved", "Saved", "Saved", "Invalid"])
+      })
+    ))
+})
+
+/** Offers all in one turn, as the messages of one read from a socket come. */
+const offerAll = Effect.fnUntraced(function*(events: ReadonlyArray<Event>) {
+  const { offer } = yield* submitter
+  const answers: Array<string> = []
+  for (const [at, event] of events.entries()) {
+    const isOffered = offer(event, "anybody", (exit) => {
+      assert.isUndefined(answers[at], "answered twice")
+      answers[at] = Exit.isSuccess(exit) ? tags([exit.value])[0] as string : "closed"
+    })
+    assert.isTrue(isOffered)
+  }
+  return answers
+})
+const isAnswered = (answers: ReadonlyArray<string>, count: number) => () => Object.keys(answers).length === count
+
+describe("Admission of many events at once in open mode", () => {
+  const open = { settings: { admission: "open" } } as const
+
+  it.effect("answers each by itself, and none before the commit", () =>
+    within(
+      open,
+      Effect.gen(function*() {
+        const { events, gate, writes } = yield* Disk
+        const stored = signed({ kind: 1, content: "stored" })
+        yield* submitAll([stored])
+        yield* gate.close
+        const notes = Array.from({ length: 3 }, (_, n) => signed({ kind: 1, content: `note ${n}` }, n))
+        const answers = yield* offerAll([
+          ...notes,
+          stored,
+          withForgedSignature(signed({ kind: 1, content: "forged" })),
+          withWrongId(signed({ kind: 1, content: "renamed" })),
+          signed({ kind: 1, created_at: now + 901 })
+        ])
+        yield* settle
+        assert.deepStrictEqual([answers, events.size], [[], 1])
+        yield* gate.open
+        yield* eventually(isAnswered(answers, 7))
+        assert.deepStrictEqual(answers, [
+          "Saved",
+          "Saved",
+          "Saved",
+          "Duplicate",
+          "Invalid",
+          "Invalid",
+          "created_at is too far ahead"
+        ])
+        assert.strictEqual(writes.length, 4, "each in a write of its own")
+      })
+    ))
+
+  it.effect("keeps the order of an author's events, in one turn and over several", () =>
+    within(
+      open,
+      Effect.gen(function*() {
+        const { gate } = yield* Disk
+        const versions = [1, 3, 2].map((n) => profileEvent({ name: `v${n}` }, "author", { created_at: epoch + n }))
+        yield* gate.close
+        const first = yield* offerAll([...versions, ...versions.slice(1, 2)])
+        yield* settle
+        const second = yield* offerAll([profileEvent({ name: "v4" }, "author", { created_at: epoch + 4 })])
+        yield* settle
+        yield* gate.open
+        yield* eventually(isAnswered(second, 1))
+        assert.deepStrictEqual(first, ["Saved", "Saved", "Superseded", "Duplicate"])
+        assert.deepStrictEqual(second, ["Saved"])
+      })
+    ))
+
+  it.effect("answers Failed to those that the disk refuses", () =>
+    within(
+      open,
+      Effect.gen(function*() {
+        const { broken, gate } = yield* Disk
+        yield* gate.close
+        const answers = yield* offerAll([signed({ kind: 1 }), withForgedSignature(signed({ kind: 1, content: "x" }))])
+        yield* settle
+        broken.value = true
+        yield* gate.open
+        yield* eventually(isAnswered(answers, 2))
+        assert.deepStrictEqual(answers, ["Failed", "Invalid"])
       })
     ))
 })

@@ -105,7 +105,11 @@ const make = Effect.fnUntraced(function*(disk: Disk["Service"]) {
           Effect.sync(() => disk.holders.add(holder)),
           () => Effect.sync(() => disk.holders.delete(holder))
         ),
-        { write }
+        {
+          write,
+          writeAll: (writes) =>
+            Effect.forEach(writes, (operations) => Effect.catchTag(write(operations), "DatabaseError", Effect.succeed))
+        }
       ),
     commits: PubSub.subscribe(commits),
     query: (filters) =>
@@ -140,6 +144,10 @@ const make = Effect.fnUntraced(function*(disk: Disk["Service"]) {
       ),
     preview: (event) =>
       Effect.clockWith((clock) => guarded("read", () => standing(event, clock.currentTimeMillisUnsafe() / 1000))),
+    previewAll: (events) =>
+      Effect.clockWith((clock) =>
+        guarded("read", () => events.map((event) => standing(event, clock.currentTimeMillisUnsafe() / 1000)))
+      ),
     record: (space, key) => guarded("read", () => disk.records.get(`${space} ${key}`)),
     records: (space) => guarded("read", () => inSpace(space)),
     due: (space, now, limit) =>

@@ -9,13 +9,15 @@ import { settle } from "./world.ts"
 /** A verifier that answers when it is told to. */
 const byHand = () => {
   const asked: Array<{ readonly event: Event; readonly answer: Deferred.Deferred<Verification, CryptoError> }> = []
+  const verify = (event: Event) =>
+    Effect.suspend(() => {
+      const answer = Deferred.makeUnsafe<Verification, CryptoError>()
+      asked.push({ event, answer })
+      return Deferred.await(answer)
+    })
   const verifier: VerifierSender = {
-    verify: (event) =>
-      Effect.suspend(() => {
-        const answer = Deferred.makeUnsafe<Verification, CryptoError>()
-        asked.push({ event, answer })
-        return Deferred.await(answer)
-      }),
+    verify,
+    verifyAll: (events) => Effect.forEach(events, verify, { concurrency: "unbounded" }),
     sign: () => Effect.die("not part of this fake")
   }
   const answer = (at: number, verification: Verification) =>
@@ -38,6 +40,24 @@ describe("checks that are shared", () => {
       assert.deepStrictEqual(yield* Effect.forEach(fibers, Fiber.join), [own, shared, shared])
       assert.deepStrictEqual(yield* checks.verify({ ...event }), shared)
       assert.strictEqual(asked.length, 1)
+    }))
+
+  it.effect("ask for many as they do for one: each event once, and only what nobody has asked for", () =>
+    Effect.gen(function*() {
+      const { answer, asked, checks } = byHand()
+      const [other, forged] = [profileEvent({}, "other"), withForgedSignature(profileEvent({}, "forged"))]
+      const first = yield* Effect.forkChild(checks.verify(other))
+      yield* settle
+      const all = yield* Effect.forkChild(checks.verifyAll([event, other, { ...event }, forged]))
+      yield* settle
+      assert.deepStrictEqual(asked.map((question) => question.event), [other, event, forged])
+      yield* answer(1, "Valid")
+      yield* answer(2, "InvalidSignature")
+      assert.isUndefined(all.pollUnsafe())
+      yield* answer(0, "Valid")
+      assert.deepStrictEqual(yield* Fiber.join(first), own)
+      const invalid = { verification: "InvalidSignature", isShared: false } as const
+      assert.deepStrictEqual(yield* Fiber.join(all), [own, shared, shared, invalid])
     }))
 
   it.effect("share nothing between an event and what only claims its id or its signature", () =>
@@ -101,8 +121,10 @@ describe("checks that are shared", () => {
   it.effect("remember no more than so many", () =>
     Effect.gen(function*() {
       let asked = 0
+      const verify = Effect.sync((): Verification => (asked++, "Valid"))
       const checks = make({
-        verify: () => Effect.sync((): Verification => (asked++, "Valid")),
+        verify: () => verify,
+        verifyAll: (events) => Effect.forEach(events, () => verify),
         sign: () => Effect.die("not part of this fake")
       })
       yield* checks.verify(event)

@@ -72,6 +72,17 @@ const suite = (name: string, layer: typeof WorkerVerifier.layer) => {
         assert.deepStrictEqual(answers, events.map(([, verification]) => verification))
       })))
 
+    it.live("answers many requests of many events, each in its own order", () =>
+      run(Effect.gen(function*() {
+        const { verifyAll } = yield* (yield* Verifier).sender("test")
+        const events = mixed(300)
+        const requests = [events, [], events.slice(0, 1), events.toReversed()]
+        const answers = yield* Effect.forEach(requests, (request) => verifyAll(request.map(([event]) => event)), {
+          concurrency: "unbounded"
+        })
+        assert.deepStrictEqual(answers, requests.map((request) => request.map(([, verification]) => verification)))
+      })))
+
     it.live("signs with the relay's key what it then finds valid", () =>
       run(Effect.gen(function*() {
         const verifier = yield* Verifier

@@ -2,7 +2,7 @@
 import { assert, it as vitest } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, PubSub, Scope } from "effect"
 import { describe } from "vitest"
-import { Database, type DatabaseError, type Operation, type Outcome, textOf } from "../../src/database/Database.ts"
+import { Database, DatabaseError, type Operation, type Outcome, textOf } from "../../src/database/Database.ts"
 import type { Event } from "../../src/domain/Event.ts"
 import type { Filter } from "../../src/domain/Filter.ts"
 import type { MailboxClosed } from "../../src/lifecycle/Mailbox.ts"
@@ -424,6 +424,32 @@ export const suite = (name: string, layer: TestLayer, options: Options): void =>
           )
           assert.deepStrictEqual(yield* saveAll([expiring(now), expiring(now + 1000)]), ["Expired", "Saved"])
           assert.strictEqual(yield* (yield* Database).preview(expiring(now)), "Expired")
+        }))
+    })
+
+    describe("many writes at once", () => {
+      it("have one answer each, in order, and each of them stands by itself", () =>
+        Effect.gen(function*() {
+          const { writeAll } = yield* (yield* Database).sender("test")
+          const notes = Array.from({ length: 3 }, (_, n) => signed({ content: `note ${n}` }))
+          const saves = notes.map((event): Operation => ({ _tag: "Save", event }))
+          const results = yield* writeAll([
+            ...saves.map((save) => [save]),
+            saves.slice(0, 2),
+            []
+          ])
+          const tags = results.map((written) =>
+            written instanceof DatabaseError ? "refused" : written.map(({ _tag }) => _tag)
+          )
+          assert.deepStrictEqual(tags, [["Saved"], ["Saved"], ["Saved"], ["Duplicate", "Duplicate"], []])
+          assert.deepStrictEqual(yield* writeAll([]), [])
+          const { previewAll } = yield* Database
+          assert.deepStrictEqual(yield* previewAll([signed({ content: "new" }), ...notes]), [
+            "New",
+            "Duplicate",
+            "Duplicate",
+            "Duplicate"
+          ])
         }))
     })
 

@@ -88,6 +88,42 @@ describe("Mailbox", () => {
       assert.deepStrictEqual(handled, [1, 2, 3])
     }).pipe(Effect.scoped, Effect.provide(Lifecycle)))
 
+  it.effect("takes an offer while there is room, and answers it once", () =>
+    Effect.gen(function*() {
+      const { close, gate, handled, mailbox } = yield* open({ capacity: 2, batchMax: 1 })
+      yield* gate.close
+      const sender = yield* mailbox.sender("a")
+      const settled: Array<number> = []
+      const offer = (n: number) =>
+        sender.offer<number>((answer) => {
+          const reply = Deferred.makeUnsafe<number>()
+          reply.resumes = [() => (answer(n * 2), answer(n * 3))]
+          return { n, reply }
+        }, (exit) => settled.push(Exit.isSuccess(exit) ? exit.value : -1))
+      assert.isTrue(offer(1))
+      yield* settle
+      assert.deepStrictEqual([2, 3, 4].map(offer), [true, true, false])
+      assert.deepStrictEqual((yield* mailbox.holders).map(({ inFlight }) => inFlight), [0, 3])
+      yield* gate.open
+      yield* settle
+      yield* close
+      assert.deepStrictEqual([handled, settled], [[1, 2, 3], [2, 4, 6]])
+    }).pipe(Effect.scoped, Effect.provide(Lifecycle)))
+
+  it.effect("settles an offer whose holder is gone, and one that nobody will answer as closed", () =>
+    Effect.gen(function*() {
+      const { close, mailbox } = yield* open({ capacity: 2, batchMax: 1 })
+      const settled: Array<unknown> = []
+      yield* Effect.scoped(Effect.gen(function*() {
+        const sender = yield* mailbox.sender("a")
+        assert.isTrue(sender.offer(() => ({ n: 1 }), (exit) => settled.push(failureOf(exit))))
+      }))
+      yield* settle
+      assert.deepStrictEqual(settled, [])
+      yield* close
+      assert.deepStrictEqual(settled.map((error) => error instanceof Mailbox.MailboxClosed), [true])
+    }).pipe(Effect.scoped, Effect.provide(Lifecycle)))
+
   it.effect("handles what was accepted before its release, then ends by itself", () =>
     Effect.gen(function*() {
       const { close, consumer, gate, handled, mailbox } = yield* open({ capacity: 64, batchMax: 4 })

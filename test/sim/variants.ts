@@ -17,14 +17,11 @@ export const variants: ReadonlyArray<Variant> = [
     breaks: "OK true goes out when the write is in the mailbox, not when it is on the disk",
     rewrites: [{
       file: "database/Ingester.ts",
-      from: "    Effect.map(mailbox.sender(holder), ({ ask }): DatabaseSender => ({\n" +
-        "      write: (operations) => ask((reply) => ({ _tag: \"Write\", operations, reply }))\n",
-      to: "    Effect.map(mailbox.sender(holder), ({ send }): DatabaseSender => ({\n" +
-        "      write: (operations) =>\n" +
-        "        Effect.as(\n" +
-        "          send({ _tag: \"Write\", operations, reply: Deferred.makeUnsafe() }),\n" +
-        "          operations.map(() => ({ _tag: \"Saved\", seq: 0 }))\n" +
-        "        )\n"
+      from: "          : sender.ask<ReadonlyArray<Written>, never>((reply) => ({ _tag: \"Writes\", writes, reply }))\n",
+      to: "          : Effect.as(\n" +
+        "            sender.send({ _tag: \"Writes\", writes, reply: Deferred.makeUnsafe() }),\n" +
+        "            writes.map((write) => write.map(() => ({ _tag: \"Saved\", seq: 0 })))\n" +
+        "          )\n"
     }]
   },
   {
@@ -103,9 +100,7 @@ export const variants: ReadonlyArray<Variant> = [
     rewrites: [{
       file: "database/Ingester.ts",
       from: "    const answer = yield* writer.apply({\n",
-      to: "    for (const { write } of writes) {\n" +
-        "      Deferred.doneUnsafe(write.reply, Effect.succeed(write.operations.map(() => ({ _tag: \"Saved\", seq: 0 }))))\n" +
-        "    }\n" +
+      to: "    for (const { settle, write } of writes) settle(write.map(() => ({ _tag: \"Saved\", seq: 0 })))\n" +
         "    yield* Effect.yieldNow\n" +
         "    const answer = yield* writer.apply({\n"
     }]

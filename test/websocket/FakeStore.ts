@@ -77,6 +77,7 @@ const layerDatabase = Layer.effect(
       items: () => unused,
       committedAfter: () => unused,
       preview: () => unused,
+      previewAll: () => unused,
       record: () => unused,
       records: () => unused,
       due: () => unused,
@@ -92,7 +93,7 @@ const layerAdmission = Layer.effect(
         Effect.acquireRelease(
           Effect.sync(() => {
             store.holders.add(holder)
-            return { submit: (event) => store.submit(event), submitByAuthor: (event) => store.submit(event) }
+            return { submit: (event) => store.submit(event), offer: () => false }
           }),
           () => Effect.sync(() => void store.holders.delete(holder))
         )
@@ -109,7 +110,7 @@ const layerModeration = Layer.succeed(Moderation, {
 })
 
 const layerVerifier = Layer.succeed(Verifier, {
-  sender: () => Effect.succeed({ verify: () => unused, sign: () => unused }),
+  sender: () => Effect.succeed({ verify: () => unused, verifyAll: () => unused, sign: () => unused }),
   pubkey: "0".repeat(63).concat("1"),
   engine: "none"
 })

@@ -13,6 +13,8 @@ const found = (filters: ReadonlyArray<Filter>) =>
     .filter(({ event }) => filters.some((filter) => matches(filter, event)))
     .toSorted((a, b) => newestFirst(a.event, b.event))
 
+const preview = ({ id }: Event) => run().disk.events.has(id) ? "Duplicate" as const : "New" as const
+
 /** What is asked of it in a world; checked against the real one, so that it cannot lack something unnoticed. */
 export const make = (): Omit<ReturnType<typeof StoreReader.make>, "sketch"> => ({
   query: (filters: ReadonlyArray<Filter>) =>
@@ -40,7 +42,8 @@ export const make = (): Omit<ReturnType<typeof StoreReader.make>, "sketch"> => (
       [...run().disk.events.values()].filter((stored) => stored.seq > seq).slice(0, limit)
         .map((stored) => ({ seq: stored.seq, event: stored.raw }))
     ),
-  preview: (event: Event) => Effect.sync(() => run().disk.events.has(event.id) ? "Duplicate" as const : "New" as const),
+  preview: (event: Event) => Effect.sync(() => preview(event)),
+  previewAll: (events: ReadonlyArray<Event>) => Effect.sync(() => events.map(preview)),
   record: (space: string, key: string) =>
     Effect.sync(() => {
       const record = run().disk.records.get(`${space} ${key}`)
