@@ -79,14 +79,22 @@ const make = Effect.fnUntraced(function*() {
   const nip05 = yield* Nip05
   const pacing = new HostPacing(settings.hostPerMinute)
 
+  /** Our own pace: everybody who waits for this host gets a turn of their own, instead of all trying at once. */
+  const paced = Effect.fnUntraced(
+    function*<Fact extends NonNullable<Quality.Facts["nip05"] | Quality.Facts["picture"]>>(
+      host: string,
+      fact: Fact
+    ) {
+      if (fact._tag !== "Unanswered" || fact.reason !== "not checked in time") return fact
+      const now = yield* Clock.currentTimeMillis
+      return { ...fact, retryAfter: pacing.turn(host, now, fact.retryAfter) }
+    }
+  )
+
   const lookAtPicture = Effect.fnUntraced(function*({ pictureUrl, profile }: Quality.Facts) {
     if (settings.pictures === "off" || pictureUrl._tag === "Refused" || typeof profile === "string") return undefined
     if (pictureUrl._tag === "Inline") return factOf(yield* picture.look(profile.picture))
-    const fact = factOf(yield* picture.look(pictureUrl.url))
-    if (fact._tag !== "Unanswered" || fact.reason !== "not checked in time") return fact
-    // Our own pace: everybody who waits for this host gets a turn of their own, instead of all trying at once.
-    const now = yield* Clock.currentTimeMillis
-    return { ...fact, retryAfter: pacing.turn(pictureUrl.host, now, fact.retryAfter) }
+    return yield* paced(pictureUrl.host, factOf(yield* picture.look(pictureUrl.url)))
   })
 
   /** Where the name decides nothing, it is looked at when the profile is stored. */
@@ -94,7 +102,8 @@ const make = Effect.fnUntraced(function*() {
     if (settings.nip05 !== "require" || typeof nip05Name === "string") {
       return { fact: undefined, operations: [], onceStored: yield* nip05.onStored(event) }
     }
-    return yield* nip05.check(event.pubkey, nip05Name)
+    const checked = yield* nip05.check(event.pubkey, nip05Name)
+    return { ...checked, fact: yield* paced(nip05Name.domain, checked.fact) }
   })
 
   return Examiner.of({

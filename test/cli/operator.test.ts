@@ -131,6 +131,10 @@ describe("explain", () => {
       assert.match(rejected, /NO {2}about {8,}none: no about/)
       assert.match(rejected, /verdict {5}rejected: no about/)
       assert.notInclude(rejected, "\u001b")
+      const env = { NIP05: "require", ABOUT_MIN: "1000" }
+      const strict = (yield* run(home, ["explain", good.pubkey], { env })).stdout.join("\n")
+      assert.match(strict, /NO {2}about .*: about is too short/)
+      assert.match(strict, /NO {2}NIP-05 name {3}none: no NIP-05 name/)
       const nobody = yield* run(home, ["explain", keyOf("nobody").pubkey])
       assert.match(nobody.stdout.join("\n"), /none is stored/)
       assert.strictEqual((yield* run(home, ["explain", "npub1xyz"])).code, 64)
