@@ -145,16 +145,32 @@ const encoded = (frames: ReadonlyArray<Frame>, total: number): Buffer => {
 /** Milliseconds of writing after which other work of the event loop gets its turn. */
 const sliceMillis = 5
 
+/** The very same frames, in the same order. */
+const isSame = (some: ReadonlyArray<Frame>, others: ReadonlyArray<Frame>): boolean =>
+  some.length === others.length && some.every((frame, i) => frame === others[i])
+
 /** Writes to sockets once per turn, in the order in which they had something to say, and never for long. */
 export class Flusher {
   #dirty: Array<{ readonly flush: () => void }> = []
   #scheduled = false
+  /** What was written before, in this turn. */
+  #last: { readonly frames: ReadonlyArray<Frame>; readonly wire: Buffer } | undefined
 
   add(socket: { readonly flush: () => void }): void {
     this.#dirty.push(socket)
     if (this.#scheduled) return
     this.#scheduled = true
     queueMicrotask(this.#run)
+  }
+
+  /** Frames as they are written; once for all clients in a row that have the same to be told, as new events make them. */
+  wireOf(frames: ReadonlyArray<Frame>, total: number): Buffer {
+    const [first] = frames
+    if (frames.length === 1 && first instanceof SharedFrame) return first.wire
+    if (this.#last !== undefined && isSame(this.#last.frames, frames)) return this.#last.wire
+    const wire = encoded(frames, total)
+    this.#last = { frames, wire }
+    return wire
   }
 
   readonly #run = (): void => {
@@ -169,6 +185,7 @@ export class Flusher {
         break
       }
     }
+    this.#last = undefined
     this.#scheduled = this.#dirty.length > 0
     if (this.#scheduled) setImmediate(this.#run)
   }
@@ -240,8 +257,7 @@ export class WsClientSocket implements ClientSocket {
     const total = this.#outboxBytes
     this.#outbox = []
     this.#outboxBytes = 0
-    const [first] = frames
-    this.#write(frames.length === 1 && first instanceof SharedFrame ? first.wire : encoded(frames, total))
+    this.#write(this.#flusher.wireOf(frames, total))
   }
 
   #write(wire: Buffer): void {
