@@ -129,8 +129,14 @@ export const install = (): ProcessHost => {
     return final
   }
 
+  const dog = watchdog.start({
+    warnMillis: 2000,
+    killMillis: Number(process.env["WATCHDOG_KILL_SECS"] ?? 15) * 1000
+  })
+
   const serve = () => {
     serving = true
+    dog.warn()
     for (const line of early.splice(0)) output.write(line)
   }
 
@@ -166,7 +172,6 @@ export const install = (): ProcessHost => {
   process.on("uncaughtException", stray("stray exception"))
   process.on("unhandledRejection", stray("stray rejection"))
 
-  watchdog.start({ warnMillis: 2000, killMillis: Number(process.env["WATCHDOG_KILL_SECS"] ?? 15) * 1000 })
   baseline = process.getActiveResourcesInfo()
 
   return {

@@ -3,8 +3,8 @@ import { Worker } from "node:worker_threads"
 import { threadEnv } from "./compileCache.ts"
 
 export interface WatchdogData {
-  /** One counter that the main thread raises. */
-  readonly beats: Int32Array
+  /** A counter that the main thread raises, and whether a warning is wanted (1). */
+  readonly shared: Int32Array
   readonly lookMillis: number
   /** Looks without a beat before a warning, and before the kill. */
   readonly warnLooks: number
@@ -13,11 +13,18 @@ export interface WatchdogData {
 
 const lookMillis = 250
 
+export interface Watchdog {
+  /**
+   * From now on a stall is worth a warning. A command on a busy machine is merely late: its stderr is for what it has to say.
+   */
+  readonly warn: () => void
+}
+
 /** Neither the thread nor the timer keeps the process alive; both last as long as it does. */
-export const start = (options: { readonly warnMillis: number; readonly killMillis: number }): void => {
-  const beats = new Int32Array(new SharedArrayBuffer(4))
+export const start = (options: { readonly warnMillis: number; readonly killMillis: number }): Watchdog => {
+  const shared = new Int32Array(new SharedArrayBuffer(8))
   const data: WatchdogData = {
-    beats,
+    shared,
     lookMillis,
     warnLooks: Math.ceil(options.warnMillis / lookMillis),
     killLooks: Math.ceil(options.killMillis / lookMillis)
@@ -26,5 +33,6 @@ export const start = (options: { readonly warnMillis: number; readonly killMilli
   // Without its watchdog the service still serves; a failure to start a thread shows in the log of whoever needs one.
   thread.on("error", () => {})
   thread.unref()
-  setInterval(() => Atomics.add(beats, 0, 1), lookMillis / 2).unref()
+  setInterval(() => Atomics.add(shared, 0, 1), lookMillis / 2).unref()
+  return { warn: () => void Atomics.store(shared, 1, 1) }
 }

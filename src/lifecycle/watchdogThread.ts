@@ -8,7 +8,7 @@ import * as fs from "node:fs"
 import { workerData } from "node:worker_threads"
 import type { WatchdogData } from "./watchdog.ts"
 
-const { beats, lookMillis, warnLooks, killLooks } = workerData as WatchdogData
+const { shared, lookMillis, warnLooks, killLooks } = workerData as WatchdogData
 const pause = new Int32Array(new SharedArrayBuffer(4))
 
 const say = (message: string, silentLooks: number) => {
@@ -20,14 +20,14 @@ const say = (message: string, silentLooks: number) => {
   }
 }
 
-let seen = Atomics.load(beats, 0)
+let seen = Atomics.load(shared, 0)
 let silent = 0
 for (;;) {
   Atomics.wait(pause, 0, 0, lookMillis)
-  const now = Atomics.load(beats, 0)
+  const now = Atomics.load(shared, 0)
   silent = now === seen ? silent + 1 : 0
   seen = now
-  if (silent === warnLooks) say("event loop stalled", silent)
+  if (silent === warnLooks && Atomics.load(shared, 1) === 1) say("event loop stalled", silent)
   if (silent >= killLooks) {
     say("event loop stalled for too long: killing the process", silent)
     process.kill(process.pid, "SIGKILL")

@@ -31,6 +31,10 @@ const isListed = (address: string, proxies: BlockList): boolean => {
   return version !== 0 && proxies.check(address, version === 4 ? "ipv4" : "ipv6")
 }
 
+/** Does this connection come from a proxy, and so stand for anybody? */
+export const isProxy = (remoteAddress: string | undefined, proxies: BlockList): boolean =>
+  isListed(plainOf(remoteAddress ?? ""), proxies)
+
 /**
  * Who is behind the proxies: the right-most address that is not one of them. Everything to the left of it is what a
  * stranger wrote. `forwardedFor` is the value of `X-Forwarded-For`, several headers joined by commas.

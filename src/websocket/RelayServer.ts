@@ -23,7 +23,7 @@ import { announce, Shutdown } from "../lifecycle/Shutdown.ts"
 import { StartError } from "../lifecycle/StartError.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
 import * as Metrics from "../observability/Metrics.ts"
-import { clientBehind, ClientCount, clientOf, proxiesOf } from "./ClientAddress.ts"
+import { clientBehind, ClientCount, clientOf, isProxy, proxiesOf } from "./ClientAddress.ts"
 import { Flusher, WsClientSocket } from "./ClientSocket.ts"
 import * as Connection from "./Connection.ts"
 import * as ItemSets from "./ItemSets.ts"
@@ -52,6 +52,9 @@ const fragmentsMax = 1024
 
 /** TCP connections beyond the WebSocket ones: pages, probes, and clients that have not said what they want. */
 const httpConnectionsMax = 256
+
+/** So many of these one address may always have: a browser opens six at once, and people share addresses. */
+const httpPerAddressMin = 32
 
 const software = "profile-aggregator"
 const version = "0.1.0"
@@ -148,9 +151,30 @@ const make = Effect.gen(function*() {
   server.maxConnections = limits.connectionsMax + httpConnectionsMax
   /** Every TCP connection, whatever became of it. */
   const streams = new Set<Duplex>()
+  const proxies = proxiesOf(settings.trustedProxies)
+  /**
+   * Those that are no WebSocket, or not yet, by address. As many as may become one at once: whoever opens more and says
+   * nothing would keep others out until the header timeout.
+   */
+  const undecided = new ClientCount()
+  const undecidedMax = Math.max(limits.connectionsPerAddressMax, httpPerAddressMin)
+  const decide = new Map<Duplex, () => void>()
   server.on("connection", (stream) => {
     streams.add(stream)
     stream.once("close", () => streams.delete(stream))
+    if (isProxy(stream.remoteAddress, proxies)) return
+    const client = clientOf(stream.remoteAddress)
+    if (undecided.of(client) >= undecidedMax) {
+      shared.count(Metrics.websocketConnectionsRefused.address, 1)
+      stream.destroy()
+      return
+    }
+    undecided.add(client)
+    const decided = () => {
+      if (decide.delete(stream)) undecided.remove(client)
+    }
+    decide.set(stream, decided)
+    stream.once("close", decided)
   })
   const httpScope = yield* Scope.make()
   const connections = new Set<Connection.Connection>()
@@ -225,6 +249,7 @@ const make = Effect.gen(function*() {
   }
 
   server.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+    decide.get(stream)?.()
     const forwardedFor = request.headers["x-forwarded-for"]
     const client = clientBehind(request.socket.remoteAddress, [forwardedFor].flat().join(","), proxies)
     if (!isRoot(request.url)) return refuse(stream, 404)

@@ -160,6 +160,7 @@ describe("a store to read", () => {
       yield* command.closeStdout
       const ended = yield* command.ended
       assert.strictEqual(ended.code, 0)
+      assert.deepStrictEqual(command.stderr, [])
     }).pipe(Effect.scoped), 30_000)
 
   it.live("a reader that stalls does not hold a stop", () =>

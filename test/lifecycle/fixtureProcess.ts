@@ -101,7 +101,10 @@ const Logs = Logger.layer([Logger.make(({ logLevel, message }) => {
   host.output.write(JSON.stringify({ level: logLevel, message }))
 })])
 
-host.serving()
+if (fault === "late command") {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000)
+  process.kill(process.pid, "SIGTERM")
+} else host.serving()
 NodeRuntime.runMain(
   Effect.provide(
     attach(host, launch(App)),

@@ -208,6 +208,36 @@ describe("RelayServer", () => {
         assert.match(clients[1].text(), /^HTTP\/1.1 408 /u)
       })))
 
+    it.live("drops TCP connections of one address that say nothing beyond as many as it may have, and no others", () =>
+      Effect.scoped(Effect.gen(function*() {
+        const { port, url } = yield* start({ limits: { connectionsPerAddressMax: 40 } })
+        const clients = yield* Effect.forEach(Array.from({ length: 40 }), () => connect(url))
+        // What became a WebSocket counts no more.
+        const silent = yield* Effect.forEach(
+          Array.from({ length: 40 }),
+          (_, i) => raw(port, i % 2 === 0 ? "" : "GET / HT")
+        )
+        yield* (yield* raw(port)).closed
+        assert.isFalse(silent.some((connection) => connection.isClosed()))
+        silent[0]!.socket.destroy()
+        yield* eventually("there is room again", () => silent[0]!.isClosed())
+        const last = yield* raw(port, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        yield* eventually("it is answered", () => last.text().startsWith("HTTP/1.1 200 "))
+        assert.strictEqual((yield* clients[0]!.req("a", { limit: 0 })).end[0], "EOSE")
+      })))
+
+    it.live("takes any number of TCP connections from a proxy, which stand for as many clients", () =>
+      Effect.scoped(Effect.gen(function*() {
+        const { port } = yield* start({
+          limits: { connectionsPerAddressMax: 1 },
+          trustedProxies: [{ address: "127.0.0.0", prefix: 8, family: "ipv4" }]
+        })
+        const silent = yield* Effect.forEach(Array.from({ length: 50 }), () => raw(port))
+        const last = yield* raw(port, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        yield* eventually("it is answered", () => last.text().startsWith("HTTP/1.1 200 "))
+        assert.isFalse(silent.some((connection) => connection.isClosed()))
+      })))
+
     it.live("72. closes a client that does not answer pings, and keeps one that does", () =>
       Effect.scoped(Effect.gen(function*() {
         const { url } = yield* start({ limits: { idleTimeout: Duration.millis(200) } })
