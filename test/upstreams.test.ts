@@ -32,6 +32,22 @@ const ask = (client: TestClient, kind: number, author: string) =>
     Effect.tap(client.send(["CLOSE", "ask"]))
   )
 
+/** What an author can write who wants us to dial what we should not. */
+const nasty = (url: string): ReadonlyArray<ReadonlyArray<string>> => [
+  ["r", url],
+  ["r", url.replace("127.0.0.1", "localhost")],
+  ["r", url.replace("127.0.0.1", "[::ffff:127.0.0.1]")],
+  ["r", url.replace("127.0.0.1", "0x7f000001")],
+  ["r", "ws://10.0.0.1"],
+  ["r", "ws://169.254.169.254/latest/meta-data"],
+  ["r", `ws://${"a".repeat(56)}.onion`],
+  ["r", "wss://relay.example"],
+  ["r", "javascript:alert(1)"],
+  ["r"],
+  ["r", ""],
+  ...Array.from({ length: 1900 }, (_, n) => ["r", `${url}/${n}`])
+]
+
 describe("a harvest", () => {
   it.live(
     "65. loses nothing of a second that a page ends in, and is not ended by short pages",
@@ -132,20 +148,6 @@ describe("relay lists", () => {
     "79. are hostile input: private addresses, onions, ourselves and giant lists are not dialled",
     () =>
       Effect.gen(function*() {
-        const nasty = (url: string): ReadonlyArray<ReadonlyArray<string>> => [
-          ["r", url],
-          ["r", url.replace("127.0.0.1", "localhost")],
-          ["r", url.replace("127.0.0.1", "[::ffff:127.0.0.1]")],
-          ["r", url.replace("127.0.0.1", "0x7f000001")],
-          ["r", "ws://10.0.0.1"],
-          ["r", "ws://169.254.169.254/latest/meta-data"],
-          ["r", `ws://${"a".repeat(56)}.onion`],
-          ["r", "wss://relay.example"],
-          ["r", "javascript:alert(1)"],
-          ["r"],
-          ["r", ""],
-          ...Array.from({ length: 1900 }, (_, n) => ["r", `${url}/${n}`])
-        ]
         const { accepted, client, list, own, author } = yield* world(nasty, { relayUrl: "wss://relay.example" })
         assert.isFalse(accepted)
         assert.deepStrictEqual(own.requests(), [])
