@@ -182,7 +182,6 @@ const make = Effect.gen(function*() {
   const isBlocked = (client: string) => moderation.rules("ip", "banned").some(({ name }) => clientOf(name) === client)
   const self = { pubkey: verifier.pubkey, software, version }
   const information = () => relayInformation(settings, self, moderation.text)
-  const proxies = proxiesOf(settings.trustedProxies)
   const operatorOf = Operators.make({ operators: settings.operators, limits, verify })
   const management: ManagementOptions = {
     operatorOf,
