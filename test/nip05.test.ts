@@ -117,6 +117,21 @@ describe("NIP-05", () => {
         }))
     }).pipe(Effect.scoped))
 
+  it.live("an open relay looks at names as well, whatever the setting, and rejects nobody", () =>
+    Effect.forEach(["check", "require"] as const, (nip05) =>
+      Effect.gen(function*() {
+        const web = FakeWeb.make()
+        web.set(at("boats.example", "mira"), documentOf({ mira: keyed("mira") }))
+        yield* within({ admission: "open", nip05 }, web, (client) =>
+          Effect.gen(function*() {
+            for (const name of ["mira", "eve"]) {
+              const [, , isAccepted] = yield* client.publish(person(name, `${name}@boats.example`))
+              assert.isTrue(isAccepted)
+            }
+            assert.deepStrictEqual(yield* findsSoon(client, "domain:boats.example", 1), ["mira"])
+          }))
+      }), { discard: true, concurrency: 2 }))
+
   it.live("as a rule it rejects whose name is not theirs, and waits where the domain is silent", () =>
     Effect.gen(function*() {
       const web = FakeWeb.make()

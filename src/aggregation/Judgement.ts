@@ -237,11 +237,13 @@ const make = Effect.fnUntraced(function*() {
   )
 
   /** What to write for a profile that no rule is asked about. */
-  const keepUnruled = Effect.fnUntraced(function*(event: Event) {
-    if (examiner.onStored === undefined) return keep(event)
-    const operations = [save(event), ...(yield* examiner.onStored(event))]
-    return { operations, outcome: undefined } satisfies Decision
-  })
+  const keepUnruled = (event: Event): Effect.Effect<Decision, DatabaseError> =>
+    examiner.onStored === undefined
+      ? Effect.succeed(keep(event))
+      : Effect.map(
+        examiner.onStored(event),
+        (records) => ({ operations: [save(event), ...records], outcome: undefined })
+      )
 
   /** What follows once the signature was checked. `since`: Unix milliseconds. */
   const judgeChecked = Effect.fnUntraced(function*(
@@ -300,13 +302,15 @@ const make = Effect.fnUntraced(function*() {
     })
     const fresh = entrants.filter((_, i) => decisions[i] === undefined).map(({ event }) => event)
     const checks = fresh.length === 0 ? [] : yield* signatures.verifyAll(fresh)
-    let next = 0
-    return decisions.map((decision) => {
-      if (decision !== undefined) return decision
-      const { verification } = checks[next] as SharedChecks.Checked
-      const event = fresh[next++] as Event
-      return refuseForged(verification) ?? (event.kind === 62 ? forgetAuthor(event) : keep(event))
+    const kept = yield* Effect.forEach(fresh, (event, i): Effect.Effect<Decision, DatabaseError> => {
+      const { verification } = checks[i] as SharedChecks.Checked
+      const forged = refuseForged(verification)
+      if (forged !== undefined) return Effect.succeed(forged)
+      if (event.kind === 0) return keepUnruled(event)
+      return Effect.succeed(event.kind === 62 ? forgetAuthor(event) : keep(event))
     })
+    let next = 0
+    return decisions.map((decision) => decision ?? (kept[next++] as Decision))
   })
 
   const judgeAll = (entrants: ReadonlyArray<Entrant>) => {
