@@ -1,4 +1,4 @@
-/** What others may do to us has a number each (`docs/harvest.md`, `docs/testing.md`), and each number a test in its name. */
+/** What others may do to us has a number each (`docs/harvest.md`, `docs/reliability.md`), and each number a test in its name. */
 import { assert, describe, it } from "@effect/vitest"
 import { globSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -31,6 +31,11 @@ describe("tests by number", () => {
   it("play every fault of upstreams, addresses and hosts, 36 to 60", () => {
     const numbers = named("fault")
     assert.deepStrictEqual(range(36, 60).filter((n) => !numbers.has(n)), [])
+  })
+
+  it("play every fault of storage and of what surrounds the process, 61 to 82", () => {
+    const numbers = named("fault")
+    assert.deepStrictEqual(range(61, 82).filter((n) => !numbers.has(n)), [])
   })
 
   it("play every hazard of a harvest, 1 to 10", () => {

@@ -172,7 +172,7 @@ const fork = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effec
 const failureOf = (exit: Exit.Exit<unknown, unknown>) => Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
 
 describe("verifier threads that fail", () => {
-  it.effect("crashed: its job is done by another, it is replaced, and that is counted", () =>
+  it.effect("crashed: its job is done by another, it is replaced, and that is counted (fault 72)", () =>
     Effect.gen(function*() {
       const before = yield* replaced
       const { close, fake, verify } = yield* open(1, "crashes", "answers")
@@ -184,7 +184,7 @@ describe("verifier threads that fail", () => {
       assert.deepStrictEqual(fake.ends, ["killed", "stopped"])
     }))
 
-  it.effect("hung: its job is given to another at the deadline and not before", () =>
+  it.effect("hung: its job is given to another at the deadline and not before (fault 73)", () =>
     Effect.gen(function*() {
       const before = yield* replaced
       const { close, fake, verify } = yield* open(1, "hangs", "answers")
@@ -232,7 +232,7 @@ describe("verifier threads that fail", () => {
       yield* close
     }))
 
-  it.effect("three within a minute stop the service, and nobody waits for an answer any more", () =>
+  it.effect("three within a minute stop the service, and nobody waits for an answer any more (fault 72)", () =>
     Effect.gen(function*() {
       const { close, fake, supervisor, verify } = yield* open(2, "crashes")
       const failed = yield* fork(Effect.exit(supervisor.failed))
@@ -350,7 +350,7 @@ describe("verifier mailbox", () => {
       assert.deepStrictEqual(fake.ends, ["stopped"])
     }))
 
-  it.effect("gives a hung thread one second at the end, and answers what it held as failed", () =>
+  it.effect("gives a hung thread one second at the end, and answers what it held as failed (fault 73)", () =>
     Effect.gen(function*() {
       const { close, fake, journal, verify } = yield* open(1, "hangs")
       const answers = yield* fork(

@@ -157,7 +157,7 @@ describe.concurrent("a fault", () => {
       assert.deepStrictEqual(certificate?.released, inOrder, "everything is released all the same")
     }))
 
-  it.live("a component that dies stops the service in order: 1", () =>
+  it.live("a component that dies stops the service in order: 1 (fault 74)", () =>
     Effect.gen(function*() {
       const child = yield* start("component dies")
       const { certificate, code } = yield* child.ended
@@ -175,7 +175,7 @@ describe.concurrent("a fault", () => {
     }).pipe(Effect.scoped))
 
   for (const fault of ["stray rejection", "stray exception"]) {
-    it.live(`a ${fault} stops the service in order: 70`, () =>
+    it.live(`a ${fault} stops the service in order: 70 (fault 75)`, () =>
       Effect.gen(function*() {
         const child = yield* start(fault)
         const { certificate, code } = yield* child.ended
@@ -185,14 +185,14 @@ describe.concurrent("a fault", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("a finalizer that dies does not keep the others from running: 70", () =>
+  it.live("a finalizer that dies does not keep the others from running: 70 (fault 76)", () =>
     Effect.gen(function*() {
       const { certificate, code } = yield* stopped("finalizer dies")
       assert.deepStrictEqual([code, certificate?.failures], [70, ["finalizer defect: broken finalizer"]])
       assert.deepStrictEqual(certificate?.released, inOrder)
     }))
 
-  it.live("a finalizer that hangs, even uninterruptibly, costs its budget: 75", () =>
+  it.live("a finalizer that hangs, even uninterruptibly, costs its budget: 75 (fault 76)", () =>
     Effect.gen(function*() {
       const { certificate, code } = yield* stopped("finalizer hangs")
       assert.deepStrictEqual([code, certificate?.forced], [75, ["worker stop"]])
@@ -226,7 +226,7 @@ describe.concurrent("a fault", () => {
       assert.strictEqual(certificate?.cause, "component failed: a bug")
     }).pipe(Effect.scoped), 20_000)
 
-  it.live("a stalled event loop is reported, and killed in the end: 137", () =>
+  it.live("a stalled event loop is reported, and killed in the end: 137 (fault 77)", () =>
     Effect.gen(function*() {
       const child = yield* start("stalled loop", { env: { WATCHDOG_KILL_SECS: "6" } })
       const { signal } = yield* child.ended
@@ -254,7 +254,7 @@ describe.concurrent("a fault", () => {
       assert.deepStrictEqual(child.stderr, [])
     }).pipe(Effect.scoped), 20_000)
 
-  it.live("a log reader that stalls, 3 MB behind, does not delay the stop", () =>
+  it.live("a log reader that stalls, 3 MB behind, does not delay the stop (fault 79)", () =>
     Effect.gen(function*() {
       const child = yield* start("chatty", { stdout: "stall" })
       yield* Effect.sleep("2 seconds") // nobody reads, so there is no line to wait for
@@ -264,7 +264,7 @@ describe.concurrent("a fault", () => {
       assert.isBelow(millis, 8000)
     }).pipe(Effect.scoped), 20_000)
 
-  it.live("a log reader that goes away does not end the service", () =>
+  it.live("a log reader that goes away does not end the service (fault 79)", () =>
     Effect.gen(function*() {
       const child = yield* start("none")
       yield* ready(child)

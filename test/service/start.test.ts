@@ -54,7 +54,7 @@ const used = Effect.gen(function*() {
 })
 
 describe("the database file", () => {
-  it.live("in use by another instance: 69, before it is touched", () =>
+  it.live("in use by another instance: 69, before it is touched (fault 61)", () =>
     Effect.gen(function*() {
       const folder = yield* Service.folder
       const first = yield* Service.start({ folder })
@@ -77,7 +77,7 @@ describe("the database file", () => {
       assert.strictEqual((yield* second.stop()).code, 0)
     }).pipe(Effect.scoped), 30_000)
 
-  it.live("in a folder that does not exist: 74", () =>
+  it.live("in a folder that does not exist: 74 (fault 68)", () =>
     Effect.gen(function*() {
       const folder = yield* Service.folder
       const path = join(folder, "nowhere", "profiles.db")
@@ -92,7 +92,7 @@ describe("the database file", () => {
       assertFailed(yield* failing({ folder }), 74, /profiles\.db/)
     }).pipe(Effect.scoped))
 
-  it.live("with a header of garbage: 74, and left as it is", () =>
+  it.live("with a header of garbage: 74, and left as it is (fault 69)", () =>
     Effect.gen(function*() {
       const folder = yield* Service.folder
       const garbage = Buffer.alloc(65_536, "not a database ")
@@ -101,7 +101,7 @@ describe("the database file", () => {
       assert.isTrue(garbage.equals(readFileSync(join(folder, "profiles.db"))))
     }).pipe(Effect.scoped))
 
-  it.live("cut short: 74, and left as it is", () =>
+  it.live("cut short: 74, and left as it is (fault 69)", () =>
     Effect.gen(function*() {
       const { folder, path } = yield* used
       const size = readFileSync(path).length
@@ -111,21 +111,25 @@ describe("the database file", () => {
       assert.isTrue(before.equals(readFileSync(path)))
     }).pipe(Effect.scoped), 30_000)
 
-  it.live("beside the log of another database: 74, and neither is folded into the other", () =>
-    Effect.gen(function*() {
-      const { folder, path } = yield* used
-      const other = join(folder, "other.db")
-      const database = new DatabaseSync(other)
-      database.exec("PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(100000))")
-      const log = readFileSync(`${other}-wal`)
-      database.close()
-      const before = readFileSync(path)
-      writeFileSync(`${path}-wal`, log)
-      assertFailed(yield* failing({ folder }), 74, /profiles\.db/)
-      assert.isTrue(before.equals(readFileSync(path)))
-    }).pipe(Effect.scoped), 30_000)
+  it.live(
+    "beside the log of another database: 74, and neither is folded into the other (fault 69)",
+    () =>
+      Effect.gen(function*() {
+        const { folder, path } = yield* used
+        const other = join(folder, "other.db")
+        const database = new DatabaseSync(other)
+        database.exec("PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(100000))")
+        const log = readFileSync(`${other}-wal`)
+        database.close()
+        const before = readFileSync(path)
+        writeFileSync(`${path}-wal`, log)
+        assertFailed(yield* failing({ folder }), 74, /profiles\.db/)
+        assert.isTrue(before.equals(readFileSync(path)))
+      }).pipe(Effect.scoped),
+    30_000
+  )
 
-  it.live("of a newer version of this service: 78, and left as it is", () =>
+  it.live("of a newer version of this service: 78, and left as it is (fault 70)", () =>
     Effect.gen(function*() {
       const { folder, path } = yield* used
       const database = new DatabaseSync(path)
@@ -135,7 +139,7 @@ describe("the database file", () => {
     }).pipe(Effect.scoped), 30_000)
 
   // Root may write everywhere, so the service runs as somebody else.
-  it.live.skipIf(process.getuid?.() !== 0)("that may not be written: 74", () =>
+  it.live.skipIf(process.getuid?.() !== 0)("that may not be written: 74 (fault 68)", () =>
     Effect.gen(function*() {
       const { folder, path } = yield* used
       chmodSync(folder, 0o555)

@@ -10,7 +10,7 @@ import { globSync, readFileSync, writeFileSync } from "node:fs"
 import { setPriority } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { type Check, cleanUp, copyOf, Findings, limitsOf, notices, simulation, vitest } from "./MutantChecks.ts"
+import { type Check, cleanUp, copyOf, Findings, limitsIn, notices, simulation, vitest } from "./MutantChecks.ts"
 import { type Mutant, mutantsOf } from "./Mutations.ts"
 import { type Reason, reasonOf, reasons } from "./survivors.ts"
 
@@ -90,35 +90,33 @@ console.error(`${tasks.length} mutants in ${chosen.length} files, ${tasks.length
 const nameOf = ({ file, mutant: { line, text, what } }: Task): string => `src/${file}:${line} ${what} · ${text}`
 
 try {
-  const [first, ...others] = Array.from({ length: open.length === 0 ? 0 : Number(values.jobs) }, () => copyOf(root))
-  if (first !== undefined) {
-    const limits = await limitsOf(
-      first,
-      new Set(
-        open.flatMap(({ checks, mutant }) => checks.filter((check) => findings.get(mutant.source, check) === undefined))
-      )
-    )
+  if (open.length > 0) {
+    const limitOf = limitsIn(copyOf(root))
     const queue = open.values()
     let done = 0
-    await Promise.all([first, ...others].map(async (copy) => {
-      for (const task of queue) {
-        const path = join(copy, "src", task.file)
-        writeFileSync(path, task.mutant.source)
-        for (const check of task.checks) {
-          if (isKilled(task) === true) break
-          if (findings.get(task.mutant.source, check) !== undefined) continue
-          findings.set(task.mutant.source, check, await notices(copy, check, limits.get(check) as number))
+    await Promise.all(
+      Array.from({ length: Number(values.jobs) }, () => copyOf(root)).map(async (copy) => {
+        for (const task of queue) {
+          const { checks, file, mutant } = task
+          const path = join(copy, "src", file)
+          writeFileSync(path, mutant.source)
+          for (const check of checks) {
+            if (isKilled(task) === true) break
+            if (findings.get(mutant.source, check) !== undefined) continue
+            const limit = await limitOf(check)
+            if (limit !== undefined) findings.set(mutant.source, check, await notices(copy, check, limit))
+          }
+          writeFileSync(path, originals.get(file) as string)
+          console.error(`${++done}/${open.length} ${isKilled(task) === true ? "killed" : "survived"}: ${nameOf(task)}`)
         }
-        writeFileSync(path, originals.get(task.file) as string)
-        console.error(`${++done}/${open.length} ${isKilled(task) === true ? "killed" : "survived"}: ${nameOf(task)}`)
-      }
-    }))
+      })
+    )
   }
 } finally {
   cleanUp()
 }
 
-const survivors = tasks.filter((task) => isKilled(task) === false)
+const survivors = tasks.filter((task) => isKilled(task) !== true)
 const used = new Set<Reason>()
 let unexplained = 0
 for (const task of survivors) {

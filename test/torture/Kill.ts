@@ -27,13 +27,21 @@ export interface Outcome {
 }
 
 /** One life of the service; says whether it was killed while starting. */
-const round = Effect.fnUntraced(function*(folder: string, name: string, dice: Dice.Dice, ledger: Ledger) {
+const round = Effect.fnUntraced(function*(
+  { execArgv, folder, name }: {
+    readonly execArgv: ReadonlyArray<string>
+    readonly folder: string
+    readonly name: string
+  },
+  dice: Dice.Dice,
+  ledger: Ledger
+) {
   const whileStarting = dice.chance(0.15)
   const millis = dice.between(0, startMillisMax)
   const clients = dice.between(1, 4)
   const answers = dice.between(1, 600)
   const window = dice.between(1, 128)
-  const service = yield* Service.start({ env, folder })
+  const service = yield* Service.start({ env, folder, execArgv })
   if (whileStarting) {
     yield* Effect.sleep(millis)
     yield* service.signal("SIGKILL")
@@ -57,16 +65,18 @@ const round = Effect.fnUntraced(function*(folder: string, name: string, dice: Di
 export const kill = Effect.fnUntraced(function*(options: {
   readonly rounds: number
   readonly seed: number
+  /** Node's own flags for the service. */
+  readonly execArgv?: ReadonlyArray<string>
   readonly say?: (line: string) => void
 }) {
-  const { rounds, seed } = options
+  const { execArgv = [], rounds, seed } = options
   const dice = Dice.make(seed)
   const folder = yield* Service.folder
   const ledger = new Ledger()
   const violations: Array<string> = []
   let starting = 0
   for (let n = 1; n <= rounds; n++) {
-    const found = yield* round(folder, `seed ${seed}, round ${n}`, dice, ledger)
+    const found = yield* round({ execArgv, folder, name: `seed ${seed}, round ${n}` }, dice, ledger)
     if (found.starting) starting++
     const wrong = [...found.wrong]
     // A kill in the first milliseconds of the first round comes before there is a file.
@@ -77,7 +87,7 @@ export const kill = Effect.fnUntraced(function*(options: {
     options.say?.(`round ${n}/${rounds}: ${ledger.acknowledged} acknowledged, ${ledger.lost} lost`)
   }
   // What the last kill left behind opens, and closes in order.
-  const service = yield* Service.start({ env, folder })
+  const service = yield* Service.start({ env, folder, execArgv })
   yield* service.listening
   const { certificate, code } = yield* service.stop()
   if (code !== 0) violations.push(`the stop at the end: code ${code}, ${JSON.stringify(certificate)}`)

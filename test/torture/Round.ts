@@ -158,15 +158,17 @@ export const play = Effect.fnUntraced(function*(plan: Plan, options: {
   readonly folder: string
   readonly name: string
   readonly ledger: Ledger
+  /** Node's own flags for the service. */
+  readonly execArgv: ReadonlyArray<string>
 }) {
-  const { folder, ledger, name } = options
+  const { execArgv, folder, ledger, name } = options
   const host = yield* hostileHost
   const upstreams = yield* Effect.forEach(
     plan.upstreams,
     (faults) => FakeUpstream.make({ events: profiles, faults })
   )
   const before = read(join(folder, "profiles.db"))
-  const service = yield* Service.start({ env: env(plan, upstreams), folder })
+  const service = yield* Service.start({ env: env(plan, upstreams), folder, execArgv })
   const spawned = performance.now()
   const violations: Array<string> = []
   const signalled: Array<number> = []

@@ -29,9 +29,11 @@ export const torture = Effect.fnUntraced(function*(options: {
   readonly rounds: number
   readonly seed: number
   readonly first?: number
+  /** Node's own flags for the service. */
+  readonly execArgv?: ReadonlyArray<string>
   readonly say?: (line: string) => void
 }) {
-  const { first = 1, rounds, seed } = options
+  const { execArgv = [], first = 1, rounds, seed } = options
   const home = yield* Service.folder
   const violations: Array<string> = []
   const codes = new Map<string, number>()
@@ -53,7 +55,7 @@ export const torture = Effect.fnUntraced(function*(options: {
       folder = join(home, `round ${n}`)
       mkdirSync(folder)
     }
-    const exit = yield* Effect.exit(play(plan, { folder, name: `seed ${seed}, round ${n}`, ledger }))
+    const exit = yield* Effect.exit(play(plan, { folder, name: `seed ${seed}, round ${n}`, ledger, execArgv }))
     const wrong = Exit.isSuccess(exit) ? exit.value.violations : [String(exit.cause)]
     if (wrong.length > 0) {
       violations.push(...wrong.slice(0, 10).map((line) => `seed ${seed}, round ${n}: ${line}`))

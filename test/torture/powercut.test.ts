@@ -8,7 +8,7 @@ import { missing } from "./Trace.ts"
 const why = missing()
 if (why !== undefined) console.log(`skipped: power cuts and the order of answers: ${why}`)
 
-describe("a power cut at any moment of a run under load, its stop included", () => {
+describe("fault 67: a power cut at any moment of a run under load, its stop included", () => {
   it.live.skipIf(why !== undefined)(
     "leaves a whole file with every event that was acknowledged by then",
     () =>

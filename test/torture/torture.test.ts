@@ -1,6 +1,7 @@
 /** The short form of `torture.ts`. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { planting } from "./Arguments.ts"
 import { summaryOf, torture } from "./Rounds.ts"
 
 describe("the real service among hostile clients and upstreams, signalled at any moment", () => {
@@ -11,4 +12,11 @@ describe("the real service among hostile clients and upstreams, signalled at any
       assert.deepStrictEqual(outcome.violations, [])
       assert.isAbove(outcome.acknowledged, 500)
     }), 180_000)
+
+  it.live("would show a sender that outlives its component", () =>
+    Effect.gen(function*() {
+      const execArgv = planting("sender cloned out of its scope")
+      const { violations } = yield* torture({ rounds: 1, seed: 3, execArgv })
+      assert.match(violations.join("\n"), /websocket\/connection/)
+    }), 60_000)
 })

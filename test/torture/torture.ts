@@ -5,13 +5,13 @@
  * The last line sums up; the exit code is 1 when anything was broken.
  */
 import { Effect } from "effect"
-import { numbersOf } from "./Arguments.ts"
+import { execArgvOf, numbersOf } from "./Arguments.ts"
 import { summaryOf, torture } from "./Rounds.ts"
 
 const { first, rounds, seed } = numbersOf({ rounds: 100, first: 1 })
 const say = (line: string) => void process.stderr.write(`${line}\n`)
 
-const outcome = await Effect.runPromise(torture({ rounds, seed, first, say }))
+const outcome = await Effect.runPromise(torture({ rounds, seed, first, say, execArgv: execArgvOf() }))
 for (const violation of outcome.violations.slice(0, 40)) console.error(violation)
 console.log(summaryOf(outcome, seed))
 process.exitCode = outcome.violations.length === 0 && outcome.acknowledged > 0 ? 0 : 1
