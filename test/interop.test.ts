@@ -70,7 +70,8 @@ layer(layerRelay, { excludeTestServices: true })("unmodified clients", (it) => {
         const relays = [yield* url]
         const client = yield* pool
         const secret = generateSecretKey()
-        const events = Array.from({ length: 20 }, (_, i) => note(`note ${i}`, secret, { created_at: now() - i }))
+        const newest = now()
+        const events = Array.from({ length: 20 }, (_, i) => note(`note ${i}`, secret, { created_at: newest - i }))
         yield* Effect.promise(() => Promise.all(events.flatMap((event) => client.publish(relays, event))))
         const authors = [getPublicKey(secret)]
         const read = yield* Effect.promise(() => client.querySync(relays, { authors }))
