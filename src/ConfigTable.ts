@@ -224,7 +224,7 @@ export const table = {
   relayDescription: setting(
     "RELAY_DESCRIPTION",
     line(1000),
-    "A relay that keeps the profiles worth having.",
+    "An indexer of the profiles worth having, and of their authors' relay lists: kinds 0, 10002 and 10050.",
     "Description of this relay (NIP-11)."
   ),
   relayContact: setting("RELAY_CONTACT", line(200), "", "How to reach its operator, such as a mailto: URI (NIP-11)."),
