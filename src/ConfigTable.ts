@@ -106,6 +106,12 @@ const list = <A>(one: Notation<A>, many: string, lengthMax: number): Notation<Re
   }
 })
 
+/** The same, of at least one. */
+const some = <A>(one: Notation<A>, many: string, lengthMax: number): Notation<ReadonlyArray<A>> => ({
+  allowed: `${many}, separated by commas, 1 to ${lengthMax}`,
+  decode: (text) => Option.filter(list(one, many, lengthMax).decode(text), ({ length }) => length > 0)
+})
+
 const relays = list(relay, "`ws://` or `wss://` URLs without credentials or fragment", 64)
 
 const network: Notation<Network> = {
@@ -319,7 +325,7 @@ export const table = {
   ),
   proofKinds: setting(
     "PROOF_KINDS",
-    list(whole(0, 65_535), "event kinds, 0 to 65_535", 32),
+    some(whole(0, 65_535), "event kinds, 0 to 65_535", 32),
     "1",
     "One event of any of these kinds proves that an author really posts."
   ),
@@ -425,7 +431,7 @@ export const table = {
     ),
     pictureSchemes: setting(
       "PICTURE_SCHEMES",
-      list(oneOf(["https", "http", "data"]), "`https`, `http`, `data`", 3),
+      some(oneOf(["https", "http", "data"]), "`https`, `http`, `data`", 3),
       "https,http,data",
       "Schemes that the URL of a picture may have."
     ),

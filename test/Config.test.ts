@@ -90,6 +90,16 @@ describe("Settings, where a value comes from", () => {
       assert.deepStrictEqual(yield* domainsOf("none"), [])
     }))
 
+  it.effect("wants at least one where none would refuse everybody", () =>
+    Effect.gen(function*() {
+      for (const variable of ["PROOF_KINDS", "PICTURE_SCHEMES"]) {
+        const refusal = yield* refusalOf({ environment: { [variable]: "none" } })
+        assert.strictEqual(refusal.code, 78)
+        assert.include(refusal.message, `${variable} is "none"`)
+        assert.notInclude(refusal.message, "or none")
+      }
+    }))
+
   it.effect("takes days that exist, from the first of the network on", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* dayOf("2020-01-01"), 1_577_836_800)
