@@ -22,6 +22,8 @@ let once: Map<string, Listener> = new Map()
 /** Bytes that the log reader is behind. */
 let pending = 0
 let handles: Array<string> = []
+/** How often the watchdog was told that a stall is worth a warning. */
+let warned = 0
 /** Code of each `process.exit`; 0 where none was given. */
 let exits: Array<number | undefined> = []
 
@@ -42,6 +44,8 @@ beforeEach(() => {
     pending: () => pending,
     isTerminal: false
   }))
+  warned = 0
+  vi.mocked(watchdog.start).mockReturnValue({ warn: () => void warned++ })
   vi.spyOn(process, "on").mockImplementation((event: string | symbol, listener: Listener) => {
     listeners.set(String(event), listener)
     return process
@@ -308,5 +312,12 @@ describe("the watchdog", () => {
     vi.stubEnv("WATCHDOG_KILL_SECS", "60")
     install()
     assert.deepStrictEqual(vi.mocked(watchdog.start).mock.lastCall, [{ warnMillis: 2000, killMillis: 60_000 }])
+  })
+
+  it("warns of a service, not of a command", () => {
+    const host = install()
+    assert.strictEqual(warned, 0)
+    host.serving()
+    assert.strictEqual(warned, 1)
   })
 })

@@ -16,10 +16,11 @@ afterAll(() => rmSync(folder, { recursive: true }))
 const beside = (looks: { readonly warnLooks: number; readonly killLooks: number }, script: string) =>
   run(`
     import { Worker } from "node:worker_threads"
-    const beats = new Int32Array(new SharedArrayBuffer(4))
-    const beat = () => Atomics.add(beats, 0, 1)
+    const shared = new Int32Array(new SharedArrayBuffer(8))
+    const beat = () => Atomics.add(shared, 0, 1)
+    const warn = () => Atomics.store(shared, 1, 1)
     const stall = (millis) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis)
-    const workerData = { beats, lookMillis: 20, ...${JSON.stringify(looks)} }
+    const workerData = { shared, lookMillis: 20, ...${JSON.stringify(looks)} }
     const thread = new Worker(new URL(${urlOf("watchdogThread")}), { workerData })
     await new Promise((resolve) => thread.once("online", resolve))
     ${script}
@@ -29,7 +30,7 @@ const run = (script: string, how: "file" | "text" = "file") => {
   const file = join(folder, "script.mjs")
   writeFileSync(file, script)
   const args = how === "file" ? [file] : ["--input-type=module", "-e", script]
-  const { signal, status, stderr } = spawnSync(process.execPath, args, {
+  const { signal, status, stderr, stdout } = spawnSync(process.execPath, args, {
     encoding: "utf8",
     timeout: 9000,
     killSignal: "SIGTERM",
@@ -39,6 +40,7 @@ const run = (script: string, how: "file" | "text" = "file") => {
   return {
     signal,
     status,
+    stdout,
     said: lines.map((line) => JSON.parse(line) as { readonly message: string; readonly silentMs: number })
   }
 }
@@ -49,7 +51,8 @@ describe("the watchdog's thread", () => {
   it("reports once a loop that has stopped beating, and kills it in the end", () => {
     const { said, signal } = beside(
       { warnLooks: 15, killLooks: 25 },
-      `const end = performance.now() + 300
+      `warn()
+       const end = performance.now() + 300
        while (performance.now() < end) { beat(); stall(1) }
        stall()`
     )
@@ -60,10 +63,17 @@ describe("the watchdog's thread", () => {
     ])
   })
 
+  it("does not warn of one that nobody asked about, and kills it all the same", () => {
+    const { said, signal } = beside({ warnLooks: 5, killLooks: 10 }, "stall()")
+    assert.strictEqual(signal, "SIGKILL")
+    assert.deepStrictEqual(said.map(({ message, silentMs }) => [message, silentMs]), [[killed, 200]])
+  })
+
   it("says nothing about a loop that beats, and counts from its last beat", () => {
     const { said, status } = beside(
       { warnLooks: 50, killLooks: 51 },
-      `for (let i = 0; i < 30; i++) { beat(); stall(100) }
+      `warn()
+       for (let i = 0; i < 30; i++) { beat(); stall(100) }
        process.exit(0)`
     )
     assert.deepStrictEqual([status, said], [0, []])
@@ -74,7 +84,7 @@ describe("the watchdog's thread", () => {
 const start = (script: string) =>
   run(`
     import { start } from ${urlOf("watchdog")}
-    start({ warnMillis: 1000, killMillis: 2000 })
+    start({ warnMillis: 1000, killMillis: 2000 }).warn()
     ${script}
   `)
 
@@ -85,9 +95,14 @@ describe("the watchdog", () => {
   })
 
   it("watches this process: an idle loop beats, and one that is stalled is killed when the time is over", () => {
-    const { said, signal } = start(`
-      setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0), 2500)
+    const { said, signal, stdout } = start(`
+      const { writeSync } = await import("node:fs")
+      setTimeout(() => {
+        writeSync(1, "alive")
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+      }, 3000)
     `)
+    assert.strictEqual(stdout, "alive", "not while it was idle")
     assert.strictEqual(signal, "SIGKILL")
     assert.deepStrictEqual(said.map(({ message, silentMs }) => [message, silentMs]), [
       ["event loop stalled", 1000],
@@ -100,7 +115,7 @@ describe("the watchdog", () => {
     const { said, status } = run(
       `
         import { start } from ${urlOf("watchdog")}
-        start({ warnMillis: 250, killMillis: 500 })
+        start({ warnMillis: 250, killMillis: 500 }).warn()
         setTimeout(() => {
           Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000)
           process.exit(0)
