@@ -215,7 +215,11 @@ const make = Effect.fnUntraced(function*() {
     recheck: Effect.fn("Nip05.recheck")(function*(pubkey) {
       const name = yield* storedName(pubkey)
       if (name === undefined) return forget(pubkey)
-      const { onceStored, operations } = yield* settle(pubkey, name, yield* documents.lookUp(name))
+      const listing = yield* documents.lookUp(name)
+      const latest = yield* storedName(pubkey)
+      // The profile has changed meanwhile, and what was written with that says what is to be looked at.
+      if (latest === undefined || nip05TextOf(latest) !== nip05TextOf(name)) return []
+      const { onceStored, operations } = yield* settle(pubkey, name, listing)
       return [...operations, ...onceStored]
     })
   })

@@ -34,7 +34,11 @@ const make = Effect.fnUntraced(function*() {
   const sender = yield* database.sender("aggregation/nip05")
   const pacing = new HostPacing(hostPerMinute)
 
-  const look = (pubkey: string) => Effect.flatMap(names.recheck(pubkey), (records) => sender.write(records))
+  const look = (pubkey: string) =>
+    Effect.flatMap(
+      names.recheck(pubkey),
+      (records) => records.length === 0 ? Effect.void : Effect.asVoid(sender.write(records))
+    )
 
   const askOne = Effect.fnUntraced(function*(domain: string, due: ReadonlyArray<StoredRecord>) {
     const now = yield* Clock.currentTimeMillis

@@ -23,6 +23,8 @@ const profile = (nip05: string | undefined, created_at = epoch) => profileEvent(
 
 interface World {
   readonly says: (listing: Nip05Listing) => void
+  /** What happens from the question to the answer. */
+  readonly whileAsked: (happens: Effect.Effect<void>) => void
   /** Names that were asked for. */
   readonly asked: Array<string>
   readonly store: (event: Event) => Effect.Effect<void, unknown, Database | Nip05>
@@ -40,10 +42,12 @@ const run = (
 ) => {
   const disk = blank()
   let says: Nip05Listing = hers
+  let happens: Effect.Effect<void> = Effect.void
   const asked: World["asked"] = []
   let time = 0
   const world: World = {
     says: (listing) => void (says = listing),
+    whileAsked: (next) => void (happens = next),
     asked,
     store: Effect.fnUntraced(function*(event) {
       const database = yield* Database
@@ -64,10 +68,10 @@ const run = (
   }
   const documents = Layer.succeed(Nip05Documents, {
     lookUp: (name) =>
-      Effect.map(Effect.clockWith((clock) => clock.currentTimeMillis), (at) => {
+      Effect.flatMap(Effect.clockWith((clock) => clock.currentTimeMillis), (at) => {
         time = at
         asked.push(nip05TextOf(name))
-        return says
+        return Effect.map(happens, () => says)
       })
   })
   const layer = Nip05.layer.pipe(
@@ -206,6 +210,26 @@ describe("the fact of a NIP-05 name", () => {
         assert.strictEqual(verified(), undefined)
         const disk = yield* Disk
         assert.strictEqual(disk.records.size, 0)
+      })
+    ))
+
+  it.effect("is that of the new name where the profile changes while the old one is being looked up", () =>
+    run(({ asked, store, verified, whileAsked }) =>
+      Effect.gen(function*() {
+        const names = yield* Nip05
+        const database = yield* Database
+        yield* store(profile("mira@boats.example"))
+        whileAsked(Effect.orDie(Effect.provideService(
+          Effect.provideService(store(profile("mira@tide.example", epoch + 1)), Nip05, names),
+          Database,
+          database
+        )))
+        yield* looks
+        assert.strictEqual(verified(), undefined)
+        whileAsked(Effect.void)
+        yield* looks
+        assert.deepStrictEqual(asked, ["mira@boats.example", "mira@tide.example"])
+        assert.strictEqual(verified(), "mira@tide.example")
       })
     ))
 
