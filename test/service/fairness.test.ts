@@ -11,6 +11,7 @@ import { epoch } from "../support/events.ts"
 import { addEvents, madeAuthor, madeEvent } from "../support/madeStore.ts"
 import * as Service from "../support/service.ts"
 import { connect } from "../support/TestClient.ts"
+import { assertShortTurns, probed } from "../support/turns.ts"
 
 const stored = 30_000
 const authors = 3000
@@ -18,7 +19,9 @@ const busyClients = 8
 /** Small reads, one after the other. */
 const reads = 100
 
-class Relay extends Context.Service<Relay, { readonly url: string }>()("test/service/Relay") {
+class Relay extends Context.Service<Relay, { readonly url: string; readonly process: Service.Service }>()(
+  "test/service/Relay"
+) {
   static readonly layer = Layer.effect(
     Relay,
     Effect.gen(function*() {
@@ -27,11 +30,13 @@ class Relay extends Context.Service<Relay, { readonly url: string }>()("test/ser
         join(home, "profiles.db"),
         Array.from({ length: stored }, (_, n) => madeEvent(n, Math.floor(n / (stored / authors))))
       )
-      const relay = yield* Service.start({
+      const process = yield* Service.start({
+        ...probed,
         folder: home,
         env: { ADMISSION: "open", LOG_LEVEL: "Info", RATE_PER_CONNECTION: "0", RATE_PER_ADDRESS: "0" }
       })
-      return yield* relay.listening
+      const { url } = yield* process.listening
+      return { url, process }
     })
   )
 }
@@ -82,18 +87,23 @@ layer(Relay.layer, { excludeTestServices: true, timeout: 20_000 })("beside 500-a
     ) {
       it.effect(name, () =>
         Effect.gen(function*() {
-          const { url } = yield* Relay
+          const { process, url } = yield* Relay
           const client = yield* connect(url)
           const answers = yield* keepBusy(url)
           while (answers() < busyClients) yield* Effect.sleep("10 millis")
           const before = answers()
           const millis: Array<number> = []
-          for (let i = 0; i < reads; i++) {
-            const since = performance.now()
-            const { end } = yield* client.req("small", filterOf(i))
-            millis.push(performance.now() - since)
-            assert.strictEqual(end[0], "EOSE")
-          }
+          yield* assertShortTurns(
+            process,
+            Effect.gen(function*() {
+              for (let i = 0; i < reads; i++) {
+                const since = performance.now()
+                const { end } = yield* client.req("small", filterOf(i))
+                millis.push(performance.now() - since)
+                assert.strictEqual(end[0], "EOSE")
+              }
+            })
+          )
           const others = answers() - before
           millis.sort((a, b) => a - b)
           console.log(

@@ -10,20 +10,14 @@ import { join } from "node:path"
 import { nip77, Relay } from "nostr-tools"
 import { type Event, rawOf } from "../../src/domain/Event.ts"
 import { databasePath, run } from "../cli/support.ts"
-import type * as child from "../support/child.ts"
 import { epoch, keyOf, signed } from "../support/events.ts"
-import { mark, type Turns, turnsOf } from "../support/loopProbe.ts"
 import { addEvents, madeEvent } from "../support/madeStore.ts"
 import * as Service from "../support/service.ts"
+import { assertShortTurns, probed } from "../support/turns.ts"
 
 /** Events that both sides have, and those that each has alone. */
 const shared = 99_000
 const alone = 1000
-
-/** Milliseconds of CPU that a turn of the event loop may take, with what the probe cannot tell from it. */
-const turnMax = 20 + 5
-
-const probe = join(import.meta.dirname, "../support/loopProbe.ts")
 
 /** Events of one side that the other one has to be able to check. */
 const own = (side: string): ReadonlyArray<Event> => {
@@ -62,26 +56,10 @@ const storeWith = Effect.fnUntraced(function*(events: ReadonlyArray<Event>) {
   return home
 })
 
-const measure = (process: child.Child) => process.write("begin\n")
-
-/** What the turns of a process have been since. */
-const measured = Effect.fnUntraced(function*(process: child.Child) {
-  yield* process.write("end\n")
-  return turnsOf(yield* process.errorLine(mark))
-})
-
-const assertShort = (whose: string, { delay, longest }: Turns) => {
-  console.log(
-    `${whose}: ${longest.toFixed(1)} ms of CPU at most in one turn; timers ${delay.toFixed(1)} ms late at most`
-  )
-  assert.isBelow(longest, turnMax)
-}
-
 const relayOver = Effect.fnUntraced(function*(home: string) {
   const relay = yield* Service.start({
     folder: home,
-    stdin: "open",
-    execArgv: ["--import", probe],
+    ...probed,
     env: { DATABASE_PATH: databasePath(home), ADMISSION: "open", LOG_LEVEL: "Info" }
   })
   const { url } = yield* relay.listening
@@ -144,38 +122,42 @@ layer(Common.layer, { excludeTestServices: true, timeout: 30_000 })("a hundred t
         storage.seal()
 
         const client = yield* dial(url)
-        yield* measure(relay)
-        const { have, need } = yield* reconcile(client, storage)
-        assert.deepStrictEqual([have.size, need.size], [alone, alone])
-        const wanted = [...need]
-        for (let i = 0; i < wanted.length; i += 250) {
-          for (const event of yield* fetchIds(client, wanted.slice(i, i + 250))) kept.set(event.id, rawOf(event))
-        }
-        const sent = ours.filter(({ id }) => have.has(id)).map((event) => ({
-          ...event,
-          tags: event.tags.map((tag) => [...tag])
-        }))
-        yield* Effect.promise(() => Promise.all(sent.map((event) => client.publish(event))))
-        assertShort("relay", yield* measured(relay))
+        yield* assertShortTurns(
+          relay,
+          Effect.gen(function*() {
+            const { have, need } = yield* reconcile(client, storage)
+            assert.deepStrictEqual([have.size, need.size], [alone, alone])
+            const wanted = [...need]
+            for (let i = 0; i < wanted.length; i += 250) {
+              for (const event of yield* fetchIds(client, wanted.slice(i, i + 250))) kept.set(event.id, rawOf(event))
+            }
+            const sent = ours.filter(({ id }) => have.has(id)).map((event) => ({
+              ...event,
+              tags: event.tags.map((tag) => [...tag])
+            }))
+            for (let i = 0; i < sent.length; i += 100) {
+              const some = sent.slice(i, i + 100)
+              yield* Effect.promise(() => Promise.all(some.map((event) => client.publish(event))))
+            }
+          })
+        )
         yield* relay.stop()
         assert.deepStrictEqual(digest(yield* exported(home)), digest([...kept.values()].toSorted()))
         assert.strictEqual(kept.size, shared + 2 * alone)
-      }).pipe(Effect.scoped), 40_000)
+      }).pipe(Effect.scoped), 60_000)
 
     it.effect("against our own client: both end with the same bytes", () =>
       Effect.gen(function*() {
         const theirs = yield* storeWith(own("relay"))
         const ours = yield* storeWith(own("client"))
         const { relay, url } = yield* relayOver(theirs)
-        yield* measure(relay)
-        const { code, stderr } = yield* run(ours, ["sync", url])
+        const { code, stderr } = yield* assertShortTurns(relay, run(ours, ["sync", url]))
         assert.strictEqual(code, 0, stderr.join("\n"))
         assert.match(stderr.join("\n"), new RegExp(`Have ${alone}, need ${alone}\\.`, "u"))
-        assertShort("relay", yield* measured(relay))
         yield* relay.stop()
         const all = digest(yield* exported(theirs))
         assert.strictEqual(all.count, shared + 2 * alone)
         assert.deepStrictEqual(digest(yield* exported(ours)), all)
-      }).pipe(Effect.scoped), 40_000)
+      }).pipe(Effect.scoped), 60_000)
   })
 })

@@ -1,6 +1,6 @@
 /**
  * Loaded into a process before it starts (`--import`): says how long its event loop was kept from its work. `begin` on its
- * stdin starts measuring, `end` answers with one line on stderr.
+ * stdin starts measuring, `end <number>` answers with one line on stderr; `turns.ts` has both.
  *
  * A timer of a millisecond looks at the thread's CPU time. What has been used between two looks is the longest that one turn
  * of the loop can have worked, whatever else the machine had to do meanwhile. The kernel brings these times up to date at its
@@ -17,11 +17,6 @@ export interface Turns {
   /** By how much a timer was late, at worst, apart from waiting for a CPU as far as the kernel tells. */
   readonly delay: number
 }
-
-/** What the line begins with. */
-export const mark = "{\"turns\":"
-
-export const turnsOf = (line: string): Turns => (JSON.parse(line) as { readonly turns: Turns }).turns
 
 const resolution = 1
 
@@ -59,8 +54,9 @@ const measure = () => {
 if (isMainThread) {
   let end: (() => Turns) | undefined
   createInterface({ input: process.stdin }).on("line", (line) => {
-    if (line === "begin") end = measure()
-    if (line === "end") process.stderr.write(`${mark}${JSON.stringify(end?.())}}\n`)
+    const [command, number] = line.split(" ")
+    if (command === "begin") end = measure()
+    if (command === "end") process.stderr.write(`${JSON.stringify({ turns: end?.(), number: Number(number) })}\n`)
   })
   // It keeps nobody alive.
   if ("unref" in process.stdin) process.stdin.unref()
