@@ -60,14 +60,24 @@ export type EventProblem =
   | "tags are too long"
   | "text must not contain NUL or lone surrogates"
 
-/** Lower-case hex of exactly this many characters. */
+/** Zero for each ASCII code of a lower-case hex digit. */
+const isNoDigit = Uint8Array.from(
+  { length: 128 },
+  (_, code) => "0123456789abcdef".includes(String.fromCharCode(code)) ? 0 : 1
+)
+
+/**
+ * Lower-case hex of exactly this many characters. Asked of 256 characters of each event, twice: without a branch for each
+ * that is 0.3 µs, with one it is 1.1.
+ */
 export const isHex = (value: unknown, length: number): value is string => {
   if (typeof value !== "string" || value.length !== length) return false
+  let others = 0
   for (let i = 0; i < length; i++) {
     const code = value.charCodeAt(i)
-    if (code < 48 || code > 102 || (code > 57 && code < 97)) return false
+    others |= (isNoDigit[code & 127] as number) | (code >> 7)
   }
-  return true
+  return others === 0
 }
 
 /** Text that every store and every JSON parser keeps as it is. */

@@ -45,6 +45,10 @@ const wrong = (length: number) => [
   "/".repeat(length),
   ":".repeat(length),
   "`".repeat(length),
+  `${"a".repeat(length - 1)}G`,
+  // Their lowest seven bits are those of a zero.
+  `\u00b0${"a".repeat(length - 1)}`,
+  `${"a".repeat(length - 1)}\u0130`,
   "",
   null,
   1,
