@@ -1,7 +1,7 @@
 /** The real service is stopped in each state of a harvest: at once, in order, and nothing is lost by it. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, type Scope } from "effect"
-import { createServer } from "node:net"
+import { createServer, type Socket } from "node:net"
 import { DatabaseSync } from "node:sqlite"
 import type { Event } from "../../src/domain/Event.ts"
 import { profileEvent } from "../support/events.ts"
@@ -31,15 +31,22 @@ interface State {
 /** Accepts TCP, and says nothing. */
 const listener = Effect.gen(function*() {
   const dialled = yield* Deferred.make<void>()
+  const sockets = new Set<Socket>()
   const server = yield* Effect.acquireRelease(
     Effect.callback<ReturnType<typeof createServer>>((resume) => {
       const server = createServer((socket) => {
+        sockets.add(socket)
         socket.on("error", () => {})
         Deferred.doneUnsafe(dialled, Exit.void)
       })
       server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
     }),
-    (server) => Effect.sync(() => void server.close())
+    (server) =>
+      Effect.sync(() => {
+        server.close()
+        // Nobody reads them, so nobody would notice that the other side has gone.
+        for (const socket of sockets) socket.destroy()
+      })
   )
   const address = server.address()
   const port = typeof address === "object" ? address?.port : 0
