@@ -88,7 +88,7 @@ export class Journal {
   readonly wallTime: () => number
   readonly #emit: (line: string) => void
   readonly #stopping: () => void
-  #stateSince: number
+  #stateSince = 0
   #depthAtClose = 0
   #isStopping = false
 
@@ -106,7 +106,6 @@ export class Journal {
     this.wallTime = options.wallTime
     this.#emit = options.emit
     this.#stopping = options.stopping ?? (() => {})
-    this.#stateSince = options.now()
     this.#line("starting")
   }
 

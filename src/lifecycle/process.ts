@@ -52,7 +52,6 @@ const moment = () => {
   return {
     on: (callback: () => void) => void (passed ? callback() : callbacks.push(callback)),
     pass: () => {
-      if (passed) return
       passed = true
       for (const callback of callbacks.splice(0)) callback()
     }

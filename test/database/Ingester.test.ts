@@ -301,6 +301,20 @@ describe("storage that fails", () => {
       assert.strictEqual(writes, 1)
     }).pipe(Effect.scoped, Effect.provide(isolated)))
 
+  it.effect("keeps to its first reason", () =>
+    Effect.gen(function*() {
+      const death = yield* Deferred.make<never, StoreWriter.StorageFailed>()
+      const ingester = yield* Ingester.make(writerOf({ apply: () => Effect.fail(broken), died: Deferred.await(death) }))
+      const { write } = yield* ingester.sender("test")
+      // Two, as a caller has its answer before the ingester is done with the batch.
+      yield* Effect.exit(write([save(note(1))]))
+      yield* Effect.exit(write([save(note(1))]))
+      yield* Deferred.fail(death, new StoreWriter.StorageFailed({ detail: "ended with code 1" }))
+      yield* Effect.exit(write([save(note(2))]))
+      const error = yield* Effect.flip(write([save(note(3))]))
+      assert.strictEqual((error as { readonly cause?: unknown }).cause, broken)
+    }).pipe(Effect.scoped, Effect.provide(isolated)))
+
   it.effect("because its budget had expired, and its thread was ended, is nobody's fault", () =>
     Effect.gen(function*() {
       const { journal } = yield* Shutdown
@@ -309,6 +323,8 @@ describe("storage that fails", () => {
       const { write } = yield* ingester.sender("test")
       journal.forced.push("ingester drain")
       assert.isTrue(Exit.isFailure(yield* Effect.exit(write([save(note(1))]))))
+      // The next one is taken only once that one is dealt with.
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(write([save(note(2))]))))
       assert.deepStrictEqual(journal.causes, [])
       assert.strictEqual((yield* Metric.value(Metrics.databaseWriteFailures)).count, before)
     }).pipe(Effect.scoped, Effect.provide(isolated)))

@@ -203,6 +203,21 @@ describe("a signal", () => {
   })
 })
 
+describe("the last line", () => {
+  it("is said once, whatever comes after it", () => {
+    const { host } = serving()
+    signal("SIGTERM")
+    host.finish(0)
+    runDry()
+    vi.advanceTimersByTime(500)
+    signal("SIGTERM")
+    vi.advanceTimersByTime(300)
+    signal("SIGTERM")
+    assert.strictEqual(certificates().length, 1)
+    assert.strictEqual(states().filter((state) => state === "stopped").length, 1)
+  })
+})
+
 describe("an error that nobody caught", () => {
   for (const [event, name] of [["uncaughtException", "stray exception"], ["unhandledRejection", "stray rejection"]]) {
     it(`${name}: an orderly stop, 70`, () => {
@@ -241,12 +256,12 @@ describe("a deadline", () => {
     const { host } = serving()
     signal("SIGTERM")
     host.finish(0)
-    handles.push("Timeout", "TTYWrap")
+    handles.push("TTYWrap", "Timeout")
     vi.advanceTimersByTime(499)
     assert.deepStrictEqual(exits, [])
     vi.advanceTimersByTime(1)
     assert.deepStrictEqual(exits, [70])
-    assert.deepStrictEqual(certificates()[0]?.handles, ["Timeout", "TTYWrap"], "one of two was there before")
+    assert.deepStrictEqual(certificates()[0]?.handles, ["TTYWrap", "Timeout"], "one of two was there before")
   })
 
   it("calls what keeps the process alive unknown where it cannot be seen", () => {

@@ -42,7 +42,7 @@ const subjects: Readonly<Record<string, ReadonlyArray<Check>>> = {
   "lifecycle/Certificate.ts": [plain, shutdown],
   "lifecycle/Journal.ts": [plain, shutdown, everyProcess],
   "lifecycle/Launch.ts": [shutdown, simulation, everyProcess],
-  "lifecycle/Mailbox.ts": [unit("lifecycle/Mailbox"), simulation, processes("sender|batch")],
+  "lifecycle/Mailbox.ts": [unit("lifecycle/senders"), unit("lifecycle/Mailbox"), processes("sender|batch"), simulation],
   "lifecycle/Output.ts": [unit("lifecycle/Output"), processes("log reader")],
   "lifecycle/Shutdown.ts": [shutdown, unit("lifecycle/Mailbox"), simulation],
   "lifecycle/StartError.ts": [shutdown],
