@@ -15,6 +15,7 @@ import { Shutdown } from "../lifecycle/Shutdown.ts"
 import { StartError } from "../lifecycle/StartError.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
 import * as Logging from "../observability/Logging.ts"
+import { type Own, type settingsLayer, settingsOf } from "./Root.ts"
 import * as Stdout from "./Stdout.ts"
 
 /** It ran to its end, and what it found is no success. */
@@ -40,9 +41,6 @@ export interface Options<A, E, R> {
   /** A command that follows something has no end of its own: a stop is its success. */
   readonly isEndless?: boolean
 }
-
-/** Milliseconds for a reader that has stalled to take what is left. */
-const lingerMillis = 500
 
 const codeOf = (cause: Cause.Cause<unknown>, isEndless: boolean): number => {
   if (Cause.hasInterruptsOnly(cause)) return isEndless ? ExitCode.Clean : ExitCode.CutShort
@@ -83,20 +81,11 @@ const conclude = Effect.fnUntraced(function*(host: ProcessHost, code: number) {
     proofs: certificate.proofs
   })
   if (final === ExitCode.ProofFailed || journal.forced.length > 0) yield* say(JSON.stringify({ stopped: certificate }))
-  // The host writes lifecycle lines and a certificate to stdout for a process that was told to stop. Stdout is data here.
-  journal.causes.splice(0)
   return final
 })
 
-/** Sets the code that the process ends with, however its main fiber ended. */
-const endWith = (code: number): void => {
-  process.once("exit", () => void (process.exitCode = code))
-  // A reader that has stalled keeps bytes of ours, and so the process; it has had its time.
-  if (Stdout.pending() > 0) setTimeout(() => process.exit(code), lingerMillis).unref()
-}
-
 /** Runs `use` over its components to its end, to a failure, or to a stop. Never fails: the exit code says it all. */
-export const run = <A, E, E2, E3, R>(
+const runOver = <A, E, E2, E3, R>(
   host: ProcessHost,
   settings: Layer.Layer<Settings, E3, R>,
   options: Options<A, E, Settings | Shutdown | Supervisor>,
@@ -123,6 +112,7 @@ export const run = <A, E, E2, E3, R>(
       (scope, exit) => Scope.close(scope, exit)
     )
   })
+  const endWith = host.command()
   return Effect.uninterruptibleMask((restore) =>
     restore(attach(host, work)).pipe(
       Effect.exit,
@@ -140,3 +130,24 @@ export const run = <A, E, E2, E3, R>(
     ))
   )
 }
+
+/** A command with the settings that were given to it and to all. */
+export const run = <A, E, E2>(
+  host: ProcessHost,
+  own: Own,
+  options: Options<A, E, Settings | Shutdown | Supervisor>,
+  use: Effect.Effect<void, E2, A | Settings | Shutdown | Supervisor | Scope.Scope>
+) => Effect.flatMap(settingsOf(own), (settings) => runOver(host, settings, options, use))
+
+/** One that looks at its settings itself, and runs whatever they are. */
+export const runUnset = <E>(
+  host: ProcessHost,
+  own: Own,
+  use: (
+    settings: ReturnType<typeof settingsLayer>
+  ) => Effect.Effect<void, E, Settings | Shutdown | Supervisor | Scope.Scope>
+) =>
+  Effect.flatMap(
+    settingsOf(own),
+    (settings) => runOver(host, Settings.layerTest(), { components: Layer.empty }, use(settings))
+  )

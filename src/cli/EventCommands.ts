@@ -9,20 +9,19 @@ import * as Export from "./Export.ts"
 import { filtersOf, selectionFilter } from "./FilterArgument.ts"
 import { flag, number } from "./flags.ts"
 import * as Import from "./Import.ts"
-import { flagsFor, settingsOf } from "./Root.ts"
+import { flagsFor } from "./Root.ts"
 import * as Sync from "./Sync.ts"
 
 const filter = Argument.String("filter").pipe(
   Argument.withDescription("JSON as in a REQ: one filter, or an array of alternatives. Only its own limits bind it.")
 )
 
+/** Without settings of its own. */
+const none = { settings: {} }
+
 /** Reads the file beside whoever writes to it. */
-const reading = <E>(
-  host: ProcessHost,
-  own: Parameters<typeof settingsOf>[0],
-  use: Effect.Effect<void, E, EventFile>
-) =>
-  Effect.flatMap(settingsOf(own), (settings) => DataCommand.run(host, settings, { components: EventFile.layer }, use))
+const reading = <E>(host: ProcessHost, use: Effect.Effect<void, E, EventFile>) =>
+  DataCommand.run(host, none, { components: EventFile.layer }, use)
 
 const importCommand = (host: ProcessHost) =>
   Command.make("import", {
@@ -34,10 +33,11 @@ const importCommand = (host: ProcessHost) =>
       1000,
       "Milliseconds after which a batch is written though it is not full."
     ),
+    // What other relays' scripts pass for dumps of theirs: the field it speaks of is left out like any unknown one.
+    fried: flag("fried", "").pipe(Flag.withHidden),
     ...flagsFor("VERIFIER_THREADS", "VERIFIER_ENGINE", "MAX_MESSAGE_BYTES", "MAX_EVENT_TAGS", "MAX_CONTENT_LENGTH")
   }, ({ settings, ...options }) =>
-    Effect.flatMap(settingsOf({ settings }), (settings) =>
-      DataCommand.run(host, settings, { components: Import.components(options) }, Import.importEvents(options)))).pipe(
+    DataCommand.run(host, { settings }, { components: Import.components(options) }, Import.importEvents(options))).pipe(
       Command.withShortDescription("Store events from stdin, one JSON object per line."),
       Command.withDescription(
         "Store events from stdin, one JSON object per line. Ids and signatures are checked, quality rules are not asked. " +
@@ -68,7 +68,6 @@ const exportCommand = (host: ProcessHost) =>
   }, ({ reverse, ...selection }) =>
     reading(
       host,
-      { settings: {} },
       Effect.flatMap(selectionFilter(selection), (filter) => Export.exportEvents(filter, reverse))
     )).pipe(
       Command.withShortDescription("Write stored events to stdout, one JSON object per line."),
@@ -89,8 +88,8 @@ const scanCommand = (host: ProcessHost) =>
     // What other relays' scripts pass; a walk pauses by itself.
     pause: Flag.Int("pause").pipe(Flag.withDefault(0), Flag.withHidden),
     metrics: flag("metrics", "").pipe(Flag.withHidden)
-  }, ({ count, filter }) =>
-    reading(host, { settings: {} }, Effect.flatMap(filtersOf(filter), count ? Export.scanCount : Export.scan))).pipe(
+  }, ({ count, filter }) => reading(host, Effect.flatMap(filtersOf(filter), count ? Export.scanCount : Export.scan)))
+    .pipe(
       Command.withShortDescription("Write the events that match a filter, newest first."),
       Command.withDescription(
         "Write the events that match a filter to stdout, newest first, as a REQ would, but without the relay's limits."
@@ -102,7 +101,7 @@ const countCommand = (host: ProcessHost) =>
   Command.make(
     "count",
     { filter },
-    ({ filter }) => reading(host, { settings: {} }, Effect.flatMap(filtersOf(filter), Export.count))
+    ({ filter }) => reading(host, Effect.flatMap(filtersOf(filter), Export.count))
   ).pipe(
     Command.withDescription("Count the events that match a filter (NIP-45); limits do not count."),
     Command.withExamples([{ command: "profile-aggregator count '{\"kinds\":[0,10002]}'" }])
@@ -121,10 +120,9 @@ const deleteCommand = (host: ProcessHost) =>
       const text = Option.orElse(filter, () => filterFlag)
       return yield* Delete.olderThan(Option.isSome(text) ? yield* filtersOf(text.value) : undefined, age)
     })
-    return Effect.flatMap(settingsOf({ settings: {} }), (settings) =>
-      yes && !dryRun
-        ? DataCommand.run(host, settings, { components: Delete.components }, Effect.flatMap(filters, Delete.remove))
-        : DataCommand.run(host, settings, { components: EventFile.layer }, Effect.flatMap(filters, Delete.preview)))
+    return yes && !dryRun
+      ? DataCommand.run(host, none, { components: Delete.components }, Effect.flatMap(filters, Delete.remove))
+      : reading(host, Effect.flatMap(filters, Delete.preview))
   }).pipe(
     Command.withShortDescription("Delete the events that match a filter, after a dry run."),
     Command.withDescription(
@@ -162,10 +160,9 @@ const syncCommand = (host: ProcessHost) =>
       const json = JSON.stringify([JSON.parse(filter)].flat()[0])
       return yield* Sync.sync({ url, filter: { json, decoded }, direction, frameBytesMax })
     })
-    return Effect.flatMap(settingsOf({ settings }), (settings) =>
-      Sync.writes(direction)
-        ? DataCommand.run(host, settings, { components: Sync.writingComponents }, use)
-        : DataCommand.run(host, settings, { components: Sync.readingComponents }, use))
+    return Sync.writes(direction)
+      ? DataCommand.run(host, { settings }, { components: Sync.writingComponents }, use)
+      : DataCommand.run(host, { settings }, { components: Sync.readingComponents }, use)
   }).pipe(
     Command.withShortDescription("Exchange with a relay what one of both lacks (NIP-77)."),
     Command.withDescription(

@@ -1,7 +1,7 @@
 /** Commands that look after the service and its relay, as they are typed: flags, descriptions, examples. */
 import { Effect, Layer, type Scope } from "effect"
 import { Argument, Command } from "effect/cli"
-import { Settings } from "../Config.ts"
+import type { Settings } from "../Config.ts"
 import { EventFile } from "../database/EventFile.ts"
 import type { ProcessHost } from "../lifecycle/process.ts"
 import * as DataCommand from "./DataCommand.ts"
@@ -11,13 +11,12 @@ import { flag } from "./flags.ts"
 import * as Key from "./Key.ts"
 import { lookEvery, monitor } from "./Monitor.ts"
 import { pubkeyOf } from "./PublicKey.ts"
-import { flagsFor, serviceFlags, settingsOf } from "./Root.ts"
+import { flagsFor, type Own, serviceFlags } from "./Root.ts"
 
 const doctorCommand = (host: ProcessHost) =>
   Command.make("doctor", serviceFlags, (own) =>
-    Effect.flatMap(settingsOf(own), (settings) =>
-      // Runs whatever the settings are: what is wrong with them is a finding.
-      DataCommand.run(host, Settings.layerTest(), { components: Layer.empty }, doctor(settings)))).pipe(
+    // What is wrong with the settings is a finding.
+    DataCommand.runUnset(host, own, doctor)).pipe(
       Command.withShortDescription("Check settings, database, engines, key and upstreams."),
       Command.withDescription(
         "Check settings, database, engines, key and upstreams: one line each, ok, warn or fail. Exits with the first " +
@@ -27,8 +26,8 @@ const doctorCommand = (host: ProcessHost) =>
 
 const keyCommand = (host: ProcessHost) => {
   const own = flagsFor("RELAY_KEY_PATH")
-  const run = <E>(given: Parameters<typeof settingsOf>[0], use: Effect.Effect<void, E, Settings | Scope.Scope>) =>
-    Effect.flatMap(settingsOf(given), (settings) => DataCommand.run(host, settings, { components: Layer.empty }, use))
+  const run = <E>(given: Own, use: Effect.Effect<void, E, Settings | Scope.Scope>) =>
+    DataCommand.run(host, given, { components: Layer.empty }, use)
   return Command.make("key").pipe(
     Command.withDescription("The relay's own key."),
     Command.withSubcommands([
@@ -46,11 +45,7 @@ const monitorCommand = (host: ProcessHost) =>
   Command.make(
     "monitor",
     {},
-    () =>
-      Effect.flatMap(
-        settingsOf({ settings: {} }),
-        (settings) => DataCommand.run(host, settings, { components: EventFile.layer, isEndless: true }, monitor())
-      )
+    () => DataCommand.run(host, { settings: {} }, { components: EventFile.layer, isEndless: true }, monitor())
   ).pipe(
     Command.withShortDescription("Write events that match subscriptions on stdin as they are committed."),
     Command.withDescription(
@@ -70,28 +65,27 @@ const explainCommand = (host: ProcessHost) =>
     author: Argument.String("pubkey").pipe(Argument.withDescription("Hex or npub.")),
     ask: flag("ask", "Ask upstreams, the picture's host and the author's relays, as the service would."),
     ...serviceFlags
-  }, ({ ask, author, ...own }) =>
-    Effect.flatMap(settingsOf(own), (settings) => {
-      const pubkey = pubkeyOf(author)
-      const known = pubkey === undefined
-        ? Effect.fail(DataCommand.usage("the public key must be 64 hex characters or npub1… with a correct checksum"))
-        : Effect.succeed(pubkey)
-      return ask
-        ? DataCommand.run(
-          host,
-          settings,
-          { components: Explain.askingComponents },
-          Effect.flatMap(known, Explain.explainAsking)
-        )
-        : DataCommand.run(host, settings, { components: Explain.components }, Effect.flatMap(known, Explain.explain))
-    })).pipe(
-      Command.withShortDescription("Say why an author's profile is kept or is not: every rule, its fact, its verdict."),
-      Command.withDescription(
-        "Say why an author's profile is kept or is not: every rule, the fact it goes by, and what it says. Reads what is " +
-          "stored and remembered; with --ask, finds out anew. Changes nothing."
-      ),
-      Command.withExamples([{ command: "profile-aggregator explain npub1… --ask" }])
-    )
+  }, ({ ask, author, ...own }) => {
+    const pubkey = pubkeyOf(author)
+    const known = pubkey === undefined
+      ? Effect.fail(DataCommand.usage("the public key must be 64 hex characters or npub1… with a correct checksum"))
+      : Effect.succeed(pubkey)
+    return ask
+      ? DataCommand.run(
+        host,
+        own,
+        { components: Explain.askingComponents },
+        Effect.flatMap(known, Explain.explainAsking)
+      )
+      : DataCommand.run(host, own, { components: Explain.components }, Effect.flatMap(known, Explain.explain))
+  }).pipe(
+    Command.withShortDescription("Say why an author's profile is kept or is not: every rule, its fact, its verdict."),
+    Command.withDescription(
+      "Say why an author's profile is kept or is not: every rule, the fact it goes by, and what it says. Reads what is " +
+        "stored and remembered; with --ask, finds out anew. Changes nothing."
+    ),
+    Command.withExamples([{ command: "profile-aggregator explain npub1… --ask" }])
+  )
 
 /** All of them, for one process. */
 export const operatorCommands = (host: ProcessHost) =>

@@ -40,6 +40,3 @@ export const lines = (texts: ReadonlyArray<string>): Effect.Effect<void, StdoutE
       resume(error === undefined || error === null ? Effect.void : Effect.fail(failureOf(error)))
     })
   })
-
-/** Bytes that the reader has not taken: what an interrupted write leaves behind. */
-export const pending = (): number => process.stdout.writableLength

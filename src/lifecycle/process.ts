@@ -32,6 +32,12 @@ export interface ProcessHost {
   /** A service is being run, not `--help`: lifecycle lines and the certificate are wanted from here on. */
   readonly serving: () => void
   /**
+   * A command is being run whose stdout is data: lifecycle lines are for nobody, and what the process has to say all the same
+   * (a report that is asked for, the certificate of a forced end) goes to stderr. Gives what sets the code it ends with,
+   * however its main fiber ends.
+   */
+  readonly command: () => (code: number) => void
+  /**
    * The program has ended and released everything: the process may end as soon as its event loop is empty. `code` is for
    * commands that are no service and have no certificate.
    */
@@ -85,8 +91,10 @@ const taken = (file: string): unknown => {
 /** Installs every handler. Call it once, before anything else is imported. */
 export const install = (): ProcessHost => {
   const output = Output.make(process.stdout, 1)
-  Output.make(process.stderr, 2)
+  const errors = Output.make(process.stderr, 2)
   let serving = false
+  let isCommand = false
+  let commandCode: number | undefined
   const early: Array<string> = []
   const journal = new Journal({
     now: () => performance.now(),
@@ -118,7 +126,8 @@ export const install = (): ProcessHost => {
     if (!written) {
       written = true
       const line = JSON.stringify({ stopped: { ...stated, code: final } })
-      output.writeSync(line)
+      const sink = isCommand ? errors : output
+      sink.writeSync(line)
       try {
         if (certificateFile !== undefined) fs.writeFileSync(certificateFile, `${line}\n`, { mode: 0o600 })
       } catch {
@@ -141,7 +150,7 @@ export const install = (): ProcessHost => {
 
   const force = (name: string, code: number): never => {
     journal.forced.push(name)
-    serve()
+    if (!isCommand) serve()
     process.exit(certificate(newHandles(baseline), code))
   }
 
@@ -161,7 +170,10 @@ export const install = (): ProcessHost => {
     force(`third signal (${signal})`, 128 + os.constants.signals[signal])
   }
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal)
-  process.on("SIGUSR2", () => output.write(JSON.stringify({ report: report(journal) })))
+  process.on("SIGUSR2", () => {
+    const sink = isCommand ? errors : output
+    sink.write(JSON.stringify({ report: report(journal) }))
+  })
 
   // By default this one opens a debugger's port.
   process.on("SIGUSR1", () => {})
@@ -180,7 +192,18 @@ export const install = (): ProcessHost => {
     onHurry: hurrying.on,
     stop,
     serving: serve,
+    command: () => {
+      isCommand = true
+      return (code) => void (commandCode = code)
+    },
     finish: (code) => {
+      if (commandCode !== undefined) {
+        const ended = commandCode
+        process.once("exit", () => void (process.exitCode = ended))
+        // A reader that has stalled keeps bytes of ours, and so the process; it gets as long as any handle.
+        if (output.pending() > 0) setTimeout(() => process.exit(ended), lingerMillis).unref()
+        return
+      }
       if (journal.causes.length > 0) serve()
       if (!serving) {
         process.exitCode = code

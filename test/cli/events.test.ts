@@ -292,25 +292,3 @@ describe("delete", () => {
       assert.deepStrictEqual(idsOf((yield* run(home, ["export"])).stdout), [recent.id])
     }), 30_000)
 })
-
-describe("--help and completions", () => {
-  it.live("every command has a description and says how it is used", () =>
-    Effect.gen(function*() {
-      const home = yield* folder
-      for (const command of ["import", "export", "delete", "explain", "key"]) {
-        const { code, stdout } = yield* run(home, [command, "--help"])
-        assert.strictEqual(code, 0)
-        assert.match(stdout.join("\n"), /DESCRIPTION[\s\S]*USAGE/, command)
-      }
-      const { stdout } = yield* run(home, ["--completions", "bash"])
-      assert.match(stdout.join("\n"), /no-verify/)
-    }), 40_000)
-
-  it.live("a wrong command line says so on stderr and leaves stdout alone", () =>
-    Effect.gen(function*() {
-      const home = yield* folder
-      const { code, stderr, stdout } = yield* run(home, ["export", "--no-such-flag"])
-      assert.deepStrictEqual([code, stdout], [64, []])
-      assert.match(stderr.join("\n"), /no-such-flag/)
-    }), 20_000)
-})

@@ -32,6 +32,7 @@ const hostOf = (journal: Journal) => {
     onHurry: (callback) => void (hurry = callback),
     stop: (cause) => journal.stop(cause),
     serving: () => {},
+    command: () => (code) => void codes.push(code),
     finish: (code) => void codes.push(code),
     setSignalExit: () => {},
     keepCertificate: () => {}

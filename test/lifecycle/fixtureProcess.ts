@@ -69,7 +69,7 @@ const middle = Layer.effectDiscard(Effect.gen(function*() {
     const shutdown = yield* Shutdown
     yield* Effect.addFinalizer(() => shutdown.bounded("worker stop", Effect.uninterruptible(Effect.never)))
   }
-  if (fault === "unbounded finalizer" || fault === "component dies for ever") {
+  if (["unbounded finalizer", "forced command"].includes(fault) || fault === "component dies for ever") {
     yield* Effect.addFinalizer(() => Effect.never)
   }
 }))
@@ -104,6 +104,9 @@ const Logs = Logger.layer([Logger.make(({ logLevel, message }) => {
 if (fault === "late command") {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000)
   process.kill(process.pid, "SIGTERM")
+} else if (fault === "forced command") {
+  host.command()
+  for (let n = 0; n < 3; n++) setTimeout(() => process.kill(process.pid, "SIGTERM"), 2000 + n * 400)
 } else host.serving()
 NodeRuntime.runMain(
   Effect.provide(

@@ -234,6 +234,18 @@ describe.concurrent("a fault", () => {
       assert.match(child.stderr.join("\n"), /event loop stalled.*\n.*killing the process/)
     }).pipe(Effect.scoped), 20_000)
 
+  it.live(
+    "a command that has to be forced keeps its certificate off stdout, which is data",
+    () =>
+      Effect.gen(function*() {
+        const child = yield* start("forced command")
+        assert.strictEqual((yield* child.ended).code, 143)
+        assert.notMatch(child.stdout.join("\n"), /lifecycle|stopped/u)
+        assert.match(child.stderr.join("\n"), /^\{"stopped":\{"code":143.*third signal/mu)
+      }).pipe(Effect.scoped),
+    20_000
+  )
+
   it.live("a command that is late on a busy machine says nothing of it", () =>
     Effect.gen(function*() {
       const child = yield* start("late command")
