@@ -30,14 +30,17 @@ const open = Effect.gen(function*() {
     budget: "ingester drain",
     capacity: 8,
     batchMax: 1,
-    handle: Effect.fnUntraced(function*(batch) {
-      yield* gate.await
-      for (const { answer, n } of batch) {
-        if (n === 13) yield* Effect.die("unlucky")
-        handled.push(n)
-        answer?.(n)
-      }
-    })
+    handle: (batch) =>
+      Effect.andThen(
+        gate.await,
+        Effect.sync(() => {
+          for (const { answer, n } of batch) {
+            if (n === 13) throw new Error("unlucky")
+            handled.push(n)
+            answer?.(n)
+          }
+        })
+      )
   }).pipe(Scope.provide(owner))
   return { mailbox, consumer, gate, handled, close: Scope.close(owner, Exit.void) }
 })
