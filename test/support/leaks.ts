@@ -126,6 +126,8 @@ const anywhere = (): Snapshot => [...fibers.living(), ...[...fibers.seen()].flat
 
 /** The same for a whole file, and for every fiber and journal there was in it: `leakGuard.ts`. */
 export const expectNoLeaks = (): void => {
+  // Node opens these when they are first touched, and they stay.
+  void [process.stdin, process.stdout, process.stderr]
   const before = snapshot()
   afterAll(async () => {
     const what = await settle(before, anywhere, fileSettleMillis)
