@@ -63,6 +63,7 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.useRealTimers()
+  vi.restoreAllMocks()
   process.exitCode = undefined
 })
 

@@ -99,7 +99,7 @@ describe("a holder", () => {
 
   it.effect("whose lease was given back before its answers came is told all the same when the consumer dies", () =>
     Effect.gen(function*() {
-      const { gate, mailbox } = yield* open
+      const { close, gate, mailbox } = yield* open
       const scope = yield* Scope.make()
       const sender = yield* mailbox.sender("gone").pipe(Scope.provide(scope))
       const good = yield* fork(sender.ask(asked(1)))
@@ -116,6 +116,7 @@ describe("a holder", () => {
       yield* settle
       assert.strictEqual(told.length, 1)
       assert.instanceOf(told[0], Mailbox.MailboxClosed)
+      yield* close
     }).pipe(Effect.scoped, Effect.provide(Lifecycle)))
 })
 
@@ -136,6 +137,7 @@ describe("a mailbox", () => {
       const last = yield* dying.mailbox.sender("last")
       yield* Effect.exit(last.ask(asked(13)))
       assert.instanceOf(failureOf(yield* Effect.exit(dying.mailbox.sender("late"))), Mailbox.MailboxClosed)
+      yield* dying.close
     }).pipe(Effect.scoped, Effect.provide(Lifecycle)))
 
   it.effect("handles the batch in its hand even when its budget has expired, and none after it", () =>
