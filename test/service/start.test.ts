@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
 import { chmodSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
+import { createServer, type Socket } from "node:net"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import type { Ended } from "../support/child.ts"
@@ -229,12 +229,18 @@ describe("starting", () => {
   it.live("stops clean in the middle of a dial", () =>
     Effect.gen(function*() {
       // Accepts TCP and never says a word.
+      const sockets = new Set<Socket>()
       const mute = yield* Effect.acquireRelease(
         Effect.callback<ReturnType<typeof createServer>>((resume) => {
-          const server = createServer()
+          const server = createServer((socket) => void sockets.add(socket.on("error", () => {})))
           server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
         }),
-        (server) => Effect.sync(() => server.close())
+        (server) =>
+          Effect.sync(() => {
+            server.close()
+            // Nobody reads them, so nobody would notice that the other side has gone.
+            for (const socket of sockets) socket.destroy()
+          })
       )
       const dialled = Effect.callback<void>((resume) => void mute.once("connection", () => resume(Effect.void)))
       const address = mute.address()
