@@ -11,7 +11,84 @@ export interface Reason {
   readonly why: string
 }
 
-export const reasons: ReadonlyArray<Reason> = []
+const of = (file: string, ...all: ReadonlyArray<readonly [what: string, at: string, why: string]>) =>
+  all.map(([what, at, why]): Reason => ({ file, what, at, why }))
+
+export const reasons: ReadonlyArray<Reason> = [
+  ...of("database/Ingester.ts", [
+    "never: if (operation._tag !== \"Save\")",
+    "if (operation._tag !== \"Save\") return",
+    "only an event is ever saved or ephemeral, which the next two lines ask; this one tells the compiler"
+  ]),
+  ...of("lifecycle/Launch.ts", [
+    "never: if (Cause.hasInterruptsOnly(cause))",
+    "if (Cause.hasInterruptsOnly(cause)) return Effect.void",
+    "an interrupt from outside passes by this handler, and no component interrupts its own start"
+  ]),
+  ...of("lifecycle/Mailbox.ts", [
+    "never: if (Option.isSome(drained))",
+    "if (Option.isSome(drained))",
+    "a consumer that has ended leaves an empty queue, and is not interrupted by an interrupt"
+  ], [
+    "without: consumer.interruptUnsafe()",
+    "consumer.interruptUnsafe()",
+    "the queue is shut down next, which ends the consumer's wait as well"
+  ], [
+    "startImmediately: true is startImmediately: false",
+    "supervisor.watch(name, consume)",
+    "the consumer begins a turn later; what is sent meanwhile waits for it"
+  ], [
+    "> is >=",
+    "orphans.add(lease)",
+    "memory only: a lease without requests has nobody to be told"
+  ], [
+    "without: Effect.annotateLogs({ mailbox: name, holder: label",
+    "Effect.annotateLogs({ mailbox: name, holder: label",
+    "logging only"
+  ], [
+    "never: if (Queue.offerUnsafe(queue, message))",
+    "if (Queue.offerUnsafe(queue, message)) return Effect.void",
+    "the slower way to the same queue"
+  ], [
+    "=== is !==",
+    "orphans.delete(lease)",
+    "memory only: whoever was told is not told again, as a reply is given once"
+  ], [
+    "&& is ||",
+    "orphans.delete(lease)",
+    "memory only: the lease that is held is not among the orphans"
+  ], [
+    "never: if (lease.released",
+    "orphans.delete(lease)",
+    "memory only: its requests are gone from it one by one"
+  ]),
+  ...of("lifecycle/Output.ts", [
+    "< is <=",
+    "offset < bytes.length",
+    "the same tries, and then some that write nothing"
+  ], [
+    "< is <=",
+    "tries < 50",
+    "a stalled reader gets ten milliseconds more"
+  ]),
+  ...of("lifecycle/Shutdown.ts", [
+    "forkDetach is forkChild",
+    "Effect.forkDetach(Effect.interruptible(effect)",
+    "a release is not interrupted, so it takes no child with it; and no fiber waits for its children"
+  ], [
+    "raceFirst is race",
+    "const cut = Effect.raceFirst(",
+    "neither side fails, so the first to end is the first to succeed"
+  ], [
+    "raceFirst is race",
+    "const exit = yield* Effect.raceFirst(",
+    "neither side fails, so the first to end is the first to succeed"
+  ], [
+    "without: yield* Effect.logWarning(\"budget expired\")",
+    "Effect.logWarning(\"budget expired\")",
+    "logging only: the certificate has the budget's name"
+  ])
+]
 
 /** The reason that is meant for a mutant. */
 export const reasonOf = (file: string, mutant: Mutant): Reason | undefined =>
