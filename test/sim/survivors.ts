@@ -50,14 +50,6 @@ export const reasons: ReadonlyArray<Reason> = [
     "if (Queue.offerUnsafe(queue, message)) return Effect.void",
     "the slower way to the same queue"
   ], [
-    "=== is !==",
-    "orphans.delete(lease)",
-    "memory only: whoever was told is not told again, as a reply is given once"
-  ], [
-    "&& is ||",
-    "orphans.delete(lease)",
-    "memory only: the lease that is held is not among the orphans"
-  ], [
     "never: if (lease.released",
     "orphans.delete(lease)",
     "memory only: its requests are gone from it one by one"
@@ -66,10 +58,6 @@ export const reasons: ReadonlyArray<Reason> = [
     "< is <=",
     "offset < bytes.length",
     "the same tries, and then some that write nothing"
-  ], [
-    "< is <=",
-    "tries < 50",
-    "a stalled reader gets ten milliseconds more"
   ]),
   ...of("lifecycle/Shutdown.ts", [
     "forkDetach is forkChild",
