@@ -18,7 +18,11 @@ import {
   type VerifiedEvent
 } from "nostr-tools/pure"
 import { RelayAddress } from "../src/websocket/RelayServer.ts"
+import { excuseTimers } from "./support/leaks.ts"
 import { relay } from "./support/relay.ts"
+
+// NDK leaves a timeout behind for each question that was answered in time.
+excuseTimers()
 
 const freePort = Effect.callback<number>((resume) => {
   const server = createServer()

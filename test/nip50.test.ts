@@ -1,9 +1,7 @@
 /** NIP-50 over a real socket, as a client that picks people by what is typed would use it. */
 import { assert, describe, layer } from "@effect/vitest"
-import NDK from "@nostr-dev-kit/ndk"
 import { Effect } from "effect"
 import { request } from "node:http"
-import { SimplePool } from "nostr-tools"
 import type { Event } from "../src/domain/Event.ts"
 import { RelayAddress } from "../src/websocket/RelayServer.ts"
 import { deletionEvent, epoch, keyOf, profileEvent, signed } from "./support/events.ts"
@@ -171,45 +169,6 @@ layer(relay(), { excludeTestServices: true })("NIP-50", (it) => {
           ).end()
         })
         assert.include((JSON.parse(body) as { readonly supported_nips: ReadonlyArray<number> }).supported_nips, 50)
-      }))
-  })
-
-  describe("clients that nobody here wrote", () => {
-    it.effect("the pool of nostr-tools finds people as they are typed", () =>
-      Effect.gen(function*() {
-        const { url } = yield* RelayAddress
-        const client = yield* dial
-        yield* publishAll(client, [named("capybara"), named("capybara_2"), named("captain", {}, epoch + 1)])
-        const pool = yield* Effect.acquireRelease(
-          Effect.sync(() => new SimplePool()),
-          (open) => Effect.sync(() => open.destroy())
-        )
-        const found = (search: string) =>
-          Effect.map(
-            Effect.promise(() => pool.querySync([url], { kinds: [0], search, limit: 10 })),
-            (events) => events.map(nameOf)
-          )
-        assert.strictEqual((yield* found("cap"))[0], "captain")
-        assert.sameMembers(yield* found("capy"), ["capybara", "capybara_2"])
-        assert.deepStrictEqual(yield* found("capybara"), ["capybara", "capybara_2"])
-        assert.deepStrictEqual(yield* found("capybarb"), [])
-      }))
-
-    it.effect("NDK does too", () =>
-      Effect.gen(function*() {
-        const { url } = yield* RelayAddress
-        const client = yield* dial
-        yield* publishAll(client, [named("manatee"), named("manatees")])
-        const ndk = yield* Effect.acquireRelease(
-          Effect.promise(async () => {
-            const ndk = new NDK({ explicitRelayUrls: [url], enableOutboxModel: false })
-            await ndk.connect(2000)
-            return ndk
-          }),
-          (ndk) => Effect.sync(() => ndk.pool.relays.forEach((open) => open.disconnect()))
-        )
-        const found = yield* Effect.promise(() => ndk.fetchEvents({ kinds: [0], search: "manatee", limit: 1 }))
-        assert.deepStrictEqual([...found].map(nameOf), ["manatee"])
       }))
   })
 })

@@ -86,12 +86,17 @@ const settleMillis = 2000
 /** So does what a whole file has begun; only a file that leaks waits for so long. */
 const fileSettleMillis = 4000
 
+const excused = new Set<string>()
+
+/** For a file that runs somebody else's client: its timers may be left to run out. */
+export const excuseTimers = (): void => void excused.add("Timeout")
+
 const turn = () => new Promise<void>((resolve) => void setImmediate(resolve))
 
 const settle = async (before: Snapshot, others: () => Snapshot, millis: number): Promise<Snapshot> => {
   const started = performance.now()
   for (let turns = 0;; turns++) {
-    const left = [...remaining(before), ...others()]
+    const left = [...remaining(before), ...others()].filter((name) => !excused.has(name))
     if (left.length === 0 || (turns >= turnsMin && performance.now() - started > millis)) return left
     await turn()
   }
