@@ -37,4 +37,4 @@ const prepare = Effect.fnUntraced(function*(side: Side) {
   return [delivering(relay, 500, 910), delivering(relay, 5000, 920)]
 })
 
-export const fanOut: Group = { name: "fan-out", isOurs: false, prepare }
+export const fanOut: Group = { name: "fan-out", on: "any", prepare }

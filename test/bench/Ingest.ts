@@ -54,12 +54,12 @@ const prepare = Effect.fnUntraced(function*(side: Side) {
   return stages
 })
 
-export const ingest: Group = { name: "ingest", isOurs: false, prepare }
+export const ingest: Group = { name: "ingest", on: "any", prepare }
 
 /** The same on a store of a million. */
 export const growth: Group = {
   name: "growth",
-  isOurs: true,
+  on: "started",
   prepare: Effect.fnUntraced(function*(side) {
     const small = yield* relayWith(side, 2)
     const large = yield* relayWith(side, 100)

@@ -11,12 +11,11 @@ import { cpuTime } from "./ProcessMeter.ts"
 import * as Relay from "./Relay.ts"
 import { connect, connectMany, reqMessage } from "./RelayClient.ts"
 import { database, type Group, publicationsOf, type Side, type Stage } from "./Stage.ts"
-import * as Store from "./Store.ts"
 
 const starting = (side: Side, blocks: number): Stage => ({
   name: `start: on ${(blocks * blockEvents).toLocaleString("en")} events`,
   round: Effect.fnUntraced(function*() {
-    const relay = yield* Relay.start({ root: side.root, database: yield* database(side, blocks) })
+    const relay = yield* Relay.start({ entry: side.program.entry, database: yield* database(side, blocks) })
     const client = yield* connect(relay.url)
     const accepts = performance.now() - relay.startedAt
     yield* Load.query([client], [reqMessage("q", { kinds: [0], limit: 1 })], 0)
@@ -30,12 +29,12 @@ const starting = (side: Side, blocks: number): Stage => ({
 
 export const start: Group = {
   name: "start",
-  isOurs: true,
+  on: "started",
   prepare: (side) => Effect.map(database(side, 10), () => [starting(side, 10)])
 }
 export const startBig: Group = {
   name: "start",
-  isOurs: true,
+  on: "started",
   prepare: (side) => Effect.map(database(side, 100), () => [starting(side, 100)])
 }
 
@@ -44,12 +43,12 @@ const loadBefore = 500
 
 export const stop: Group = {
   name: "stop",
-  isOurs: true,
+  on: "service",
   prepare: (side) =>
     Effect.succeed([{
       name: "stop: SIGTERM under 8 × 32 unanswered events",
       round: Effect.fnUntraced(function*(index) {
-        const relay = yield* Relay.start({ root: side.root })
+        const relay = yield* Relay.start({ entry: side.program.entry })
         const clients = yield* connectMany(relay.url, 8)
         const publications = publicationsOf(block("profiles", index + 1))
         // It ends when the relay says goodbye, which is a failure of any other load.
@@ -96,10 +95,10 @@ const harvesting = (side: Side, share: number): Stage => ({
     const path = join(folder, "events.jsonl")
     writeFileSync(path, events.join("\n"))
     const stored = join(folder, "stored.db")
-    yield* Store.write(side.root, stored, [known])
+    yield* side.program.write(stored, [known])
     const url = yield* upstreamProcess(path)
     const relay = yield* Relay.start({
-      root: side.root,
+      entry: side.program.entry,
       flags: side.flags,
       database: stored,
       env: { DISCOVERY_RELAY_URL: url }
@@ -123,6 +122,6 @@ const harvesting = (side: Side, share: number): Stage => ({
 
 export const harvest: Group = {
   name: "harvest",
-  isOurs: true,
+  on: "service",
   prepare: (side) => Effect.succeed([0, 0.5, 0.9].map((share) => harvesting(side, share)))
 }

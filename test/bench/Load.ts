@@ -3,8 +3,8 @@ import { Effect } from "effect"
 import type { Load } from "./Measures.ts"
 import { type RelayClient, RelayFailed } from "./RelayClient.ts"
 
-/** Milliseconds after which a load that does not end has failed. */
-const patience = 60_000
+/** Milliseconds after which a load that does not end has failed: a peer may need a minute for what takes us a second. */
+const patience = 300_000
 
 const ignore = (client: RelayClient): void => {
   client.listener = { message: () => {} }

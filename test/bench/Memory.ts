@@ -63,4 +63,4 @@ const prepare = (side: Side) =>
     }
   ])
 
-export const memory: Group = { name: "memory", isOurs: true, prepare }
+export const memory: Group = { name: "memory", on: "started", prepare }

@@ -84,4 +84,4 @@ const prepare = Effect.fnUntraced(function*(side: Side) {
   ]
 })
 
-export const reading: Group = { name: "REQ", isOurs: false, prepare }
+export const reading: Group = { name: "REQ", on: "any", prepare }

@@ -1,4 +1,4 @@
-/** The relay under test: our service as a child process on a folder of its own, or any relay by its URL. */
+/** The relay under test: our service or a peer as a child process on a folder of its own, or any relay by its URL. */
 import { Deferred, Effect, Exit, type Option, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
@@ -24,8 +24,8 @@ export interface Relay {
   readonly ask: <Q extends Question>(question: Q) => Effect.Effect<Option.Option<Answers[Q]>>
 }
 
-/** The service, started by us. */
-export interface Service extends Relay {
+/** A relay that was started by us. */
+export interface Started extends Relay {
   readonly pid: number
   /** Monotonic milliseconds at which it was started. */
   readonly startedAt: number
@@ -35,8 +35,8 @@ export interface Service extends Relay {
 }
 
 export interface Options {
-  /** Of the checkout whose service is run. */
-  readonly root: string
+  /** The module that its process runs. */
+  readonly entry: string
   /** A database to start on; it is copied. */
   readonly database?: string
   readonly env?: Readonly<Record<string, string>>
@@ -53,9 +53,12 @@ export const folder = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true, maxRetries: 3 }))
 )
 
-/** Starts the service, with any valid event admitted and limits that a single machine full of clients needs. */
+/**
+ * Starts a relay: the service with any valid event admitted and limits that a single machine full of clients needs, or a
+ * peer, which reads `DATABASE_PATH` only.
+ */
 export const start = Effect.fnUntraced(
-  function*(options: Options): Effect.fn.Return<Service, RelayFailed, Scope.Scope> {
+  function*(options: Options): Effect.fn.Return<Started, RelayFailed, Scope.Scope> {
     const home = yield* folder
     const databasePath = join(home, "profiles.db")
     if (options.database !== undefined) copyFileSync(options.database, databasePath)
@@ -72,7 +75,7 @@ export const start = Effect.fnUntraced(
           ...options.flags ?? [],
           "--import",
           probe,
-          join(options.root, "src/entry.ts")
+          options.entry
         ], {
           cwd: home,
           env: {

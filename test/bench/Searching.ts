@@ -33,4 +33,4 @@ const prepare = Effect.fnUntraced(function*(side: Side) {
   })
 })
 
-export const search: Group = { name: "search", isOurs: true, prepare }
+export const search: Group = { name: "search", on: "service", prepare }

@@ -7,7 +7,7 @@ import { block, blockEvents, newest, oldest } from "./Corpus.ts"
 import * as Load from "./Load.ts"
 import { median } from "./Measures.ts"
 import { residentBytes } from "./ProcessMeter.ts"
-import { type Service, start } from "./Relay.ts"
+import { start, type Started } from "./Relay.ts"
 import { connectMany, RelayFailed, reqMessage } from "./RelayClient.ts"
 import { database, publicationsOf, type Side } from "./Stage.ts"
 
@@ -34,7 +34,7 @@ const questions = [
 ]
 
 /** One second's load; `index` counts them. */
-const half = Effect.fnUntraced(function*(relay: Service, index: number) {
+const half = Effect.fnUntraced(function*(relay: Started, index: number) {
   const until = performance.now() + second / 2
   const at = (index * published) % (blocksMax * blockEvents)
   const notes = block("notes", 1000 + Math.floor(at / blockEvents)).slice(
@@ -51,7 +51,7 @@ const megabytes = (bytes: number): string => (bytes / 1024 / 1024).toFixed(1)
 
 /** Succeeds with one line; fails where memory grew by more than it may. */
 export const soak = Effect.fnUntraced(function*(side: Side, minutes: number) {
-  const relay = yield* start({ root: side.root, flags: side.flags, database: yield* database(side, 10) })
+  const relay = yield* start({ entry: side.program.entry, flags: side.flags, database: yield* database(side, 10) })
   const readers = yield* connectMany(relay.url, subscribers)
   yield* Load.query(readers, [reqMessage("live", { kinds: [1], limit: 0 })], 0)
 

@@ -4,9 +4,9 @@ import { join } from "node:path"
 import { type Block, block, idOf } from "./Corpus.ts"
 import * as Load from "./Load.ts"
 import type { Measures } from "./Measures.ts"
+import type { Program } from "./Program.ts"
 import * as Relay from "./Relay.ts"
 import { connectMany, eventMessage, type RelayFailed } from "./RelayClient.ts"
-import * as Store from "./Store.ts"
 
 export interface Stage {
   /** `group: what is done`. */
@@ -17,15 +17,17 @@ export interface Stage {
 
 export interface Group {
   readonly name: string
-  /** Starts and stops processes, so that it cannot be run on somebody else's relay. */
-  readonly isOurs: boolean
+  /** Which relays it can be run on: any that runs already, only one that we start, or only the service. */
+  readonly on: "any" | "started" | "service"
   readonly prepare: (side: Side) => Effect.Effect<ReadonlyArray<Stage>, RelayFailed, Scope.Scope>
 }
 
-/** One of two sides that may be compared: a checkout of the service, or a relay that runs already. */
+/** One of two sides that may be compared: a checkout of the service, a peer, or a relay that runs already. */
 export interface Side {
   readonly label: string
+  /** The checkout whose commit the report names. */
   readonly root: string
+  readonly program: Program
   readonly flags: ReadonlyArray<string>
   readonly external: Relay.Relay | undefined
   /** Database files that were written before, by their number of blocks, and the scope in which they exist. */
@@ -49,16 +51,16 @@ export const database = Effect.fnUntraced(function*(side: Side, blocks: number) 
   const known = side.stores.get(blocks)
   if (known !== undefined) return known
   const path = join(yield* Scope.provide(Relay.folder, side.scope), "store.db")
-  yield* Store.write(side.root, path, lazily(blocks))
+  yield* side.program.write(path, lazily(blocks))
   side.stores.set(blocks, path)
   return path
 })
 
 /** A relay with so many blocks of events in its store. */
 export const relayWith = Effect.fnUntraced(function*(side: Side, blocks: number) {
-  const { external, flags, root } = side
+  const { external, flags, program: { entry } } = side
   if (external === undefined) {
-    return yield* Relay.start({ root, flags, ...(blocks === 0 ? {} : { database: yield* database(side, blocks) }) })
+    return yield* Relay.start({ entry, flags, ...(blocks === 0 ? {} : { database: yield* database(side, blocks) }) })
   }
   yield* Effect.scoped(Effect.gen(function*() {
     const clients = yield* connectMany(external.url, 8)

@@ -7,6 +7,7 @@
  *     npm run bench -- --docs                     writes what is measured into docs/performance.md
  *     npm run bench -- --soak 20                  half load for 20 minutes; fails where memory grows
  *     npm run bench -- --pair ../other-checkout   both in turns, and how much better this one is
+ *     npm run bench -- --peer nostr-relay         us and another relay in turns, and how much better we are
  *     npm run bench -- --against ws://localhost:7777 --pid 4711
  *     npm run bench:check                         fails where CPU or memory is worse than last accepted
  *     npm run bench:check -- --accept             accepts what is measured now
@@ -21,6 +22,7 @@ import { growth, ingest } from "./Ingest.ts"
 import { harvest, start, startBig, stop } from "./Lifecycle.ts"
 import type { Measures } from "./Measures.ts"
 import { memory } from "./Memory.ts"
+import { peers, service } from "./Program.ts"
 import { reading } from "./Reading.ts"
 import { elsewhere } from "./Relay.ts"
 import * as Report from "./Report.ts"
@@ -36,6 +38,7 @@ const { values: flags } = parseArgs({
     big: { type: "boolean", default: false },
     root: { type: "string", default: join(import.meta.dirname, "../..") },
     pair: { type: "string" },
+    peer: { type: "string" },
     against: { type: "string" },
     pid: { type: "string" },
     /** Flags of the service's own Node, separated by commas; those of the other side, where they differ. */
@@ -63,18 +66,33 @@ const scope = Scope.makeUnsafe()
 const sideOf = (label: string, root: string, node = flags.node): Side => ({
   label,
   root: resolve(root),
+  program: service(resolve(root)),
   flags: node === "" ? [] : node.split(","),
   external: undefined,
   stores: new Map(),
   scope
 })
 
+const peerOf = (name: string): Side => {
+  const program = peers.get(name)
+  if (program === undefined) throw new Error(`no peer "${name}": there is ${[...peers.keys()].join(", ")}`)
+  return { ...sideOf(name, flags.root, flags["pair-node"] ?? ""), program }
+}
+
+const thisSide = sideOf("this", flags.root)
 const sides: ReadonlyArray<Side> = flags.against === undefined
-  ? [sideOf("this", flags.root), ...(flags.pair === undefined ? [] : [sideOf("other", flags.pair, flags["pair-node"])])]
-  : [{
-    ...sideOf("this", flags.root),
-    external: elsewhere(flags.against, flags.pid === undefined ? undefined : Number(flags.pid))
-  }]
+  ? [
+    thisSide,
+    ...(flags.pair === undefined ? [] : [sideOf("other", flags.pair, flags["pair-node"])]),
+    ...(flags.peer === undefined ? [] : [peerOf(flags.peer)])
+  ]
+  : [{ ...thisSide, external: elsewhere(flags.against, flags.pid === undefined ? undefined : Number(flags.pid)) }]
+
+/** What all sides can be asked for. */
+const isCommon = ({ on }: Group): boolean => {
+  if (flags.against !== undefined) return on === "any"
+  return flags.peer === undefined || on !== "service"
+}
 
 const groups: ReadonlyArray<Group> = [
   ingest,
@@ -85,7 +103,7 @@ const groups: ReadonlyArray<Group> = [
   stop,
   harvest,
   ...(flags.big ? [growth, startBig, search] : [])
-].filter(({ isOurs }) => flags.against === undefined || !isOurs)
+].filter(isCommon)
 
 /** A text names a group, or begins the name of a stage, which begins with its group's. */
 const isWanted = (name: string) => flags.only.some((text) => name.startsWith(text))
@@ -137,8 +155,10 @@ const measure = Effect.gen(function*() {
     yield* say(`\n${sides[i]?.label}: ${report.commit}, ${report.machine}, ${report.node}, ${report.date}\n`)
     yield* say(Report.tableOf(report))
   }
-  const [ours, theirs] = results
-  if (ours !== undefined && theirs !== undefined) yield* say(`\n${Report.pairedTable(ours, theirs)}`)
+  const [ours, ...others] = results
+  for (const [i, theirs] of others.entries()) {
+    yield* say(`\nthis beside ${sides[i + 1]?.label}:\n\n${Report.pairedTable(ours as Report.Rounds, theirs)}`)
+  }
   yield* Effect.sync(() => {
     mkdirSync(join(flags.json, ".."), { recursive: true })
     writeFileSync(flags.json, `${JSON.stringify(reports, undefined, 2)}\n`)

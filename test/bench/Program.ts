@@ -1,0 +1,36 @@
+/** What a side runs: the service of a checkout, or a peer of it. */
+import type { Event } from "@nostr-relay/common"
+import { Effect } from "effect"
+import { join } from "node:path"
+import type { Block } from "./Corpus.ts"
+import * as Store from "./Store.ts"
+
+export interface Program {
+  /** The module that its process runs. */
+  readonly entry: string
+  /** Creates its database file at `path`, by its own code, past its sockets and signature checks. */
+  readonly write: (path: string, blocks: Iterable<Block>) => Effect.Effect<void>
+}
+
+export const service = (root: string): Program => ({
+  entry: join(root, "src/entry.ts"),
+  write: (path, blocks) => Store.write(root, path, blocks)
+})
+
+const nostrRelay: Program = {
+  entry: join(import.meta.dirname, "peer/nostrRelay.ts"),
+  write: (path, blocks) =>
+    Effect.promise(async () => {
+      const { EventRepositorySqlite } = await import("@nostr-relay/event-repository-sqlite")
+      const repository = new EventRepositorySqlite(path)
+      await repository.init()
+      repository.getDatabase().pragma("synchronous = OFF")
+      for (const block of blocks) {
+        for (const raw of block) await repository.upsert(JSON.parse(raw) as Event)
+      }
+      await repository.destroy()
+    })
+}
+
+/** Other relays that can be run beside the service, by their names on the command line. */
+export const peers: ReadonlyMap<string, Program> = new Map([["nostr-relay", nostrRelay]])
