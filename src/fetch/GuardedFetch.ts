@@ -160,7 +160,7 @@ const make = Effect.fnUntraced(function*({ deadlines, userAgent }: Options) {
     const outer = yield* Effect.scope
     let text = request.url
     let deadline: Deadline | undefined
-    for (let hops = 0; hops <= (request.redirectsMax ?? redirectsMax); hops++) {
+    for (let left = request.redirectsMax ?? redirectsMax;; left--) {
       const checked = guard.check(text, "web")
       if (Result.isFailure(checked)) return yield* refused(checked.failure)
       const url = checked.success
@@ -171,6 +171,8 @@ const make = Effect.fnUntraced(function*({ deadlines, userAgent }: Options) {
         deadline = made.deadline
         if (!isRedirect(made.answer.status)) return yield* responseOf(request, url, made.answer, made.reservation)
         yield* made.reservation.succeeded
+        // Where one that is not followed would lead says nothing about the host.
+        if (left === 0) return yield* new FetchError({ reason: "TooManyRedirects", detail: "too many redirects" })
         return yield* Effect.fromResult(redirectTarget(url, made.answer.headers["location"]))
       }).pipe(
         Scope.provide(scope),
@@ -181,7 +183,6 @@ const make = Effect.fnUntraced(function*({ deadlines, userAgent }: Options) {
       if (typeof next !== "string") return next
       text = next
     }
-    return yield* new FetchError({ reason: "TooManyRedirects", detail: "too many redirects" })
   })
 
   return GuardedFetch.of({ get })

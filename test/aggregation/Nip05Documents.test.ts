@@ -75,13 +75,19 @@ describe("Nip05Documents.lookUp", () => {
       assert.strictEqual(host.requests.length, outcomes.length)
     }))
 
-  live("follows no redirect, not even to the same host", (host) =>
-    Effect.gen(function*() {
-      host.script(path, HostileHost.redirect("/elsewhere"))
-      host.script("/elsewhere", HostileHost.ok(document({ mira })))
-      assert.strictEqual(yield* said("mira@boats.example"), silence)
-      assert.strictEqual(host.requests.length, 1)
-    }))
+  live(
+    "follows no redirect, not even to the same host, and takes none for a refusal",
+    (host) =>
+      Effect.gen(function*() {
+        host.script("/elsewhere", HostileHost.ok(document({ mira })))
+        const targets = ["/elsewhere", "https://", "ftp://files.example/", "http://10.0.0.1/", ""]
+        for (const [i, target] of targets.entries()) {
+          host.script(path, HostileHost.redirect(target))
+          assert.strictEqual(yield* said(`mira@n${i}.example`), silence, target)
+        }
+        assert.strictEqual(host.requests.length, targets.length)
+      })
+  )
 
   live("reads no more of a document than its cap, as sent or decoded", (host) =>
     Effect.gen(function*() {
