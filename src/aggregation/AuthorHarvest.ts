@@ -13,7 +13,7 @@ import type { Event } from "../domain/Event.ts"
 import { type Filter, matchesAny } from "../domain/Filter.ts"
 import { cutMin } from "../domain/HarvestWindow.ts"
 import type { Progress } from "./HarvestStatus.ts"
-import { floor } from "./HarvestWalk.ts"
+import { floor, strangePage } from "./HarvestWalk.ts"
 import type { Admit } from "./PageAdmission.ts"
 import { isDeaf, pauseFailed, pauseUnable } from "./RemovalHarvest.ts"
 import type { Connection } from "./Upstream.ts"
@@ -109,7 +109,7 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
     return { _tag: "Record", space, key: url, value: JSON.stringify(next), due: null }
   }
 
-  /** An answer as long as any that the upstream gives may have been cut: half of the authors have room for more. */
+  /** An answer as long as any that the upstream gives, or a filter allows, may have been cut: half of the authors have room. */
   const askAbout = (
     profiles: ReadonlyArray<Event>,
     since: number
@@ -122,8 +122,13 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
         if (event !== undefined && matchesAny(filters, event)) found.set(event.id, event)
       }
       progress.dropped += answer.events.length - found.size
+      // What is too large for us may well have been asked for.
+      const isStrange = answer.events.length > 0 && found.size === 0 &&
+        answer.events.every(({ event }) => event !== undefined)
+      yield* isStrange ? Effect.fail(strangePage()) : Effect.void
       yield* admit([...found.values()], [])
-      const isCut = !answer.finished && answer.events.length >= Math.max(cutMin, progress.longestPage)
+      const longest = Math.min(limit, Math.max(cutMin, progress.longestPage))
+      const isCut = !answer.finished && answer.events.length >= longest
       if (!isCut || profiles.length === 1) return
       const middle = profiles.length >> 1
       yield* askAbout(profiles.slice(0, middle), since)

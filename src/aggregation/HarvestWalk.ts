@@ -48,6 +48,10 @@ export interface PageRead {
   readonly strange: number
 }
 
+/** Nothing that was asked for, and something else, is no proof that there is nothing. */
+export const strangePage = () =>
+  new UpstreamError({ reason: "misbehaved", detail: "a page of events that were not asked for" })
+
 /** Reads what a page brought; fails when it cannot be an answer to what was asked. */
 export const readPage = (filter: Filter, { answer, at }: Answered): Effect.Effect<PageRead, UpstreamError> => {
   // What is too large for us, or not quite an event, still marks how far the page reaches.
@@ -55,12 +59,7 @@ export const readPage = (filter: Filter, { answer, at }: Answered): Effect.Effec
     created_at >= at.since && created_at <= at.until && (event === undefined || matches(filter, event))
   )
   const isBelow = answer.events.every(({ created_at }) => created_at < at.since)
-  // Nothing that was asked for, and something else, is no proof that there is nothing.
-  if (marks.length === 0 && !isBelow) {
-    return Effect.fail(
-      new UpstreamError({ reason: "misbehaved", detail: "a page of events that were not asked for" })
-    )
-  }
+  if (marks.length === 0 && !isBelow) return Effect.fail(strangePage())
   const fresh = new Map<string, Event>()
   for (const { event } of marks) if (event !== undefined && !at.seen.has(event.id)) fresh.set(event.id, event)
   return Effect.succeed({

@@ -26,9 +26,9 @@ export const staleAfter = 3600
 export const pauseUnable = Duration.days(7)
 export const pauseFailed = Duration.hours(1)
 
-/** Whether an error says that a question is not welcome, where others may be. */
+/** Whether an error says that a question is not welcome, or not understood, where others may be. */
 export const isDeaf = (reason: UpstreamError["reason"]): boolean =>
-  reason === "refused" || reason === "forbidden" || reason === "silent"
+  reason === "refused" || reason === "forbidden" || reason === "silent" || reason === "misbehaved"
 
 /** Kinds of which a removal is worth knowing, as values of `k` tags. */
 const kindsKept = ["0", "10002", "10050"]
@@ -146,8 +146,7 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
       if (gap === undefined) continue
       yield* Effect.matchEffect(read(reading, gap), {
         onSuccess: (found) => keep(reading, found),
-        onFailure: (error) =>
-          isDeaf(error.reason) || error.reason === "misbehaved" ? pause(reading, error) : Effect.fail(error)
+        onFailure: (error) => isDeaf(error.reason) ? pause(reading, error) : Effect.fail(error)
       })
       return true
     }

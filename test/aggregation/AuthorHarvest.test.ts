@@ -10,8 +10,10 @@ import {
   deletionEvent,
   dmRelaysEvent,
   epoch,
+  keyOf,
   profileEvent,
   relayListEvent,
+  signed,
   withForgedSignature
 } from "../support/events.ts"
 import { layer as playing, type Relay, relay } from "../support/FakeUpstreamSocket.ts"
@@ -159,6 +161,26 @@ describe("what belongs to accepted authors", () => {
     )
   })
 
+  it.effect("is asked for by half as many authors where our own limit may have cut it, though pages are longer", () => {
+    const count = 130
+    const deletions = ["author 0", `author ${authorsMax - 1}`].flatMap((author) =>
+      Array.from({ length: count }, (_, n) => {
+        const tags = [["a", `10002:${keyOf(author).pubkey}:`]]
+        return signed({ kind: 5, created_at: old + n, tags }, author)
+      })
+    )
+    const upstream = relay([...profiles(300), ...deletions])
+    const disk = blank()
+    return harvesting(
+      upstream,
+      Effect.gen(function*() {
+        yield* askedAbout(300)
+        assert.strictEqual(kindsOf(disk).filter((kind) => kind === 5).length, 2 * count)
+      }),
+      { disk, settings: { pageSize: 500 } }
+    )
+  })
+
   it.effect("takes no effect unless its signature is valid", () => {
     const [first] = profiles(1)
     const forged = [deletionEvent([first!.id], "author 0"), listOf("author 0")].map(withForgedSignature)
@@ -177,6 +199,29 @@ describe("what belongs to accepted authors", () => {
 })
 
 describe("an upstream that does not answer by author", () => {
+  it.effect("but with something else is asked once, and left alone", () => {
+    const upstream = relay(profiles(3))
+    const strange = Array.from({ length: cutMin }, (_, n) => listOf("stranger", old + n))
+    let questions = 0
+    const sockets = playing(twisted(upstream, (message, answer, socket) => {
+      const [type, id, filter] = message
+      if (type !== "REQ" || (filter as { readonly authors?: unknown }).authors === undefined) return answer(message)
+      questions++
+      socket.say(...strange.map((event) => ["EVENT", id, event]), ["EOSE", id])
+    }))
+    return harvesting(
+      upstream,
+      Effect.gen(function*() {
+        yield* eventually(() => questions === 1)
+        yield* TestClock.adjust(refreshPeriod)
+        yield* settle
+        assert.strictEqual((yield* status).state, "connected")
+        assert.strictEqual(questions, 1)
+      }),
+      { sockets }
+    )
+  })
+
   it.effect("is left alone for a week, even by the next start, and harvested all the same", () => {
     const upstream = relay([...profiles(3), listOf("author 0")])
     let questions = 0
