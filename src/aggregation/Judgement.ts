@@ -152,10 +152,18 @@ const make = Effect.fnUntraced(function*() {
   const queue = yield* RetryQueue
   const signatures = SharedChecks.make(yield* (yield* Verifier).sender("aggregation/admission"))
 
-  const isHeld = (pubkey: string) =>
+  /** Is a profile of the author's kept, signed then or later? `since`: Unix seconds. */
+  const isHeld = (pubkey: string, since = 0) =>
     Effect.map(
-      database.query([{ authors: [pubkey], kinds: [0], limit: 1 }], { limitMax: 1 }),
+      database.query([{ authors: [pubkey], kinds: [0], since, limit: 1 }], { limitMax: 1 }),
       ({ events }) => events.length > 0
+    )
+
+  /** What is noted about an author who has come back since belongs to the profile that is kept. */
+  const vanish = (event: Event) =>
+    Effect.map(
+      isHeld(event.pubkey, event.created_at + 1),
+      (hasReturned) => hasReturned ? keep(event) : forgetAuthor(event)
     )
 
   /** Does the operator take the author's profile as it is? */
@@ -201,6 +209,11 @@ const make = Effect.fnUntraced(function*() {
     const kept = companions.filter((companion) =>
       moderation.refusalOf(companion) === undefined && refuse(companion, "anybody", settings, now) === undefined
     )
+    // The author was gone by then: a profile that is saved all the same would be announced, and removed at once.
+    const request = kept.find(({ created_at, kind }) => kind === 62 && created_at >= event.created_at)
+    if (request !== undefined) {
+      return { operations: forgetAuthor(request).operations, outcome: { _tag: "Deleted" } } satisfies Decision
+    }
     return {
       operations: [
         save(event),
@@ -254,7 +267,7 @@ const make = Effect.fnUntraced(function*() {
   ) {
     const forged = refuseForged(verification)
     if (forged !== undefined) return forged
-    if (event.kind === 62) return forgetAuthor(event)
+    if (event.kind === 62) return yield* vanish(event)
     if (event.kind !== 0) return keep(event)
     if (isUnruled(event.pubkey)) return yield* keepUnruled(event)
 
@@ -307,7 +320,7 @@ const make = Effect.fnUntraced(function*() {
       const forged = refuseForged(verification)
       if (forged !== undefined) return Effect.succeed(forged)
       if (event.kind === 0) return keepUnruled(event)
-      return Effect.succeed(event.kind === 62 ? forgetAuthor(event) : keep(event))
+      return event.kind === 62 ? vanish(event) : Effect.succeed(keep(event))
     })
     let next = 0
     return decisions.map((decision) => decision ?? (kept[next++] as Decision))

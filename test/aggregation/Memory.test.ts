@@ -24,6 +24,8 @@ const url = "https://images.example/mira.png"
 const version = (n: number, fields: Readonly<Record<string, unknown>> = {}) =>
   profileEvent(fields, "author", { created_at: epoch + n })
 
+const vanish = (created_at: number) => signed({ kind: 62, created_at, tags: [["relay", "ALL_RELAYS"]] })
+
 /** An examiner that refuses everything for this reason, and counts. */
 const refusing = (reason: RejectionReason) => {
   const asked: Array<string> = []
@@ -285,9 +287,40 @@ describe("the grace of a profile whose newer version is rejected", () => {
         yield* submit(version(0))
         yield* submit(version(1, { about: "" }))
         assert.strictEqual(disk.records.size, 1)
-        yield* submit(signed({ kind: 62, created_at: epoch + 2, tags: [["relay", "ALL_RELAYS"]] }))
+        yield* submit(vanish(epoch + 2))
         assert.strictEqual(disk.records.size, 0)
       })
     )
   })
+
+  it.effect("is kept of an author who asked to vanish and has come back since", () =>
+    Effect.forEach(["profiles", "open"] as const, (admission) => {
+      const disk = blank()
+      return Effect.gen(function*() {
+        yield* within({ disk }, Effect.andThen(submit(version(0)), submit(version(1, { about: "" }))))
+        yield* within({ disk, settings: { admission } }, submit(vanish(epoch - 1)))
+        assert.isTrue([...disk.events.values()].some(({ kind }) => kind === 62))
+        assert.isTrue(disk.records.has(`${graces} ${version(0).pubkey}`))
+      })
+    }, { discard: true }))
+})
+
+/** What becomes of a profile beside which a relay brings that request, and the kinds that are stored then. */
+const examined = (request: Event) => {
+  const disk = blank()
+  return within(
+    { disk, outbox: () => Effect.succeed({ ...proofs.found, companions: [request] }) },
+    Effect.map(
+      submit(version(0)),
+      (outcome) => [outcome._tag, ...Array.from(disk.events.values(), ({ kind }) => kind)]
+    )
+  )
+}
+
+describe("a request to vanish that is met while a profile is examined", () => {
+  it.effect("comes before that profile, and not before a later one", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* examined(vanish(epoch)), ["Deleted", 62])
+      assert.deepStrictEqual(yield* examined(vanish(epoch - 1)), ["Saved", 0, 62])
+    }))
 })
