@@ -3,7 +3,7 @@
  *
  * Two records say it. What was last found to be the author's by right stands in `nip05`, where searches read it; it is
  * believed for a month, and gone as soon as the domain says otherwise. When the domain is to be asked next, and what it
- * said last, stands in `nip05-check`. A domain that does not answer changes neither but that time.
+ * said last, stands in `nip05-check`. A domain that does not answer takes away no name, and its older no is none any more.
  */
 import { Clock, Context, Effect, Layer, Option, Random, Schema } from "effect"
 import { Settings } from "../Config.ts"
@@ -37,7 +37,7 @@ const Stored = Schema.fromJsonString(Schema.Struct({
   version: Schema.Literal(1),
   /** As it is compared: `name@domain`. */
   name: Schema.String,
-  /** What the domain said last; missing where it has not been asked yet, or never answered. */
+  /** What the domain said last; missing where it has not been asked yet, or is silent and nothing else is believed. */
   said: Schema.optional(Schema.Literals([
     "verified",
     "NIP-05 name is not listed",
@@ -111,6 +111,12 @@ const saidOf = (listing: Exclude<Nip05Listing, Unanswered>, pubkey: string): Sai
 const factOf = (said: Said): NonNullable<Facts["nip05"]> =>
   said === "verified" ? { _tag: "Verified" } : { _tag: "NotVerified", reason: said }
 
+/** What is believed of a name while its domain is silent; that it is not the author's takes an answer each time. */
+const believedOf = (stored: Stored | undefined, now: number): Pick<Stored, "said" | "at"> =>
+  stored?.said === "verified" && stored.at !== undefined && stored.at + believed > now
+    ? { said: stored.said, at: stored.at }
+    : {}
+
 /** The record of a name that was found to be the author's, for as long as it is believed. */
 const verifiedBy = (pubkey: string, { at, name, said }: Stored): ReadonlyArray<Record> =>
   said === "verified" ? [record(space, pubkey, name, (at ?? 0) + believed)] : []
@@ -137,27 +143,22 @@ const make = Effect.fnUntraced(function*() {
     const before = yield* find(pubkey)
     const now = yield* Clock.currentTimeMillis
     if (before?.name !== text || before.due <= now || before.said === undefined) return undefined
+    if (before.said === "verified" && believedOf(before, now).said === undefined) return undefined
     return { fact: factOf(before.said), operations: [], onceStored: verifiedBy(pubkey, before) } satisfies Nip05Check
   })
 
-  /** Nobody answered: what is known of the name stays. */
+  /** Nobody answered: that the name is the author's is believed for a while. */
   const putOff = Effect.fnUntraced(
     function*(pubkey: string, name: string, before: Stored | undefined, listing: Unanswered) {
       // Our own pace says nothing about the domain.
       const attempts = (before?.attempts ?? 0) + (listing.reason === "not checked in time" ? 0 : 1)
       const own = attempts === 0 ? 0 : Math.min(silenceMax, silenceFirst * 2 ** Math.min(attempts - 1, 10))
       const due = yield* later(Math.max(own, listing.retryAfter * 1.25))
-      const stored: Stored = {
-        version: 1,
-        name,
-        ...(before?.said === undefined ? {} : { said: before.said }),
-        ...(before?.at === undefined ? {} : { at: before.at }),
-        attempts
-      }
+      const stored: Stored = { version: 1, name, ...believedOf(before, yield* Clock.currentTimeMillis), attempts }
       return {
-        fact: listing,
+        fact: stored.said === undefined ? listing : factOf(stored.said),
         operations: [record(checkSpace, pubkey, stored, due)],
-        onceStored: []
+        onceStored: verifiedBy(pubkey, stored)
       } satisfies Nip05Check
     }
   )

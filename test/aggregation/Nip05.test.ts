@@ -346,6 +346,33 @@ describe("Nip05.check", () => {
         assert.strictEqual(asked.length, 2)
       }), "require"))
 
+  it.effect("believes a domain that falls silent for 30 days that the name is the author's", () =>
+    run(({ says }) =>
+      Effect.gen(function*() {
+        yield* written
+        says(silence)
+        yield* TestClock.adjust("10 days")
+        assert.deepStrictEqual(yield* written, { _tag: "Verified" })
+        assert.deepStrictEqual(yield* written, { _tag: "Verified" })
+        // Just before the end it is put off for as long as ever.
+        yield* TestClock.adjust(20 * day - 1)
+        assert.deepStrictEqual(yield* written, { _tag: "Verified" })
+        yield* TestClock.adjust(1)
+        assert.deepStrictEqual(yield* written, silence)
+        assert.deepStrictEqual(yield* written, silence)
+      }), "require"))
+
+  it.effect("takes no older answer of a silent domain for evidence against the name", () =>
+    run(({ says }) =>
+      Effect.gen(function*() {
+        says({ _tag: "Unlisted" })
+        yield* written
+        says(silence)
+        yield* TestClock.adjust("2 days")
+        assert.deepStrictEqual(yield* written, silence)
+        assert.deepStrictEqual(yield* written, silence)
+      }), "require"))
+
   it.effect("takes the fact away from the served version when the domain turns on a newer one", () =>
     run(({ says, store, verified }) =>
       Effect.gen(function*() {
