@@ -72,6 +72,8 @@ const Stored = Schema.fromJsonString(Schema.Struct({
   /** How many were looked for; absent: one. */
   min: Schema.optional(Schema.Int),
   found: Schema.Boolean,
+  /** How many relays had to say that there is nothing; absent where there is something. */
+  quorum: Schema.optional(Schema.Int),
   /** Lists were met on the way; whether they were kept depended on the profile. */
   lists: Schema.optional(Schema.Boolean),
   bridge: Schema.optional(
@@ -206,9 +208,9 @@ const make = Effect.fnUntraced(function*() {
     const now = yield* Clock.currentTimeMillis
     if (record === undefined || (record.due ?? 0) <= now) return undefined
     const stored = Option.getOrUndefined(decode(record.value))
-    return stored !== undefined && String(stored.kinds) === String(proofKinds) && (stored.min ?? 1) === proofMin
-      ? stored
-      : undefined
+    if (stored === undefined || String(stored.kinds) !== String(proofKinds)) return undefined
+    const isSame = (stored.min ?? 1) === proofMin && (stored.found || stored.quorum === proofQuorum)
+    return isSame ? stored : undefined
   })
 
   /** Proof is there, and the author's lists were left behind with an earlier version of the profile. */
@@ -254,6 +256,7 @@ const make = Effect.fnUntraced(function*() {
       kinds: proofKinds,
       ...(proofMin === 1 ? {} : { min: proofMin }),
       found: isFound,
+      ...(isFound ? {} : { quorum: proofQuorum }),
       ...(companions.some(({ kind }) => listKinds.includes(kind)) ? { lists: true } : {}),
       ...(bridge === undefined ? {} : { bridge })
     } as const

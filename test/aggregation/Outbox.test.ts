@@ -307,6 +307,22 @@ describe("Outbox.prove", () => {
     })
   })
 
+  it.effect("remembers that there is nothing for as many relays as had to say so, and no other number", () => {
+    const disk = blank()
+    const empty = { [first]: holding(), [second]: holding() }
+    const asked = Effect.gen(function*() {
+      const { operations } = yield* prove
+      if (operations.length > 0) yield* (yield* (yield* Database).sender("test")).write(operations)
+      return (yield* Relays.RelayWorld).dialled.length
+    }).pipe(Effect.scoped)
+    return Effect.gen(function*() {
+      assert.strictEqual(yield* run(empty, asked, {}, disk), 2)
+      assert.strictEqual(yield* run(empty, asked, {}, disk), 0)
+      assert.strictEqual(yield* run(empty, inShort, { proofQuorum: 0 }, disk), unanswered)
+      assert.strictEqual(yield* run(empty, asked, { proofQuorum: 1 }, disk), 2)
+    })
+  })
+
   it.effect("ends at once when it is interrupted in the middle of the wait", () =>
     run(
       { [first]: Relays.mute, [second]: Relays.hung },
