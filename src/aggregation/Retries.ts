@@ -2,8 +2,8 @@
  * Checks the profiles of the retry queue, many at a time, whenever they are due.
  *
  * A profile that is being checked stays in the queue until the write that settles it, so a stop simply ends the checks: the
- * next start finds them due. Of one author one profile is checked at a time. What is accepted here is stored and announced
- * as anything else.
+ * next start finds them due. Of one author one profile is checked at a time, and the others let everybody else go first.
+ * What is accepted here is stored and announced as anything else.
  */
 import { Cause, Clock, Context, Effect, Exit, FiberMap, Latch, Layer } from "effect"
 import { Database } from "../database/Database.ts"
@@ -12,6 +12,7 @@ import { Supervisor } from "../lifecycle/Supervisor.ts"
 import type { AdmissionOutcome } from "./Admission.ts"
 import { count } from "./AdmissionCount.ts"
 import { commit } from "./Commits.ts"
+import { HostPacing } from "./HostPacing.ts"
 import { Judgement } from "./Judgement.ts"
 import { RetryQueue, type RetryView, type Waiting } from "./RetryQueue.ts"
 
@@ -20,6 +21,9 @@ export const checksMax = 64
 
 /** Milliseconds between two looks at the queue, at least; and until a check that our own side has failed is tried again. */
 const pause = 1000
+
+/** Turns a minute that versions of one author have, when there are more of them than fit beside the one in check. */
+const turnsPerMinute = 600
 
 export interface RetryStatus extends RetryView {
   readonly checking: number
@@ -48,6 +52,7 @@ const make = Effect.fnUntraced(function*() {
   const checks = yield* FiberMap.make<string>()
   const busy = new Map<string, string>()
   const done = Latch.makeUnsafe(false)
+  const pacing = new HostPacing(turnsPerMinute)
   const outcomes: Partial<Record<AdmissionOutcome["_tag"], number>> = {}
   const rejections: Record<string, number> = {}
 
@@ -90,10 +95,17 @@ const make = Effect.fnUntraced(function*() {
 
   const start = Effect.fnUntraced(function*(waiting: Waiting) {
     const { id, pubkey } = waiting.event
-    if ([...busy.values()].includes(pubkey)) return 0
+    if ([...busy.values()].includes(pubkey)) return false
     busy.set(id, pubkey)
     yield* FiberMap.run(checks, id, guarded(waiting), { startImmediately: true })
-    return 1
+    return true
+  })
+
+  /** Those whose author is in check get turns of their own, or the versions of one author would hide everybody else. */
+  const postpone = Effect.fnUntraced(function*(held: ReadonlyArray<Waiting>) {
+    const now = yield* Clock.currentTimeMillis
+    const records = held.map((waiting) => queue.postpone(waiting, now + pacing.turn(waiting.event.pubkey, now, pause)))
+    yield* commit(sender, queue, [], records)
   })
 
   const untilMore = Effect.gen(function*() {
@@ -108,9 +120,11 @@ const make = Effect.fnUntraced(function*() {
     done.closeUnsafe()
     const free = checksMax - busy.size
     const due = free === 0 ? [] : yield* queue.due(free, busy)
-    let started = 0
-    for (const waiting of due) started += yield* start(waiting)
-    if (started > 0) return
+    const held: Array<Waiting> = []
+    for (const waiting of due) if (!(yield* start(waiting))) held.push(waiting)
+    // Fewer than were asked for are all there are, and hide nobody.
+    if (held.length > 0 && due.length === free) yield* postpone(held)
+    if (held.length < due.length) return
     yield* free === 0 ? done.await : untilMore
   })
 

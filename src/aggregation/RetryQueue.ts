@@ -74,6 +74,8 @@ export class RetryQueue extends Context.Service<RetryQueue, {
    * full, whoever was not answered again is given up.
    */
   readonly later: (waiting: Waiting, why: Undetermined | undefined) => Effect.Effect<Record | undefined>
+  /** What to write for one that gives its turn up: it is due at `due` (Unix milliseconds), and all else stays as it is. */
+  readonly postpone: (waiting: Waiting, due: number) => Record
   readonly forget: (event: Event) => Record
   /** Tells the queue what has been committed. */
   readonly observe: (operations: ReadonlyArray<Operation>) => void
@@ -106,6 +108,14 @@ const entryOf = (value: string, due: number | null): Entry | undefined => {
   const { pubkey } = stored.event as Event
   return { reason: stored.reason as UndeterminedReason, attempts: stored.attempts, due: due ?? 0, pubkey }
 }
+
+const recordOf = ({ attempts, event, since }: Waiting, reason: UndeterminedReason, due: number): Record => ({
+  _tag: "Record",
+  space,
+  key: event.id,
+  value: JSON.stringify({ version: 1, attempts, since, reason, event }),
+  due
+})
 
 const isUnchecked = ({ reason }: Entry) => reason === "not checked yet"
 
@@ -169,15 +179,10 @@ const make = Effect.fnUntraced(function*() {
 
     later: Effect.fnUntraced(function*({ attempts, event, since }, why) {
       if (attempts >= attemptsMax || isFull(event.id, attempts)) return undefined
-      const reason: UndeterminedReason = why?.reason ?? "not checked yet"
-      return {
-        _tag: "Record",
-        space,
-        key: event.id,
-        value: JSON.stringify({ version: 1, attempts, since, reason, event }),
-        due: yield* dueAt(attempts, why)
-      }
+      return recordOf({ attempts, event, since }, why?.reason ?? "not checked yet", yield* dueAt(attempts, why))
     }),
+
+    postpone: (waiting, due) => recordOf(waiting, entries.get(waiting.event.id)?.reason ?? "not checked yet", due),
 
     forget: ({ id }) => ({ _tag: "Record", space, key: id, value: null, due: null }),
 

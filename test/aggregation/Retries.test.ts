@@ -112,6 +112,36 @@ describe("the retry queue", () => {
     )
   })
 
+  it.effect("hides nobody behind one author, of whom however many versions wait", () => {
+    const versions = Array.from(
+      { length: 4 * checksMax },
+      (_, n) => profileEvent({}, "prolific", { created_at: epoch + n })
+    )
+    const asked: Array<string> = []
+    const examiner = Layer.succeed(Examiner, {
+      asks: true,
+      glance: () => Effect.succeed(Accepted),
+      examine: ({ pubkey }) => {
+        asked.push(pubkey)
+        return pubkey === versions[0]!.pubkey ? Effect.never : Effect.succeed(withoutFacts(Accepted))
+      }
+    })
+    const upstream = relay(versions)
+    const other = profileEvent({}, "other", { created_at: now })
+    return within(
+      { examiner, sockets: playing(upstream.play), settings: { upstreams: [upstreamUrl] } },
+      Effect.gen(function*() {
+        const disk = yield* Disk
+        yield* eventually(() => waitingIn(disk).length === versions.length)
+        yield* TestClock.adjust(1000)
+        upstream.publish(other)
+        yield* eventually(() => disk.events.size === 1)
+        assert.deepStrictEqual(asked, [versions[0]!.pubkey, other.pubkey])
+        assert.strictEqual((yield* status).unchecked, versions.length)
+      })
+    )
+  })
+
   it.effect("does not ask about one profile twice, from however many upstreams and clients it comes", () => {
     const examiner = scripted("never")
     const [profile] = people(1)
