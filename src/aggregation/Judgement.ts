@@ -231,7 +231,11 @@ const make = Effect.fnUntraced(function*() {
     function*(waiting: Waiting, examination: Examination, asked: boolean): Effect.fn.Return<Decision, DatabaseError> {
       const { event } = waiting
       const { operations, verdict } = examination
-      if (verdict._tag === "Accepted") return yield* accept(event, examination)
+      if (verdict._tag === "Accepted") {
+        // A newer version may have been accepted while this one was being checked: what is noted is about that one then.
+        const preview = asked ? yield* database.preview(event) : "New"
+        return preview === "New" ? yield* accept(event, examination) : { operations, outcome: { _tag: preview } }
+      }
       if (verdict._tag === "Rejected") {
         return {
           operations: [

@@ -279,6 +279,33 @@ describe("the grace of a profile whose newer version is rejected", () => {
       )
     }, { discard: true }))
 
+  it.effect("does not end with a version that was overtaken while it was being checked", () => {
+    const disk = blank()
+    const slow = Deferred.makeUnsafe<Proof>()
+    const answers: Array<Effect.Effect<Proof>> = [
+      Effect.succeed(proofs.unanswered),
+      Deferred.await(slow),
+      Effect.succeed(proofs.found),
+      Effect.succeed(proofs.none)
+    ]
+    let asked = 0
+    const outbox = () => answers[asked++] ?? Effect.die(new Error("asked too often"))
+    return within(
+      { disk, outbox },
+      Effect.gen(function*() {
+        assert.strictEqual(yield* told(version(1)), "Undetermined")
+        yield* TestClock.adjust("2 minutes")
+        yield* eventually(() => asked === 2)
+        assert.strictEqual(yield* told(version(2)), "Saved")
+        assert.strictEqual(yield* told(version(3)), "no text note")
+        yield* Deferred.succeed(slow, proofs.found)
+        yield* eventually(() => [...disk.records.keys()].every((key) => !key.startsWith("retry")))
+        assert.deepStrictEqual(served(disk), [version(2).id])
+        assert.isTrue(disk.records.has(`${graces} ${version(2).pubkey}`))
+      })
+    )
+  })
+
   it.effect("is forgotten with an author who asks to vanish", () => {
     const disk = blank()
     return within(
