@@ -31,8 +31,8 @@ export const thresholdsOf = ({ limits, nip05, pictureMin, proofMin, rules }: Set
 
 /** Changes with anything that could turn one of our rejections into something else: what was decided before is void then. */
 export const rulesIdOf = (settings: SettingsShape): string => {
-  const { fetchAllow, pictures, proof, proofKinds, proofQuorum } = settings
-  const inputs = [1, thresholdsOf(settings), pictures, proof, proofKinds, proofQuorum, fetchAllow]
+  const { admission, fetchAllow, pictures, proof, proofKinds, proofQuorum } = settings
+  const inputs = [1, admission, thresholdsOf(settings), pictures, proof, proofKinds, proofQuorum, fetchAllow]
   return hash("sha256", JSON.stringify(inputs)).slice(0, 16)
 }
 
