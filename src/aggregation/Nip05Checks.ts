@@ -7,7 +7,7 @@
  */
 import { Cause, Clock, Duration, Effect, Layer } from "effect"
 import { Settings } from "../Config.ts"
-import { Database, type StoredRecord } from "../database/Database.ts"
+import { Database, type Record, type StoredRecord } from "../database/Database.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
 import { HostPacing } from "./HostPacing.ts"
 import { checkSpace, domainOf, Nip05 } from "./Nip05.ts"
@@ -40,30 +40,31 @@ const make = Effect.fnUntraced(function*() {
       (records) => records.length === 0 ? Effect.void : Effect.asVoid(sender.write(records))
     )
 
-  const askOne = Effect.fnUntraced(function*(domain: string, due: ReadonlyArray<StoredRecord>) {
+  /** Names beyond their domain's share. At once: what is written while others are asked must not be overwritten. */
+  const putOff = Effect.fnUntraced(function*(domains: ReadonlyMap<string, ReadonlyArray<StoredRecord>>) {
     const now = yield* Clock.currentTimeMillis
-    const left = due.slice(perDomain)
-    if (left.length > 0) {
-      yield* sender.write(
-        left.map(({ key, value }) => ({
-          _tag: "Record",
-          space: checkSpace,
-          key,
-          value,
-          due: now + pacing.turn(domain, now, nextTurn)
-        }))
-      )
-    }
-    yield* Effect.forEach(due.slice(0, perDomain), ({ key }) => look(key), { discard: true })
+    const left = [...domains].flatMap(([domain, due]) =>
+      due.slice(perDomain).map(({ key, value }): Record => ({
+        _tag: "Record",
+        space: checkSpace,
+        key,
+        value,
+        due: now + pacing.turn(domain, now, nextTurn)
+      }))
+    )
+    if (left.length > 0) yield* sender.write(left)
   })
 
   /** Succeeds with whether there may be more that is due. */
   const round = Effect.gen(function*() {
     const due = yield* database.due(checkSpace, yield* Clock.currentTimeMillis, perRound)
-    yield* Effect.forEach(Map.groupBy(due, domainOf), ([domain, records]) => askOne(domain, records), {
-      concurrency,
-      discard: true
-    })
+    const domains = Map.groupBy(due, domainOf)
+    yield* putOff(domains)
+    yield* Effect.forEach(
+      domains.values(),
+      (records) => Effect.forEach(records.slice(0, perDomain), ({ key }) => look(key), { discard: true }),
+      { concurrency, discard: true }
+    )
     return due.length === perRound
   })
 

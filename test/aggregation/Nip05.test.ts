@@ -293,6 +293,31 @@ describe("Nip05Checks", () => {
       }).pipe(Effect.provide(Nip05Checks.layer))
     ))
 
+  it.effect("does not put a new name off with the old one, whose domain has too many", () =>
+    run(({ asked, store, whileAsked }) =>
+      Effect.gen(function*() {
+        const names = yield* Nip05
+        const database = yield* Database
+        for (let i = 0; i < 8; i++) yield* store(profileEvent({ nip05: `n@d${i}.example` }, `other ${i}`))
+        yield* TestClock.adjust(1)
+        for (let i = 0; i < Nip05Checks.perDomain; i++) yield* store(profileEvent({ nip05: `n${i}@large.example` }, i))
+        yield* TestClock.adjust(1)
+        yield* store(profile("mira@large.example"))
+        const changed = store(profile("mira@tide.example", epoch + 1)).pipe(
+          Effect.provideService(Nip05, names),
+          Effect.provideService(Database, database),
+          Effect.orDie
+        )
+        whileAsked(Effect.suspend(() => {
+          whileAsked(Effect.void)
+          return changed
+        }))
+        yield* TestClock.adjust(Nip05Checks.period)
+        yield* TestClock.adjust(Nip05Checks.period)
+        assert.include(asked, "mira@tide.example")
+      }).pipe(Effect.provide(Nip05Checks.layer))
+    ))
+
   it.effect("goes on after a disk that failed", () =>
     run(({ asked, store, verified }) =>
       Effect.gen(function*() {
