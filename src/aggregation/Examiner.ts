@@ -77,7 +77,7 @@ const make = Effect.fnUntraced(function*() {
   const picture = yield* Picture
   const outbox = yield* Outbox
   const nip05 = yield* Nip05
-  const pacing = new HostPacing(settings.hostPerMinute)
+  const pacing = new HostPacing(settings.hostPerMinute, settings.hostQuotas)
 
   /** Our own pace: everybody who waits for this host gets a turn of their own, instead of all trying at once. */
   const paced = Effect.fnUntraced(

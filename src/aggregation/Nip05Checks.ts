@@ -26,13 +26,13 @@ export const perDomain = 20
 const nextTurn = 60_000
 
 const make = Effect.fnUntraced(function*() {
-  const { hostPerMinute, nip05 } = yield* Settings
+  const { hostPerMinute, hostQuotas, nip05 } = yield* Settings
   if (nip05 === "off") return
   const database = yield* Database
   const names = yield* Nip05
   const supervisor = yield* Supervisor
   const sender = yield* database.sender("aggregation/nip05")
-  const pacing = new HostPacing(hostPerMinute)
+  const pacing = new HostPacing(hostPerMinute, hostQuotas)
 
   const look = (pubkey: string) =>
     Effect.flatMap(
