@@ -140,12 +140,15 @@ export const relevanceOf = ({ joined, literal, words }: SearchQuery, document: S
 export const isAnswer = (query: SearchQuery, document: SearchDocument): boolean =>
   query.domain === undefined && relevanceOf(query, document) !== relevances.none
 
-/** The word by which many queries are kept: the longest, which the fewest profiles have. Absent, nothing answers it. */
-export const keyOf = ({ words }: SearchQuery): string | undefined =>
-  words.reduce<string | undefined>(
-    (best, word) => best === undefined || word.length > best.length ? word : best,
-    undefined
-  )
+/**
+ * The words by which many queries are kept: the longest, which the fewest profiles have, and all as one, with which a name
+ * may begin that has none of them alone. None where nothing answers it.
+ */
+export const keysOfQuery = ({ joined, words }: SearchQuery): ReadonlyArray<string> =>
+  words.length === 0 ? [] : unique([
+    words.reduce((best, word) => word.length > best.length ? word : best),
+    joined.slice(0, SearchText.wordMax)
+  ])
 
 /** The keys of all queries that a profile might answer. */
 export const keysOf = ({ about, displayName, name, nip05 }: SearchDocument): ReadonlySet<string> => {

@@ -15,8 +15,8 @@ import { profileOf } from "../domain/Profile.ts"
 import * as RelayMessage from "../domain/RelayMessage.ts"
 import {
   isAnswer,
-  keyOf,
   keysOf,
+  keysOfQuery,
   type SearchDocument,
   searchDocumentOf,
   type SearchQuery,
@@ -66,7 +66,7 @@ export class Subscriptions {
   readonly #authors: Index<string> = new Map()
   /** By letter and value, such as `pabc…`. */
   readonly #tags: Index<string> = new Map()
-  /** By a word of the query, each filter under one. */
+  /** By words of the query, each filter under one or two. */
   readonly #words: Index<string> = new Map()
   readonly #kinds: Index<number> = new Map()
   readonly #rest = new Set<Entry>()
@@ -157,10 +157,7 @@ export class Subscriptions {
       const [letter, values] = fewest(tags)
       return enter(this.#tags, values.map((value) => letter + value), entry)
     }
-    if (entry.query !== undefined) {
-      const key = keyOf(entry.query)
-      return enter(this.#words, key === undefined ? [] : [key], entry)
-    }
+    if (entry.query !== undefined) return enter(this.#words, keysOfQuery(entry.query), entry)
     if (kinds !== undefined) return enter(this.#kinds, kinds, entry)
     this.#rest.add(entry)
     return () => this.#rest.delete(entry)

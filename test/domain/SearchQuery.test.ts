@@ -3,11 +3,12 @@ import { Effect, Schema } from "effect"
 import { type Profile, profileOf } from "../../src/domain/Profile.ts"
 import {
   isAnswer,
-  keyOf,
   keysOf,
+  keysOfQuery,
   queryWordsMax,
   relevanceOf,
   relevances,
+  type SearchDocument,
   searchDocumentOf,
   searchQueryOf
 } from "../../src/domain/SearchQuery.ts"
@@ -18,6 +19,9 @@ const documentOf = (fields: Readonly<Record<string, string>>) =>
 
 const relevance = (search: string, fields: Readonly<Record<string, string>>) =>
   relevanceOf(searchQueryOf(search), documentOf(fields))
+
+const isFound = (search: string, document: SearchDocument) =>
+  keysOfQuery(searchQueryOf(search)).some((key) => keysOf(document).has(key))
 
 const words = (text: string) => cut(text, "document").words
 
@@ -189,18 +193,28 @@ describe("keys of waiting queries", () => {
     ({ about, cut, name, search }) =>
       Effect.sync(() => {
         const document = documentOf({ name, nip05: `x ${search}`, about })
-        for (const text of [search, name, name.slice(0, cut), about.split(" ")[0]!, `${name} ${about}`]) {
-          const query = searchQueryOf(text)
-          if (!isAnswer(query, document)) continue
-          const key = keyOf(query)
-          assert.isTrue(key !== undefined && keysOf(document).has(key), JSON.stringify({ text, key, name, about }))
+        const spaced = `${name.slice(0, cut)} ${name.slice(cut)}`
+        for (const text of [search, name, name.slice(0, cut), spaced, about.split(" ")[0]!, `${name} ${about}`]) {
+          if (isAnswer(searchQueryOf(text), document)) {
+            assert.isTrue(isFound(text, document), JSON.stringify({ text, name, about }))
+          }
         }
       }),
     { arbitrary: { runs: 500 } }
   )
 
+  it("lead to a name that has the words of the query as one", () => {
+    const long = "pneumonoultramicroscopicsilico"
+    const expected = { "jack dorsey": "jackdorsey", "jack dor": "JackDorsey", [`a ${long}`]: `a${long}x` }
+    for (const [search, name] of Object.entries(expected)) {
+      const document = documentOf({ name })
+      assert.isTrue(isAnswer(searchQueryOf(search), document), name)
+      assert.isTrue(isFound(search, document), name)
+    }
+  })
+
   it("has none for a query without words, nor an answer for one with a domain", () => {
-    assert.isUndefined(keyOf(searchQueryOf("?")))
+    assert.deepStrictEqual(keysOfQuery(searchQueryOf("?")), [])
     assert.isFalse(isAnswer(searchQueryOf("domain:mira.example mira"), documentOf({ name: "mira" })))
   })
 })
