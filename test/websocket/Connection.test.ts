@@ -1,14 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Latch } from "effect"
+import { Deferred, Effect, Fiber, Latch, PubSub } from "effect"
 import { type Overrides, Settings } from "../../src/Config.ts"
 import { Database } from "../../src/database/Database.ts"
+import { rawOf } from "../../src/domain/Event.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { type Connection, serve } from "../../src/websocket/Connection.ts"
 import { AddressRates } from "../../src/websocket/RateLimit.ts"
 import type { Shared } from "../../src/websocket/Shared.ts"
 import * as Subscriptions from "../../src/websocket/Subscriptions.ts"
 import { Tally } from "../../src/websocket/Tally.ts"
-import { epoch, notes, signed } from "../support/events.ts"
+import { epoch, notes, profileEvent, signed } from "../support/events.ts"
 import { FakeClientSocket } from "./FakeClientSocket.ts"
 import * as Fake from "./FakeStore.ts"
 
@@ -334,6 +335,28 @@ describe("OpenSubscriptions", () => {
       socket.say(["COUNT", "c", { kinds: [1] }], ["COUNT", "d", { search: "x" }])
       yield* settle
       assert.sameDeepMembers([...socket.sent], [["COUNT", "c", { count: 3 }], ["CLOSED", "d", "unsupported: search"]])
+    })
+  )
+})
+
+describe("Subscriptions", () => {
+  test(
+    "give other fibers their turn while profiles are looked up by their words",
+    Effect.gen(function*() {
+      const { socket, store } = yield* open
+      socket.say(["REQ", "s", { search: "mira", limit: 0 }])
+      yield* settle
+      const event = profileEvent({ name: "mira" })
+      const commits = Array.from({ length: 1000 }, (_, i) => ({ seq: i + 1, event, raw: rawOf(event) }))
+      yield* PubSub.publish(store.saved, commits)
+      let most = 0
+      for (let before = 0; before < commits.length;) {
+        yield* Effect.yieldNow
+        const heard = socket.of("EVENT").length
+        most = Math.max(most, heard - before)
+        before = heard
+      }
+      assert.isBelow(most, 500)
     })
   )
 })
