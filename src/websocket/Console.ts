@@ -80,6 +80,8 @@ const wantsJson = (request: HttpServerRequest.HttpServerRequest): boolean =>
   !/\b(?:text\/html|text\/\*)/i.test(request.headers["accept"] ?? "")
 
 export const consoleRoute = ({ journal, operatorOf, proxies, relayUrl }: ConsoleOptions) => {
+  /** A proxy may serve the relay under a path, and then it serves this page under it, too. */
+  const besideRelay = relayUrl.replace(/\/*$/, "/")
   const show = (request: HttpServerRequest.HttpServerRequest) => {
     const now = report(journal)
     return wantsJson(request)
@@ -94,7 +96,7 @@ export const consoleRoute = ({ journal, operatorOf, proxies, relayUrl }: Console
     if (authorization === undefined) {
       return refused(403, seemsLocal(asking) ? unsure : strangers)
     }
-    const url = URL.parse(request.url, relayUrl)?.href ?? ""
+    const url = URL.parse(request.url.slice(1), besideRelay)?.href ?? ""
     const operator = yield* operatorOf(authorization, { url, method: "GET", payload: undefined })
     return typeof operator === "string" ? refused(401, operator) : show(request)
   })

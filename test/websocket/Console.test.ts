@@ -252,3 +252,15 @@ layer(relay({ relayUrl, operators, trustedProxies }), { excludeTestServices: tru
       }))
   }
 )
+
+layer(relay({ relayUrl: "wss://relay.example/nostr", operators }), { excludeTestServices: true })(
+  "GET /console of a relay under a path",
+  (it) => {
+    it.effect("is signed by the address that an operator sees", () =>
+      Effect.gen(function*() {
+        const seen = yield* asked("/console", authorization("operator", "https://relay.example/nostr/console"))
+        const other = yield* asked("/console", authorization("operator", "https://relay.example/console"))
+        assert.deepStrictEqual([seen.status, other.status], [200, 401])
+      }))
+  }
+)
