@@ -144,11 +144,17 @@ export const isAnswer = (query: SearchQuery, document: SearchDocument): boolean 
  * The words by which many queries are kept: the longest, which the fewest profiles have, and all as one, with which a name
  * may begin that has none of them alone. None where nothing answers it.
  */
-export const keysOfQuery = ({ joined, words }: SearchQuery): ReadonlyArray<string> =>
-  words.length === 0 ? [] : unique([
-    words.reduce((best, word) => word.length > best.length ? word : best),
-    joined.slice(0, SearchText.wordMax)
+export const keysOfQuery = (query: SearchQuery): ReadonlyArray<string> =>
+  query.words.length === 0 ? [] : unique([
+    query.words.reduce((best, word) => word.length > best.length ? word : best),
+    joinedKey(query)
   ])
+
+const joinedKey = ({ joined }: SearchQuery): string => joined.slice(0, SearchText.wordMax)
+
+/** Is it worth asking whether a profile with these keys answers it? Where it is not, this costs a twentieth of asking. */
+export const mayAnswer = (query: SearchQuery, keys: ReadonlySet<string>): boolean =>
+  query.words.every((word) => keys.has(word)) || keys.has(joinedKey(query))
 
 /** The keys of all queries that a profile might answer. */
 export const keysOf = ({ about, displayName, name, nip05 }: SearchDocument): ReadonlySet<string> => {

@@ -17,6 +17,7 @@ import {
   isAnswer,
   keysOf,
   keysOfQuery,
+  mayAnswer,
   type SearchDocument,
   searchDocumentOf,
   type SearchQuery,
@@ -135,9 +136,9 @@ export class Subscriptions {
       found ??= new Set()
       found.add(subscriber)
     }
-    const look = (entries: Entry | Set<Entry> | undefined) => {
-      if (entries instanceof Set) { for (const entry of entries) ask(entry) }
-      else if (entries !== undefined) ask(entries)
+    const look = (entries: Entry | Set<Entry> | undefined, askOne = ask) => {
+      if (entries instanceof Set) { for (const entry of entries) askOne(entry) }
+      else if (entries !== undefined) askOne(entries)
     }
     look(this.#rest)
     look(this.#kinds.get(event.kind))
@@ -150,7 +151,12 @@ export class Subscriptions {
     }
     if (this.#words.size > 0) {
       document = documentOf(event)
-      if (document !== undefined) { for (const key of keysOf(document)) look(this.#words.get(key)) }
+      const keys: ReadonlySet<string> = document === undefined ? new Set() : keysOf(document)
+      // Any number of clients may wait for a common word beside one that nobody has.
+      const askPromising = (entry: Entry) => {
+        if (entry.query !== undefined && mayAnswer(entry.query, keys)) ask(entry)
+      }
+      for (const key of keys) look(this.#words.get(key), askPromising)
     }
     return found
   }

@@ -5,6 +5,7 @@ import {
   isAnswer,
   keysOf,
   keysOfQuery,
+  mayAnswer,
   queryWordsMax,
   relevanceOf,
   relevances,
@@ -20,8 +21,10 @@ const documentOf = (fields: Readonly<Record<string, string>>) =>
 const relevance = (search: string, fields: Readonly<Record<string, string>>) =>
   relevanceOf(searchQueryOf(search), documentOf(fields))
 
-const isFound = (search: string, document: SearchDocument) =>
-  keysOfQuery(searchQueryOf(search)).some((key) => keysOf(document).has(key))
+const isFound = (search: string, document: SearchDocument) => {
+  const [query, keys] = [searchQueryOf(search), keysOf(document)]
+  return keysOfQuery(query).some((key) => keys.has(key)) && mayAnswer(query, keys)
+}
 
 const words = (text: string) => cut(text, "document").words
 
@@ -210,6 +213,16 @@ describe("keys of waiting queries", () => {
       const document = documentOf({ name })
       assert.isTrue(isAnswer(searchQueryOf(search), document), name)
       assert.isTrue(isFound(search, document), name)
+    }
+  })
+
+  it("tell of most queries under a common word that no answer is to be had", () => {
+    const keys = keysOf(documentOf({ name: "mira of the sea", about: "the tide" }))
+    for (const search of ["the zebra", "tide zebra", "mira zebra", "the tid"]) {
+      assert.isFalse(mayAnswer(searchQueryOf(search), keys), search)
+    }
+    for (const search of ["the tide", "mira tide", "miraof"]) {
+      assert.isTrue(mayAnswer(searchQueryOf(search), keys), search)
     }
   })
 
