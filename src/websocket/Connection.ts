@@ -2,8 +2,8 @@
  * One client: what it says, what it is told, and the scope in which that happens.
  *
  * A connection is a scope that holds its own sender to admission; both are gone when its socket is. Messages of one turn
- * are handled together, without a fiber of their own: an EVENT is called back after its commit. Only a REQ gets a fiber, as
- * it waits for the store, and an EVENT for which admission has no room. Nothing else waits for them.
+ * are handled together, without a fiber of their own: an EVENT is called back after its commit. What waits for the store or a
+ * signature gets one (REQ, COUNT, AUTH), and an EVENT for which admission has no room. Nothing else waits for them.
  *
  * What a client may leave unread is bounded (`outboundBytesMax`). Answers and live events never wait: a client over the
  * bound is cut with 1013. Stored events do: their scan pauses while a client has a quarter of it waiting, and a client
