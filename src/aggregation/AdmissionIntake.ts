@@ -44,6 +44,14 @@ interface Submission {
   readonly answer: (outcome: AdmissionOutcome) => void
 }
 
+/** The place of a pipeline among those that have events of the same authors. */
+interface Turn {
+  /** Succeeds when it is this one's. */
+  readonly before: Effect.Effect<void>
+  /** Lets the next one go ahead, which its end does in any case. */
+  readonly passed: () => void
+}
+
 const unanswered = Undetermined("not checked in time", 30_000)
 
 /** Comes when an event that arrived `at` has been waited for long enough. */
@@ -108,11 +116,11 @@ const make = Effect.fnUntraced(function*() {
   yield* supervisor.fork("aggregation/overdue", Effect.forever(overdue.look, { disableYield: true }))
   let cut = false
 
-  /** The last pipeline that has an event of this author: the next one waits for it. */
+  /** The last pipeline that has an event of this author: the next one waits until it cannot overtake it any more. */
   const latest = new Map<string, Deferred.Deferred<void>>()
 
   /** Alone, with all the time that a check may take. */
-  const admit = Effect.fnUntraced(function*({ at, event, from }: Submission, before: Effect.Effect<void>) {
+  const admit = Effect.fnUntraced(function*({ at, event, from }: Submission, { before }: Turn) {
     yield* before
     const decision = yield* judge(event, { from, patience: Effect.raceFirst(late(at), stop) })
     return yield* commit(database, queue, [decision])
@@ -122,12 +130,15 @@ const make = Effect.fnUntraced(function*() {
       MailboxClosed: () => Effect.succeed<ReadonlyArray<AdmissionOutcome>>([shuttingDown])
     }))
 
-  /** Together. Nothing here waits for the world, so the turn of an author's earlier events need not come before the commit. */
+  /**
+   * Together. Nothing here waits for the world, so the turn of an author's earlier events need not come before the commit;
+   * and what is queued in order is applied in order, so the next ones need not wait for the disk.
+   */
   const admitAll = (judgeAll: NonNullable<Judgement["Service"]["judgeAll"]>) =>
-    Effect.fnUntraced(function*(group: ReadonlyArray<Submission>, before: Effect.Effect<void>) {
+    Effect.fnUntraced(function*(group: ReadonlyArray<Submission>, { before, passed }: Turn) {
       const decisions = yield* judgeAll(group)
       yield* before
-      return yield* commitEach(database, queue, decisions)
+      return yield* commitEach(database, queue, decisions, passed)
     }, (effect, group) =>
       Effect.catchTag(
         effect,
@@ -166,7 +177,7 @@ const make = Effect.fnUntraced(function*() {
   /** Starts a pipeline once there is room for it. */
   const start = (
     group: ReadonlyArray<Submission>,
-    admit: (before: Effect.Effect<void>) => Effect.Effect<ReadonlyArray<AdmissionOutcome>>
+    admit: (turn: Turn) => Effect.Effect<ReadonlyArray<AdmissionOutcome>>
   ): Effect.Effect<unknown> => {
     if (cut) return Effect.sync(() => group.forEach(({ answer }) => answer(shuttingDown)))
     return Effect.andThen(
@@ -180,17 +191,18 @@ const make = Effect.fnUntraced(function*() {
           latest.set(pubkey, done)
         }
         const before = earlier.size === 0 ? Effect.void : Effect.forEach(earlier, Deferred.await, { discard: true })
-        return FiberSet.run(pipelines, pipeline(group, admit(before), done))
+        const passed = () => Deferred.doneUnsafe(done, Exit.void)
+        return FiberSet.run(pipelines, pipeline(group, admit({ before, passed }), done))
       })
     )
   }
 
   const startAll: (batch: ReadonlyArray<Submission>) => Effect.Effect<unknown> = judgeAll === undefined
     ? (batch) =>
-      Effect.forEach(batch, (submission) => start([submission], (before) => admit(submission, before)), {
+      Effect.forEach(batch, (submission) => start([submission], (turn) => admit(submission, turn)), {
         discard: true
       })
-    : (batch) => start(batch, (before) => admitAll(judgeAll)(batch, before))
+    : (batch) => start(batch, (turn) => admitAll(judgeAll)(batch, turn))
 
   const { mailbox } = yield* Mailbox.make<Submission, never>({
     name: "aggregation",

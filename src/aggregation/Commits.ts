@@ -25,14 +25,18 @@ const outcomesOf = (
 /** Said where the disk refused. */
 export const unwritten: AdmissionOutcome = { _tag: "Failed", detail: "storage is unavailable" }
 
-/** Each decision by itself, in order: one that cannot be written takes no other along. One outcome per decision. */
+/**
+ * Each decision by itself, in order: one that cannot be written takes no other along. One outcome per decision. `queued` as
+ * in `DatabaseSender.writeAll`.
+ */
 export const commitEach = Effect.fnUntraced(function*(
   sender: DatabaseSender,
   queue: RetryQueue["Service"],
-  decisions: ReadonlyArray<Decision>
+  decisions: ReadonlyArray<Decision>,
+  queued: () => void
 ): Effect.fn.Return<ReadonlyArray<AdmissionOutcome>, MailboxClosed> {
   const writes = decisions.filter(({ operations }) => operations.length > 0).map(({ operations }) => operations)
-  const written = yield* sender.writeAll(writes)
+  const written = yield* sender.writeAll(writes, queued)
   let at = 0
   return decisions.map((decision) => {
     if (decision.operations.length === 0) return decision.outcome ?? shuttingDown

@@ -135,9 +135,10 @@ export interface DatabaseSender {
   >
   /**
    * The same for many writes of which each stands by itself, in order: they share what a transaction costs, and one that
-   * is refused takes no other along.
+   * is refused takes no other along. `queued` is called as soon as whatever is written later will be applied later: at
+   * once where there is room for it, and otherwise not before the end.
    */
-  readonly writeAll: (writes: ReadonlyArray<ReadonlyArray<Operation>>) => Effect.Effect<
+  readonly writeAll: (writes: ReadonlyArray<ReadonlyArray<Operation>>, queued?: () => void) => Effect.Effect<
     ReadonlyArray<ReadonlyArray<Outcome> | DatabaseError>,
     MailboxClosed
   >

@@ -21,7 +21,7 @@ type Written = ReadonlyArray<Outcome> | DatabaseError
 interface Writes {
   readonly _tag: "Writes"
   readonly writes: ReadonlyArray<ReadonlyArray<Operation>>
-  readonly reply: Deferred.Deferred<ReadonlyArray<Written>>
+  readonly reply: (written: ReadonlyArray<Written>) => void
 }
 /** Housekeeping; succeeds with whether there is nothing left to do. */
 interface Sweep {
@@ -74,7 +74,7 @@ const preparedAll = ({ reply, writes }: Writes): ReadonlyArray<Prepared> => {
   return writes.map((write, i) =>
     prepared(write, (written) => {
       results[i] = written
-      if (--left === 0) Deferred.doneUnsafe(reply, Exit.succeed(results))
+      if (--left === 0) reply(results)
     })
   )
 }
@@ -214,10 +214,16 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
 
   const sender = (holder: string) =>
     Effect.map(mailbox.sender(holder), (sender): DatabaseSender => {
-      const writeAll: DatabaseSender["writeAll"] = (writes) =>
-        writes.length === 0
-          ? Effect.succeed([])
-          : sender.ask<ReadonlyArray<Written>, never>((reply) => ({ _tag: "Writes", writes, reply }))
+      const writeAll: DatabaseSender["writeAll"] = (writes, queued) => {
+        if (writes.length === 0) return Effect.succeed([])
+        const message = (reply: Writes["reply"]): Writes => ({ _tag: "Writes", writes, reply })
+        return Effect.callback((resume) => {
+          if (sender.offer(message, resume)) return queued?.()
+          resume(sender.ask<ReadonlyArray<Written>, never>((reply) =>
+            message((written) => Deferred.doneUnsafe(reply, Exit.succeed(written)))
+          ))
+        })
+      }
       return {
         writeAll,
         write: (operations) =>

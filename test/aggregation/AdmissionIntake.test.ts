@@ -324,6 +324,24 @@ describe("Admission of many events at once in open mode", () => {
       })
     ))
 
+  it.effect("has an author's next events written while the disk still works on the last ones", () =>
+    within(
+      open,
+      Effect.gen(function*() {
+        const { gate, waiting } = yield* Disk
+        yield* gate.close
+        const answers: Array<ReadonlyArray<string>> = []
+        for (let n = 0; n < 4; n++) {
+          answers.push(yield* offerAll([signed({ kind: 1, content: `note ${n}` }, "author")]))
+          yield* settle
+        }
+        assert.strictEqual(waiting.count, 4)
+        yield* gate.open
+        yield* eventually(isAnswered(answers.at(-1) ?? [], 1))
+        assert.deepStrictEqual(answers.flat(), ["Saved", "Saved", "Saved", "Saved"])
+      })
+    ))
+
   it.effect("answers Failed to those that the disk refuses", () =>
     within(
       open,

@@ -20,6 +20,8 @@ export class Disk extends Context.Service<Disk, {
   /** Reads and writes fail while it is true. */
   readonly broken: { value: boolean }
   readonly writes: Array<ReadonlyArray<Operation>>
+  /** Writes asked for that are not done. */
+  readonly waiting: { count: number }
   readonly events: Map<string, Event>
   /** By id; those that a test has put there itself have their place in `events`. */
   readonly seqs: Map<string, number>
@@ -33,6 +35,7 @@ export const blank = (): Disk["Service"] => ({
   gate: Latch.makeUnsafe(true),
   broken: { value: false },
   writes: [],
+  waiting: { count: 0 },
   events: new Map(),
   seqs: new Map(),
   records: new Map(),
@@ -82,7 +85,10 @@ const make = Effect.fnUntraced(function*(disk: Disk["Service"]) {
 
   const write = (operations: ReadonlyArray<Operation>) =>
     Effect.andThen(
-      disk.gate.await,
+      Effect.suspend(() => {
+        disk.waiting.count++
+        return Effect.ensuring(disk.gate.await, Effect.sync(() => disk.waiting.count--))
+      }),
       Effect.clockWith((clock) =>
         guarded("write", () => {
           disk.writes.push(operations)
@@ -107,8 +113,14 @@ const make = Effect.fnUntraced(function*(disk: Disk["Service"]) {
         ),
         {
           write,
-          writeAll: (writes) =>
-            Effect.forEach(writes, (operations) => Effect.catchTag(write(operations), "DatabaseError", Effect.succeed))
+          writeAll: (writes, queued) =>
+            Effect.suspend(() => {
+              queued?.()
+              return Effect.forEach(
+                writes,
+                (operations) => Effect.catchTag(write(operations), "DatabaseError", Effect.succeed)
+              )
+            })
         }
       ),
     commits: PubSub.subscribe(commits),

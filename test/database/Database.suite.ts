@@ -443,6 +443,13 @@ export const suite = (name: string, layer: TestLayer, options: Options): void =>
           )
           assert.deepStrictEqual(tags, [["Saved"], ["Saved"], ["Saved"], ["Duplicate", "Duplicate"], []])
           assert.deepStrictEqual(yield* writeAll([]), [])
+          let isQueued = false
+          const writing = yield* Effect.forkChild(
+            writeAll([[{ _tag: "Save", event: signed({ content: "queued" }) }]], () => void (isQueued = true)),
+            { startImmediately: true }
+          )
+          assert.deepStrictEqual([isQueued, writing.pollUnsafe()], [true, undefined])
+          yield* Fiber.join(writing)
           const { previewAll } = yield* Database
           assert.deepStrictEqual(yield* previewAll([signed({ content: "new" }), ...notes]), [
             "New",

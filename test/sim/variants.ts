@@ -17,11 +17,11 @@ export const variants: ReadonlyArray<Variant> = [
     breaks: "OK true goes out when the write is in the mailbox, not when it is on the disk",
     rewrites: [{
       file: "database/Ingester.ts",
-      from: "          : sender.ask<ReadonlyArray<Written>, never>((reply) => ({ _tag: \"Writes\", writes, reply }))\n",
-      to: "          : Effect.as(\n" +
-        "            sender.send({ _tag: \"Writes\", writes, reply: Deferred.makeUnsafe() }),\n" +
-        "            writes.map((write) => write.map(() => ({ _tag: \"Saved\", seq: 0 })))\n" +
-        "          )\n"
+      from: "        return Effect.callback((resume) => {\n",
+      to: "        queued?.()\n" +
+        "        const saved = writes.map((write) => write.map(() => ({ _tag: \"Saved\", seq: 0 })))\n" +
+        "        return Effect.as(sender.send(message(() => {})), saved)\n" +
+        "        return Effect.callback((resume) => {\n"
     }]
   },
   {
