@@ -13,7 +13,8 @@ import {
   type PlatformError,
   type Redacted
 } from "effect"
-import { type Decoded, flagName, type Group, type Network, type Row, rows, type table } from "./ConfigTable.ts"
+import type { Network } from "./ConfigNotation.ts"
+import { type Decoded, flagName, type Group, type Row, rows, type table } from "./ConfigTable.ts"
 import { ExitCode } from "./lifecycle/Certificate.ts"
 import { StartError } from "./lifecycle/StartError.ts"
 import { escape } from "./observability/Escape.ts"

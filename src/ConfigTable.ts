@@ -4,15 +4,28 @@
  * The parser (`Config`), the command-line flags (`ConfigFlags`), the table in `docs/configuration.md` and `.env.example`
  * all come from here, so none of them can say something else. Pure.
  */
-import { Duration, Option, Redacted } from "effect"
-import { isIP } from "node:net"
-
-/** How a value is written, and how it is read. */
-interface Notation<A> {
-  /** Completes "allowed: …". */
-  readonly allowed: string
-  readonly decode: (text: string) => Option.Option<A>
-}
+import {
+  address,
+  day,
+  days,
+  extendable,
+  file,
+  line,
+  list,
+  network,
+  type Notation,
+  oneOf,
+  phrase,
+  pixels,
+  pubkey,
+  quota,
+  relay,
+  relays,
+  seconds,
+  secretKey,
+  some,
+  whole
+} from "./ConfigNotation.ts"
 
 export interface Setting<A> extends Notation<A> {
   /** Name in the environment and in `.env`. The flag is the same in kebab case: `PAGE_SIZE`, `--page-size`. */
@@ -27,160 +40,6 @@ export interface Setting<A> extends Notation<A> {
   readonly secret: boolean
 }
 
-/** A block of addresses in CIDR notation, ready for `net.BlockList.addSubnet`. */
-export interface Network {
-  readonly address: string
-  readonly prefix: number
-  readonly family: "ipv4" | "ipv6"
-}
-
-const group = (n: number): string => String(n).replaceAll(/\B(?=(?:\d{3})+$)/gu, "_")
-
-const whole = (minimum: number, maximum: number, unit?: string): Notation<number> => ({
-  allowed: `${unit ?? "a whole number"}, ${group(minimum)} to ${group(maximum)}`,
-  decode: (text) => {
-    const value = /^\d{1,15}(?:_\d{3})*$/u.test(text) ? Number(text.replaceAll("_", "")) : Number.NaN
-    return value >= minimum && value <= maximum ? Option.some(value) : Option.none()
-  }
-})
-
-const seconds = (minimum: number, maximum: number): Notation<Duration.Duration> => ({
-  allowed: `seconds, ${minimum} to ${group(maximum)}, with up to 3 decimals`,
-  decode: (text) => {
-    const value = /^\d{1,9}(?:\.\d{1,3})?$/u.test(text) ? Number(text) : Number.NaN
-    return value >= minimum && value <= maximum ? Option.some(Duration.millis(Math.round(value * 1000))) : Option.none()
-  }
-})
-
-const days = (minimum: number, maximum: number): Notation<Duration.Duration> => ({
-  allowed: `days, ${minimum} to ${group(maximum)}, with up to 3 decimals`,
-  decode: (text) => {
-    const value = /^\d{1,9}(?:\.\d{1,3})?$/u.test(text) ? Number(text) : Number.NaN
-    return value >= minimum && value <= maximum ? Option.some(Duration.days(value)) : Option.none()
-  }
-})
-
-const oneOf = <const A extends string>(values: ReadonlyArray<A>): Notation<A> => ({
-  allowed: values.map((value) => `\`${value}\``).join(", "),
-  decode: (text) => Option.fromUndefinedOr(values.find((value) => value.toLowerCase() === text.toLowerCase()))
-})
-
-const line = (lengthMax: number): Notation<string> => ({
-  allowed: `one line, at most ${lengthMax} characters`,
-  decode: (text) => text.length <= lengthMax && !/\p{Cc}/u.test(text) ? Option.some(text) : Option.none()
-})
-
-const file: Notation<string> = {
-  allowed: "the path of a file",
-  decode: (text) => text !== "" && !/\p{Cc}|\/$/u.test(text) ? Option.some(text) : Option.none()
-}
-
-const address: Notation<{ readonly host: string; readonly port: number }> = {
-  allowed: "an IP address or `localhost`, then `:` and a port, 0 (any free one) to 65535; IPv6 in brackets",
-  decode: (text) => {
-    const [, bracketed, bare, digits] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/u.exec(text) ?? []
-    const port = Number(digits)
-    if (digits === undefined || port > 65_535) return Option.none()
-    if (bracketed !== undefined) return isIP(bracketed) === 6 ? Option.some({ host: bracketed, port }) : Option.none()
-    const host = bare ?? ""
-    return host === "localhost" || isIP(host) === 4 ? Option.some({ host, port }) : Option.none()
-  }
-}
-
-const relay: Notation<string> = {
-  allowed: "a `ws://` or `wss://` URL without credentials or fragment",
-  decode: (text) => {
-    const url = URL.parse(text)
-    if (url === null || !/^wss?:$/u.test(url.protocol) || url.hostname === "") return Option.none()
-    if (url.username !== "" || url.password !== "" || url.hash !== "" || /\s/u.test(text)) return Option.none()
-    return Option.some(url.pathname === "/" && url.search === "" ? url.href.slice(0, -1) : url.href)
-  }
-}
-
-/** Comma-separated, each once; empty or `none` is the empty list. */
-const list = <A>(one: Notation<A>, many: string, lengthMax: number): Notation<ReadonlyArray<A>> => ({
-  allowed: `${many}, separated by commas, at most ${lengthMax}; or \`none\``,
-  decode: (text) => {
-    const parts = text === "" || text === "none" ? [] : [...new Set(text.split(",").map((part) => part.trim()))]
-    return parts.length > lengthMax ? Option.none() : Option.all(parts.map(one.decode))
-  }
-})
-
-/** The same, of at least one. */
-const some = <A>(one: Notation<A>, many: string, lengthMax: number): Notation<ReadonlyArray<A>> => ({
-  allowed: `${many}, separated by commas, 1 to ${lengthMax}`,
-  decode: (text) => Option.filter(list(one, many, lengthMax).decode(text), ({ length }) => length > 0)
-})
-
-const relays = list(relay, "`ws://` or `wss://` URLs without credentials or fragment", 64)
-
-const network: Notation<Network> = {
-  allowed: "a CIDR block",
-  decode: (text) => {
-    const [address = "", digits = "", ...rest] = text.split("/")
-    const version = isIP(address)
-    const prefix = Number(digits)
-    if (version === 0 || address.includes("%") || !/^\d{1,3}$/u.test(digits) || rest.length > 0) return Option.none()
-    if (prefix > (version === 4 ? 32 : 128)) return Option.none()
-    return Option.some({ address, prefix, family: version === 4 ? "ipv4" : "ipv6" })
-  }
-}
-
-const pixels: Notation<{ readonly width: number; readonly height: number }> = {
-  allowed: "`<width>x<height>` in pixels, each 0 to 10_000",
-  decode: (text) => {
-    const [, width, height] = /^(\d{1,5})x(\d{1,5})$/u.exec(text) ?? []
-    const size = { width: Number(width), height: Number(height) }
-    return size.width <= 10_000 && size.height <= 10_000 ? Option.some(size) : Option.none()
-  }
-}
-
-const pubkey: Notation<string> = {
-  allowed: "64 lower-case hex characters",
-  decode: (text) => /^[0-9a-f]{64}$/u.test(text) ? Option.some(text) : Option.none()
-}
-
-/** One text among several: it holds no comma, and its case does not count where it is `lower`. */
-const phrase = (lower: boolean): Notation<string> => ({
-  allowed: "a text of at most 100 characters",
-  decode: (text) => {
-    if (text === "" || text.length > 100 || /[\p{Cc},]/u.test(text)) return Option.none()
-    return Option.some(lower ? text.toLowerCase() : text)
-  }
-})
-
-/** `host=8`, in requests a minute. */
-const quota: Notation<{ readonly host: string; readonly perMinute: number }> = {
-  allowed: "a host, `=` and requests a minute, 1 to 100_000",
-  decode: (text) => {
-    const [, host, digits] = /^([a-z0-9.:[\]-]{1,253})=(\d{1,6})$/iu.exec(text) ?? []
-    const perMinute = Number(digits)
-    if (host === undefined || perMinute < 1 || perMinute > 100_000) return Option.none()
-    return Option.some({ host: host.toLowerCase(), perMinute })
-  }
-}
-
-/** Unix seconds. Nobody has a use for the time before there was a network, nor do harvests go there. */
-const day: Notation<number> = {
-  allowed: "a day (UTC) as `YYYY-MM-DD`, 2020-01-01 or later",
-  decode: (text) => {
-    const at = /^\d{4}-\d{2}-\d{2}$/u.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN
-    // A day that does not exist, such as the 30th of February, is another day when written back.
-    return at >= Date.UTC(2020, 0, 1) && new Date(at).toISOString().startsWith(text)
-      ? Option.some(at / 1000)
-      : Option.none()
-  }
-}
-
-const secretKey: Notation<Option.Option<Redacted.Redacted>> = {
-  allowed: "64 hex characters, or `nsec1…` (NIP-19)",
-  decode: (text) => {
-    if (text === "") return Option.some(Option.none())
-    if (!/^(?:[0-9a-f]{64}|nsec1[02-9ac-hj-np-z]{58})$/iu.test(text)) return Option.none()
-    return Option.some(Option.some(Redacted.make(text.toLowerCase(), { label: "relay key" })))
-  }
-}
-
 const setting = <A>(variable: string, notation: Notation<A>, otherwise: string, meaning: string): Setting<A> => ({
   ...notation,
   variable,
@@ -189,15 +48,6 @@ const setting = <A>(variable: string, notation: Notation<A>, otherwise: string, 
   derived: false,
   secret: false
 })
-
-/** A list that is replaced, or added to by a `+` before its first. */
-const extendable = <A>(one: Notation<A>, many: string, otherwise: string): Notation<ReadonlyArray<A>> => {
-  const plain = list(one, many, 200)
-  return {
-    allowed: `${plain.allowed}; after a \`+\` they are added to the default`,
-    decode: (text) => plain.decode(text.startsWith("+") ? `${otherwise},${text.slice(1)}` : text)
-  }
-}
 
 /** The same as a setting, of texts. */
 const phrases = (

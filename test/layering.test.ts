@@ -12,13 +12,17 @@ const table: ReadonlyArray<{
   { files: ["domain/"], may: [], packages: "pure" },
   { files: ["observability/"], may: ["domain/", "Config.ts"], packages: "any" },
   { files: ["lifecycle/"], may: ["observability/"], packages: "any" },
-  { files: ["Config.ts", "ConfigTable.ts", "ConfigFlags.ts"], may: ["lifecycle/", "observability/"], packages: "any" },
+  {
+    files: ["Config.ts", "ConfigNotation.ts", "ConfigTable.ts", "ConfigFlags.ts"],
+    may: ["lifecycle/", "observability/"],
+    packages: "any"
+  },
   { files: ["database/"], may: ["domain/", "lifecycle/", "observability/", "Config.ts"], packages: "any" },
   { files: ["crypto/"], may: ["domain/", "lifecycle/", "observability/", "Config.ts"], packages: "any" },
   // How strangers' hosts are contacted; what for is its callers' business.
   {
     files: ["fetch/"],
-    may: ["domain/", "lifecycle/", "observability/", "Config.ts", "ConfigTable.ts"],
+    may: ["domain/", "lifecycle/", "observability/", "Config.ts", "ConfigNotation.ts"],
     packages: "any"
   },
   {
