@@ -18,6 +18,7 @@ import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import { Authentication } from "./Authentication.ts"
 import { type ClientSocket, drainMin, type SharedFrame } from "./ClientSocket.ts"
+import { Keepalive } from "./Keepalive.ts"
 import { OpenSubscriptions } from "./OpenSubscriptions.ts"
 import * as publish from "./publish.ts"
 import { costOf, TokenBucket } from "./RateLimit.ts"
@@ -69,11 +70,7 @@ export class Connection {
   readonly #reconciliations: Reconciliations
 
   #pings = 0
-  #received = 0
-  #seenAt: number
-  /** When it was asked whether it is there, and has not shown that since. */
-  #askedAt: number | undefined
-  #waitingBefore = 0
+  readonly #keepalive: Keepalive
 
   constructor(options: {
     readonly shared: Shared
@@ -92,7 +89,7 @@ export class Connection {
     const { journal, limits, rates } = options.shared
     this.#rates = [new TokenBucket(limits.ratePerConnection, journal.now()), rates.of(options.client, journal.now())]
     this.#fork = options.fork
-    this.#seenAt = options.now
+    this.#keepalive = new Keepalive(options.now)
     this.#authentication = new Authentication(options.shared.authentication, (frame) => this.send(frame))
     this.#subscriptions = new OpenSubscriptions(options.shared, {
       fork: options.fork,
@@ -325,32 +322,20 @@ export class Connection {
     this.end(1013, "reading too slowly", "slow")
   }
 
-  /**
-   * Looks after the connection: asks a silent client whether it is there after half of `idleMillis`, and closes it when
-   * it does not answer in the other half. Called a few times in each; a client is never closed unasked, not even when
-   * this process was held up for longer than that.
-   */
+  /** Looks after the connection (`Keepalive`): cuts a client that is stuck, asks a silent one, and closes one that is gone. */
   look(now: number, idleMillis: number): void {
     this.#pings = 0
     if (!this.#open) return
     this.#reconciliations.look()
-    const received = this.#socket.received()
-    const waiting = this.#socket.waiting()
-    const stuck = this.#subscriptions.isSending && waiting > 0 && waiting === this.#waitingBefore
-    this.#waitingBefore = waiting
-    if (stuck) return this.#cut()
-    // A socket that we do not read cannot show that its client is alive.
-    if (received !== this.#received || this.#paused) {
-      this.#seenAt = now
-      this.#askedAt = undefined
-    }
-    this.#received = received
-    if (this.#askedAt !== undefined) {
-      if (now - this.#askedAt >= idleMillis / 2) this.end(1001, "idle for too long", "idle")
-    } else if (now - this.#seenAt >= idleMillis / 2) {
-      this.#askedAt = now
-      this.#socket.ping()
-    }
+    const finding = this.#keepalive.look(now, idleMillis, {
+      received: this.#socket.received(),
+      waiting: this.#socket.waiting(),
+      isSending: this.#subscriptions.isSending,
+      isPaused: this.#paused
+    })
+    if (finding === "stuck") this.#cut()
+    if (finding === "ask") this.#socket.ping()
+    if (finding === "gone") this.end(1001, "idle for too long", "idle")
   }
 
   // How it ends
