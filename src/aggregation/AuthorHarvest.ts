@@ -15,7 +15,7 @@ import { cutMin } from "../domain/HarvestWindow.ts"
 import type { Progress } from "./HarvestStatus.ts"
 import { floor, strangePage } from "./HarvestWalk.ts"
 import type { Admit } from "./PageAdmission.ts"
-import { isDeaf, pauseFailed, pauseUnable } from "./RemovalHarvest.ts"
+import { isDeaf, pauseAfter } from "./RemovalHarvest.ts"
 import type { Connection } from "./Upstream.ts"
 import { UpstreamError } from "./UpstreamError.ts"
 
@@ -145,11 +145,10 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
       begunAt: now
     }
 
-  const pause = Effect.fnUntraced(function*(from: Stored, { detail, reason }: UpstreamError) {
-    const retryAt = (yield* Clock.currentTimeMillis) +
-      Duration.toMillis(from.isAble ? pauseFailed : pauseUnable)
+  const pause = Effect.fnUntraced(function*(from: Stored, error: UpstreamError) {
+    const retryAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(pauseAfter(from, error))
     yield* Effect.logInfo("upstream does not answer by author").pipe(
-      Effect.annotateLogs({ upstream: url, reason: `${reason}: ${detail}` })
+      Effect.annotateLogs({ upstream: url, reason: error.message })
     )
     yield* admit([], [remember({ ...from, retryAt })])
   })

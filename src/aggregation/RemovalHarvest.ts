@@ -26,6 +26,10 @@ export const staleAfter = 3600
 export const pauseUnable = Duration.days(7)
 export const pauseFailed = Duration.hours(1)
 
+/** For how long; an upstream that has too much to do answers another time. */
+export const pauseAfter = ({ isAble }: { readonly isAble: boolean }, { detail }: UpstreamError): Duration.Duration =>
+  isAble || detail.startsWith("rate-limited:") ? pauseFailed : pauseUnable
+
 /** Whether an error says that a question is not welcome, or not understood, where others may be. */
 export const isDeaf = (reason: UpstreamError["reason"]): boolean =>
   reason === "refused" || reason === "forbidden" || reason === "silent" || reason === "misbehaved"
@@ -129,13 +133,12 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
   )
 
   /** Whoever does not answer, or something else, is not asked again for a while. */
-  const pause = Effect.fnUntraced(function*(reading: Reading, { detail, reason }: UpstreamError) {
+  const pause = Effect.fnUntraced(function*(reading: Reading, error: UpstreamError) {
     const stored = yield* load(reading)
-    const wait = stored.isAble ? pauseFailed : pauseUnable
-    const retryAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(wait)
+    const retryAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(pauseAfter(stored, error))
     reading.gaps = []
     yield* Effect.logInfo("upstream does not tell of removals").pipe(
-      Effect.annotateLogs({ upstream: url, kinds: reading.filter.kinds, reason: `${reason}: ${detail}` })
+      Effect.annotateLogs({ upstream: url, kinds: reading.filter.kinds, reason: error.message })
     )
     yield* admit([], [remember(reading, { ...stored, retryAt })])
   })

@@ -167,6 +167,23 @@ describe("an upstream that does not tell of removals", () => {
     })
   })
 
+  it.effect("for being asked too much is asked again after an hour, although it never answered", () => {
+    const disk = blank()
+    let asked = 0
+    const busy = playing(twisted(relay(profiles(3)), (message, answer, socket) => {
+      if (!isRemoval(message)) return answer(message)
+      asked++
+      socket.say(["CLOSED", message[1], "rate-limited: slow down"])
+    }))
+    const round = (from: number) =>
+      harvesting(relay([]), Effect.andThen(live, eventually(() => asked > from)), { disk, sockets: busy })
+    return Effect.gen(function*() {
+      yield* round(0)
+      yield* TestClock.adjust(pauseFailed)
+      yield* round(asked)
+    })
+  })
+
   it.effect("by silence, or by something else, costs the time of a page and no connection", () => {
     const upstream = relay(profiles(3))
     let said = 0
