@@ -190,6 +190,31 @@ const checkContent = (path: string, owner: number, size: number, walSize: number
   }
 }
 
+/** First bytes of a rollback journal, and where it says how many pages the file had before. */
+const journalMagic = "d9d505f920a163d7"
+const journalPagesAt = 16
+
+/** Was the power cut while the first page was written? Then a journal says that there was none before. */
+const isUnborn = (path: string): boolean => {
+  const journal = `${path}-journal`
+  if ((sizeOf(journal) ?? 0) < journalPagesAt + 4) return false
+  const header = Buffer.alloc(journalPagesAt + 4)
+  const file = fs.openSync(journal, "r")
+  fs.readSync(file, header, 0, header.length, 0)
+  fs.closeSync(file)
+  return header.toString("hex", 0, 8) === journalMagic && header.readUInt32BE(journalPagesAt) === 0
+}
+
+/** Has SQLite take back what it had begun to write. */
+const rollBack = (path: string): void => {
+  const db = new DatabaseSync(path)
+  try {
+    prepare(db, "PRAGMA schema_version").get()
+  } finally {
+    db.close()
+  }
+}
+
 /** Checks an existing file, or creates an empty one. Says how many bytes of log a crash has left. */
 const check = (path: string): number => {
   const stat = fs.statSync(path, { throwIfNoEntry: false })
@@ -204,6 +229,10 @@ const check = (path: string): number => {
     fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK)
   } catch (error) {
     throw broken(`${path} is not readable and writable: change its owner or mode`, error)
+  }
+  if (walSize === 0 && isUnborn(path)) {
+    rollBack(path)
+    return 0
   }
   const owner = checkHeader(path, stat.size, walSize)
   try {

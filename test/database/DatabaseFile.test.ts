@@ -2,7 +2,7 @@
 import { assert, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Layer, Logger, Runtime, Scope } from "effect"
 import * as fs from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { describe } from "vitest"
 import { Database } from "../../src/database/Database.ts"
@@ -77,6 +77,22 @@ describe("opening a file", () => {
       yield* fill(path, 1)
       assert.isTrue(fs.existsSync(`${path}.lock`))
       assert.isTrue(Exit.isSuccess(yield* open(path)))
+    }))
+
+  inDirectory("starts anew where the power was cut while the first page was written", (path) =>
+    Effect.gen(function*() {
+      yield* fill(path, 0)
+      const firstPage = fs.readFileSync(path).subarray(0, 8192)
+      for (const name of fs.readdirSync(dirname(path))) fs.rmSync(join(dirname(path), name))
+      // Half of a page, and the journal that says that there was none before: SQLite's file format, section 3.
+      fs.writeFileSync(path, Buffer.concat([firstPage.subarray(0, 4096), Buffer.alloc(4096, 0xff)]))
+      const journal = Buffer.alloc(512)
+      journal.write("d9d505f920a163d7", "hex")
+      journal.writeUInt32BE(512, 20)
+      journal.writeUInt32BE(8192, 24)
+      fs.writeFileSync(`${path}-journal`, journal)
+      assert.isTrue(Exit.isSuccess(yield* open(path)))
+      assert.isFalse(fs.existsSync(`${path}-journal`))
     }))
 
   inDirectory("exits 74 when the directory is missing, or is none", (path) =>
