@@ -78,11 +78,25 @@ export type StoredEvent = string | Uint8Array
 export const textOf = (event: StoredEvent): string =>
   typeof event === "string" ? event : Buffer.from(event.buffer, event.byteOffset, event.byteLength).toString()
 
+/** EVENT messages to one subscription (NIP-01), in frames (RFC 6455 §5.2), one after the other: to be written as they are. */
+export interface EventMessages {
+  readonly bytes: Uint8Array
+  /** Where each of them ends. */
+  readonly ends: Uint32Array
+  /**
+   * Gives the memory back for other answers, once nobody reads it any more. Whoever never does leaves it to the garbage
+   * collector.
+   */
+  readonly giveBack: () => void
+}
+
 export interface QueryResult {
   /** The store as it was after this commit; live delivery starts with the next one. */
   readonly asOf: number
   /** `created_at` descending, then lowest id (NIP-01); no id twice. */
   readonly events: ReadonlyArray<StoredEvent>
+  /** Instead of `events`, where a subscription was named and the store had this at hand. */
+  readonly messages?: EventMessages
   /** False when a limit, a filter's or the relay's, cut the answer short. */
   readonly complete: boolean
 }
@@ -150,10 +164,13 @@ export class Database extends Context.Service<Database, {
   /** Batches of commits from now on, in `seq` order. The subscription ends with its scope. */
   readonly commits: Effect.Effect<PubSub.Subscription<ReadonlyArray<Commit>>, never, Scope.Scope>
 
-  /** Stored events that match any filter; each filter's own `limit` applies to it, capped at `limitMax`. */
+  /**
+   * Stored events that match any filter; each filter's own `limit` applies to it, capped at `limitMax`. `subscription`:
+   * whose name the events are to be told under.
+   */
   readonly query: (
     filters: ReadonlyArray<Filter>,
-    options: { readonly limitMax: number } & AskedBy
+    options: { readonly limitMax: number; readonly subscription?: string } & AskedBy
   ) => Effect.Effect<QueryResult, DatabaseError>
 
   /** How many stored events match any filter, each counted once (NIP-45). */

@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import { threadEnv } from "../lifecycle/compileCache.ts"
 import { StartError } from "../lifecycle/StartError.ts"
+import { AnswerBuffers } from "./AnswerBuffers.ts"
 import type { FromThread, ToThread } from "./threadProtocol.ts"
 
 /** The thread could not do what it was asked, or is gone. */
@@ -19,6 +20,8 @@ export class ThreadFailed extends Schema.TaggedError<ThreadFailed>()("ThreadFail
 export interface DatabaseThread<A, B> {
   /** Interrupting the caller lets the thread drop work that can be dropped. */
   readonly request: (payload: A) => Effect.Effect<B, ThreadFailed>
+  /** Memory of answers that were read, which goes back with the next request. */
+  readonly buffers: AnswerBuffers
   /** Asks the thread to finish and close its connections; succeeds with what it says at the end. */
   readonly close: Effect.Effect<string, ThreadFailed>
   /** Resolves once the thread is gone. */
@@ -56,7 +59,8 @@ export const make = <A, B>(options: {
       pending.delete(id)
       resume?.(answer)
     }
-    const post = (message: ToThread<A>) => worker.postMessage(message, [])
+    const buffers = new AnswerBuffers()
+    const post = (message: ToThread<A>, handedOver: Array<ArrayBuffer> = []) => worker.postMessage(message, handedOver)
 
     worker.on("message", (message: FromThread<B>) => {
       switch (message._tag) {
@@ -88,7 +92,8 @@ export const make = <A, B>(options: {
         if (isGone || isClosing) return resume(Effect.fail(failed("is closed")))
         const id = ++asked
         pending.set(id, resume)
-        post({ _tag: "Request", id, payload })
+        const handedOver = buffers.takeAll()
+        post({ _tag: "Request", id, payload, buffers: handedOver }, handedOver)
         return Effect.sync(() => {
           if (pending.delete(id) && !isGone) post({ _tag: "Cancel", id })
         })
@@ -101,6 +106,7 @@ export const make = <A, B>(options: {
     )
     return {
       request,
+      buffers,
       close: Effect.suspend(() => {
         if (!isClosing && !isGone) post({ _tag: "Close" })
         isClosing = true

@@ -24,8 +24,8 @@ export interface Reader<A, B> {
   readonly close: () => void
 }
 
-export interface Outlet<B> {
-  readonly answer: (id: number, answer: B) => void
+export interface Outlet<A, B> {
+  readonly answer: (id: number, answer: B, request: A) => void
   readonly failed: (id: number, error: unknown) => void
 }
 
@@ -46,7 +46,7 @@ const without = <A>(list: Array<{ readonly id: number } & A>, id: number): A | u
 
 export class ReadTurns<A, B> {
   readonly #open: () => Reader<A, B>
-  readonly #outlet: Outlet<B>
+  readonly #outlet: Outlet<A, B>
   readonly #now: () => number
   /** Not begun yet. */
   readonly #fresh: Array<Asked<A>> = []
@@ -62,7 +62,7 @@ export class ReadTurns<A, B> {
    * `now` in milliseconds that this thread has worked: by any other clock, a thread that waits for a CPU would take short
    * reads for long ones. At most `longMax + 1` readers are opened, each when it is first needed.
    */
-  constructor(open: () => Reader<A, B>, outlet: Outlet<B>, now: () => number) {
+  constructor(open: () => Reader<A, B>, outlet: Outlet<A, B>, now: () => number) {
     this.#open = open
     this.#outlet = outlet
     this.#now = now
@@ -131,7 +131,7 @@ export class ReadTurns<A, B> {
         if (this.#now() >= until) return false
         step = job.work.next()
       }
-      this.#outlet.answer(job.id, step.value)
+      this.#outlet.answer(job.id, step.value, job.request)
     } catch (error) {
       this.#outlet.failed(job.id, error)
     }

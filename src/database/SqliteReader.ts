@@ -28,6 +28,8 @@ export type ReadRequest =
     readonly filters: ReadonlyArray<Filter>
     readonly limitMax: number
     readonly now: number
+    /** Whose name the answer is to be told under, if anybody's. */
+    readonly subscription?: string | undefined
   } & AskedBy)
   | ({ readonly _tag: "Count"; readonly filters: ReadonlyArray<Filter>; readonly now: number } & AskedBy)
   | ({ readonly _tag: "Sketch"; readonly filter: Filter; readonly offset: number; readonly now: number } & AskedBy)

@@ -7,6 +7,7 @@
 import { Effect } from "effect"
 import { type Event, isReplaceable } from "../domain/Event.ts"
 import type { Filter } from "../domain/Filter.ts"
+import type { AnswerBuffers } from "./AnswerBuffers.ts"
 import {
   type AskedBy,
   DatabaseError,
@@ -16,7 +17,7 @@ import {
   type StoredRecord
 } from "./Database.ts"
 import type { DatabaseThread } from "./DatabaseThread.ts"
-import { type ThreadAnswer, unpack } from "./packedSelection.ts"
+import { type PackedSelection, type ThreadAnswer, unpack } from "./packedSelection.ts"
 import type { ReadRequest, SqliteReader, Work } from "./SqliteReader.ts"
 
 /** Rows and index ranges that a query on this thread may be expected to touch. */
@@ -69,6 +70,14 @@ const attempt = <A>(body: () => A): Effect.Effect<A, DatabaseError> => Effect.tr
 /** Unix seconds. */
 const now = Effect.clockWith((clock) => Effect.map(clock.currentTimeMillis, (millis) => Math.floor(millis / 1000)))
 
+/** As the contract has it: messages where it was asked for a subscription, and otherwise events. */
+const resultOf = (packed: PackedSelection, request: ReadRequest, buffers: AnswerBuffers): QueryResult => {
+  const { asOf, bytes, complete, ends } = packed
+  return request._tag === "Query" && request.subscription !== undefined
+    ? { asOf, complete, events: [], messages: { bytes, ends, giveBack: () => buffers.give(bytes.buffer) } }
+    : { asOf, complete, events: unpack(packed) }
+}
+
 /** `thread` is absent where one thread does everything. */
 export const make = (reader: SqliteReader, thread: DatabaseThread<ReadRequest, ThreadAnswer> | undefined) => {
   /** A read on this thread. */
@@ -81,7 +90,8 @@ export const make = (reader: SqliteReader, thread: DatabaseThread<ReadRequest, T
     const elsewhere = thread.request(request).pipe(
       Effect.mapBoth({
         onFailure: failed,
-        onSuccess: (answer) => (typeof answer === "object" && "bytes" in answer ? unpack(answer) : answer) as A
+        onSuccess: (answer) =>
+          (typeof answer === "object" && "bytes" in answer ? resultOf(answer, request, thread.buffers) : answer) as A
       })
     )
     if (!isShort) return elsewhere
@@ -96,10 +106,13 @@ export const make = (reader: SqliteReader, thread: DatabaseThread<ReadRequest, T
   }
 
   return {
-    query: (filters: ReadonlyArray<Filter>, { limitMax, readers }: { readonly limitMax: number } & AskedBy) =>
+    query: (
+      filters: ReadonlyArray<Filter>,
+      options: { readonly limitMax: number; readonly subscription?: string } & AskedBy
+    ) =>
       Effect.flatMap(
         now,
-        (now) => ask<QueryResult>({ _tag: "Query", filters, limitMax, now, readers }, isShort(filters, limitMax))
+        (now) => ask<QueryResult>({ _tag: "Query", filters, now, ...options }, isShort(filters, options.limitMax))
       ),
     count: (filters: ReadonlyArray<Filter>, { readers }: AskedBy = {}) =>
       Effect.flatMap(now, (now) => ask<number>({ _tag: "Count", filters, now, readers }, false)),

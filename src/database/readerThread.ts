@@ -1,5 +1,6 @@
 /** Entry of the reader's thread: several reads take turns, so that a long one does not hold up a short one. */
 import { parentPort, workerData } from "node:worker_threads"
+import { AnswerBuffers } from "./AnswerBuffers.ts"
 import { connect } from "./connection.ts"
 import { pack, type ThreadAnswer } from "./packedSelection.ts"
 import { ReadTurns } from "./ReadTurns.ts"
@@ -12,9 +13,11 @@ const { path } = workerData as { readonly path: string }
 const say = (message: FromThread<ThreadAnswer>, handedOver: Array<ArrayBuffer> = []) =>
   port.postMessage(message, handedOver)
 
-const answer = (id: number, found: ReadAnswer) => {
+const buffers = new AnswerBuffers()
+
+const answer = (id: number, found: ReadAnswer, request: ReadRequest) => {
   if (typeof found !== "object" || !("events" in found)) return say({ _tag: "Answer", id, payload: found })
-  const payload = pack(found)
+  const payload = pack(found, buffers, request._tag === "Query" ? request.subscription : undefined)
   say({ _tag: "Answer", id, payload }, [payload.bytes.buffer, payload.ends.buffer])
 }
 
@@ -40,6 +43,7 @@ const turn = () => {
 port.on("message", (message: ToThread<ReadRequest>) => {
   switch (message._tag) {
     case "Request":
+      for (const buffer of message.buffers) buffers.give(buffer)
       reads.ask(message.id, message.payload)
       if (!isTurning) setImmediate(turn)
       isTurning = true

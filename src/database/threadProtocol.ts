@@ -6,6 +6,8 @@ export interface Request<A> {
   readonly _tag: "Request"
   readonly id: number
   readonly payload: A
+  /** Buffers that came with earlier answers. */
+  readonly buffers: ReadonlyArray<ArrayBuffer>
 }
 /** The caller has lost interest: the thread may drop the work, and need not answer. */
 export interface Cancel {

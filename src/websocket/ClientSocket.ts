@@ -7,6 +7,7 @@
  */
 import type * as NodeWS from "@effect/platform-node/NodeWS"
 import type { Duplex } from "node:stream"
+import { frameBytes, writeHeader } from "../domain/TextFrame.ts"
 
 /** What a socket tells its connection. Nothing is called from within one of the socket's own methods. */
 export interface ClientSocketListener {
@@ -42,37 +43,17 @@ export interface ClientSocket {
   readonly terminate: () => void
 }
 
-/** A message, as whoever sends it has it at hand. */
-export type Frame = string | SharedFrame | StoredFrame
+/** A message that is copied into the buffer of its turn. */
+export type CopiedFrame = string | SharedFrame
+
+/** What is sent, as whoever sends it has it at hand. */
+export type Frame = CopiedFrame | FrameRun
 
 /** From so many waiting bytes on, `drained` will be called. */
 export const drainMin = 65_536
 
-const closingBracket = 0x5d
-
-/** Header of an unmasked, final text frame (RFC 6455 §5.2). */
-const headerBytes = (payload: number): number => payload < 126 ? 2 : payload < 65_536 ? 4 : 10
-
 /** Exact, as `drained` depends on it. */
-const wireBytes = (text: string): number => {
-  const payload = Buffer.byteLength(text)
-  return headerBytes(payload) + payload
-}
-
-const writeHeader = (into: Buffer, at: number, payload: number): number => {
-  into[at] = 0x81
-  if (payload < 126) {
-    into[at + 1] = payload
-    return at + 2
-  }
-  if (payload < 65_536) {
-    into[at + 1] = 126
-    return into.writeUInt16BE(payload, at + 2)
-  }
-  into[at + 1] = 127
-  into.writeUInt32BE(0, at + 2)
-  return into.writeUInt32BE(payload, at + 6)
-}
+const wireBytes = (text: string): number => frameBytes(Buffer.byteLength(text))
 
 /** A frame for several clients, encoded when the first of them is written to. */
 export class SharedFrame {
@@ -87,41 +68,29 @@ export class SharedFrame {
   get wire(): Buffer {
     if (this.#wire === undefined) {
       const payload = Buffer.byteLength(this.text)
-      this.#wire = Buffer.allocUnsafe(headerBytes(payload) + payload)
+      this.#wire = Buffer.allocUnsafe(frameBytes(payload))
       this.#wire.write(this.text, writeHeader(this.#wire, 0, payload))
     }
     return this.#wire
   }
 }
 
-/** An EVENT whose event is in UTF-8 already, as it came from the store: it is copied into place and never is a string. */
-export class StoredFrame {
-  /** All of the message before the event, in UTF-8. */
-  readonly head: Uint8Array
-  readonly raw: Uint8Array
+/** Frames one after the other, as they are on the wire: written from where they lie, and never copied. */
+export class FrameRun {
+  readonly wire: Uint8Array
+  /** Called once all of it is with the kernel, or never will be. */
+  readonly written: (() => void) | undefined
 
-  constructor(head: Uint8Array, raw: Uint8Array) {
-    this.head = head
-    this.raw = raw
-  }
-
-  get text(): string {
-    return Buffer.concat([this.head, this.raw, Buffer.from("]")]).toString()
-  }
-
-  /** With the bracket that ends the message. */
-  get payloadBytes(): number {
-    return this.head.length + this.raw.length + 1
+  constructor(wire: Uint8Array, written?: () => void) {
+    this.wire = wire
+    this.written = written
   }
 }
 
-const bytesOf = (frame: Frame): number => {
-  if (typeof frame === "string") return wireBytes(frame)
-  return frame instanceof SharedFrame ? frame.wire.length : headerBytes(frame.payloadBytes) + frame.payloadBytes
-}
+const bytesOf = (frame: Frame): number => typeof frame === "string" ? wireBytes(frame) : frame.wire.length
 
 /** One buffer for all of them; `total` is what they take on the wire. */
-const encoded = (frames: ReadonlyArray<Frame>, total: number): Buffer => {
+const encoded = (frames: ReadonlyArray<CopiedFrame>, total: number): Buffer => {
   const wire = Buffer.allocUnsafe(total)
   let at = 0
   for (const frame of frames) {
@@ -129,15 +98,7 @@ const encoded = (frames: ReadonlyArray<Frame>, total: number): Buffer => {
       const payload = Buffer.byteLength(frame)
       at = writeHeader(wire, at, payload)
       at += wire.write(frame, at)
-    } else if (frame instanceof SharedFrame) at += frame.wire.copy(wire, at)
-    else {
-      at = writeHeader(wire, at, frame.payloadBytes)
-      wire.set(frame.head, at)
-      at += frame.head.length
-      wire.set(frame.raw, at)
-      at += frame.raw.length
-      wire[at++] = closingBracket
-    }
+    } else at += frame.wire.copy(wire, at)
   }
   return wire
 }
@@ -146,7 +107,7 @@ const encoded = (frames: ReadonlyArray<Frame>, total: number): Buffer => {
 const sliceMillis = 5
 
 /** The very same frames, in the same order. */
-const isSame = (some: ReadonlyArray<Frame>, others: ReadonlyArray<Frame>): boolean =>
+const isSame = (some: ReadonlyArray<CopiedFrame>, others: ReadonlyArray<CopiedFrame>): boolean =>
   some.length === others.length && some.every((frame, i) => frame === others[i])
 
 /** Writes to sockets once per turn, in the order in which they had something to say, and never for long. */
@@ -154,7 +115,7 @@ export class Flusher {
   #dirty: Array<{ readonly flush: () => void }> = []
   #scheduled = false
   /** What was written before, in this turn. */
-  #last: { readonly frames: ReadonlyArray<Frame>; readonly wire: Buffer } | undefined
+  #last: { readonly frames: ReadonlyArray<CopiedFrame>; readonly wire: Buffer } | undefined
 
   add(socket: { readonly flush: () => void }): void {
     this.#dirty.push(socket)
@@ -164,7 +125,7 @@ export class Flusher {
   }
 
   /** Frames as they are written; once for all clients in a row that have the same to be told, as new events make them. */
-  wireOf(frames: ReadonlyArray<Frame>, total: number): Buffer {
+  wireOf(frames: ReadonlyArray<CopiedFrame>, total: number): Buffer {
     const [first] = frames
     if (frames.length === 1 && first instanceof SharedFrame) return first.wire
     if (this.#last !== undefined && isSame(this.#last.frames, frames)) return this.#last.wire
@@ -257,13 +218,29 @@ export class WsClientSocket implements ClientSocket {
     const total = this.#outboxBytes
     this.#outbox = []
     this.#outboxBytes = 0
-    this.#write(this.#flusher.wireOf(frames, total))
+    // All that is written until then is one system call.
+    this.#stream.cork()
+    let copied: Array<CopiedFrame> = []
+    let bytes = 0
+    for (const frame of frames) {
+      if (frame instanceof FrameRun) {
+        this.#copy(copied, bytes)
+        copied = []
+        bytes = 0
+        this.#stream.write(frame.wire, frame.written)
+      } else {
+        copied.push(frame)
+        bytes += bytesOf(frame)
+      }
+    }
+    this.#copy(copied, bytes)
+    this.#stream.uncork()
+    // What the kernel takes at once is not followed by a "drain".
+    if (total >= drainMin && !this.#stream.writableNeedDrain) setImmediate(this.#drained)
   }
 
-  #write(wire: Buffer): void {
-    this.#stream.write(wire)
-    // What the kernel takes at once is not followed by a "drain".
-    if (wire.length >= drainMin && !this.#stream.writableNeedDrain) setImmediate(this.#drained)
+  #copy(frames: ReadonlyArray<CopiedFrame>, total: number): void {
+    if (frames.length > 0) this.#stream.write(this.#flusher.wireOf(frames, total))
   }
 
   readonly #drained = (): void => {

@@ -96,7 +96,7 @@ export class Connection {
       send: (frame) => this.send(frame),
       sendStored: (frame) => this.#socket.send(frame),
       mayScan: () => this.#open && this.#reading,
-      mayPump: () => this.#open && this.#reading && this.#socket.waiting() < this.#waitingMax() / 4,
+      room: () => this.#open && this.#reading ? this.#waitingMax() / 4 - this.#socket.waiting() : 0,
       keeping: () => this.#cutIfBehind(),
       readers: () => this.#authentication.readers,
       challenge: () => this.#authentication.challenge()

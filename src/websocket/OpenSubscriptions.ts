@@ -9,14 +9,14 @@
  */
 import { Effect, Exit, type Fiber } from "effect"
 import { hash } from "node:crypto"
-import type { Commit, DatabaseError, QueryResult } from "../database/Database.ts"
+import { type Commit, type DatabaseError, type QueryResult, textOf } from "../database/Database.ts"
 import { type Event, isEphemeral, isReplaceable } from "../domain/Event.ts"
 import type { Filter } from "../domain/Filter.ts"
 import { offsetOf } from "../domain/HyperLogLog.ts"
 import { mayRead, type Readers, readRefusal } from "../domain/PrivateMessage.ts"
 import * as RelayMessage from "../domain/RelayMessage.ts"
 import * as Metrics from "../observability/Metrics.ts"
-import { type SharedFrame, StoredFrame } from "./ClientSocket.ts"
+import { FrameRun, type SharedFrame } from "./ClientSocket.ts"
 import type { Shared } from "./Shared.ts"
 import type { Subscriber } from "./Subscriptions.ts"
 
@@ -33,10 +33,11 @@ export interface Outlet {
   /** Sends a frame that cannot wait. */
   readonly send: (frame: string | SharedFrame) => void
   /** Sends a stored event, which can. */
-  readonly sendStored: (frame: string | StoredFrame) => void
+  readonly sendStored: (frame: string | FrameRun) => void
   /** May a scan start or go on? When it may no more, `pump` is called once it may again. */
   readonly mayScan: () => boolean
-  readonly mayPump: () => boolean
+  /** Bytes of stored events that may be sent now. */
+  readonly room: () => number
   /** `kept` grew. */
   readonly keeping: () => void
   /** Who the client has proved to be. */
@@ -217,7 +218,8 @@ export class OpenSubscriptions {
       const { limits, database } = this.#shared
       const filters = subscription.filters.map((filter) => withLimit(filter, limits))
       const readers = [...this.#outlet.readers()]
-      const fiber = this.#outlet.fork(database.query(filters, { limitMax: limits.limitMax, readers }))
+      const options = { limitMax: limits.limitMax, readers, subscription: subscription.id }
+      const fiber = this.#outlet.fork(database.query(filters, options))
       subscription.fiber = fiber
       fiber.addObserver((exit) => this.#found(subscription, exit))
     }
@@ -242,18 +244,39 @@ export class OpenSubscriptions {
   /** Sends stored events while the client keeps up; then EOSE, and what was committed meanwhile. */
   pump(): void {
     for (const subscription of this.#sending) {
-      const head = RelayMessage.eventHead(subscription.id)
-      const headBytes = Buffer.from(head)
-      const { events } = subscription.stored
       const before = subscription.sent
-      while (subscription.sent < events.length && this.#outlet.mayPump()) {
-        const event = events[subscription.sent++]!
-        this.#outlet.sendStored(typeof event === "string" ? `${head}${event}]` : new StoredFrame(headBytes, event))
-      }
+      const isDone = this.#pumpMessages(subscription) && this.#pumpEvents(subscription)
       this.#shared.count(Metrics.websocketEventsSent, subscription.sent - before)
-      if (subscription.sent < events.length || !this.#outlet.mayScan()) return
+      if (!isDone || !this.#outlet.mayScan()) return
       this.#goLive(subscription)
     }
+  }
+
+  /** Sends what is framed already, in one piece as far as there is room; true when nothing is left. */
+  #pumpMessages(subscription: Subscription): boolean {
+    const { messages } = subscription.stored
+    if (messages === undefined) return true
+    const { bytes, ends, giveBack } = messages
+    const first = subscription.sent
+    const start = ends[first - 1] ?? 0
+    const until = start + this.#outlet.room()
+    while (subscription.sent < ends.length && (ends[subscription.sent - 1] ?? 0) < until) subscription.sent++
+    const isDone = subscription.sent === ends.length
+    if (subscription.sent > first) {
+      const run = bytes.subarray(start, ends[subscription.sent - 1])
+      this.#outlet.sendStored(new FrameRun(run, isDone ? giveBack : undefined))
+    }
+    return isDone
+  }
+
+  #pumpEvents(subscription: Subscription): boolean {
+    const { events } = subscription.stored
+    if (events.length === 0) return true
+    const head = RelayMessage.eventHead(subscription.id)
+    while (subscription.sent < events.length && this.#outlet.room() > 0) {
+      this.#outlet.sendStored(`${head}${textOf(events[subscription.sent++]!)}]`)
+    }
+    return subscription.sent === events.length
   }
 
   #goLive(subscription: Subscription): void {

@@ -5,6 +5,7 @@ import { TestClock } from "effect/testing"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { describe } from "vitest"
+import { AnswerBuffers } from "../../src/database/AnswerBuffers.ts"
 import { connect } from "../../src/database/connection.ts"
 import { Database } from "../../src/database/Database.ts"
 import * as DatabaseThread from "../../src/database/DatabaseThread.ts"
@@ -135,6 +136,7 @@ describe("the ingester", () => {
     Effect.gen(function*() {
       const writer = StoreWriter.threaded({
         request: () => Effect.never,
+        buffers: new AnswerBuffers(),
         close: Effect.succeed("closed"),
         exited: Effect.void,
         died: Effect.never,

@@ -4,7 +4,7 @@
  * It checks what it is told at the moment it is told it: an `OK true` must already be on the disk, as any later moment may
  * be a power cut.
  */
-import type { ClientSocket, ClientSocketListener, Frame } from "../../src/websocket/ClientSocket.ts"
+import { type ClientSocket, type ClientSocketListener, type Frame, FrameRun } from "../../src/websocket/ClientSocket.ts"
 import { forged, notes } from "./events.ts"
 import { FakeStream } from "./fakes/http.ts"
 import type { Action, ClientPlan } from "./Plan.ts"
@@ -232,6 +232,8 @@ export class SimSocket implements ClientSocket {
 
   send(frame: Frame): void {
     if (this.#isClosing || this.#isGone) return
+    // Only a store with threads sends whole runs of frames.
+    if (frame instanceof FrameRun) throw new Error("the store in memory has framed its answer")
     const text = typeof frame === "string" ? frame : frame.text
     if (!this.#client.plan.reads) this.#waiting += text.length
     this.#client.told(text)

@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Flusher, type Frame, SharedFrame, StoredFrame } from "../../src/websocket/ClientSocket.ts"
+import { EventEmitter } from "node:events"
+import { Duplex } from "node:stream"
+import { type CopiedFrame, Flusher, FrameRun, SharedFrame, WsClientSocket } from "../../src/websocket/ClientSocket.ts"
 
 /** A frame by RFC 6455 §5.2: final, text, unmasked, its length in as few bytes as it takes. */
 const framed = (text: string): Buffer => {
@@ -8,20 +10,47 @@ const framed = (text: string): Buffer => {
   return Buffer.concat([Buffer.from([0x81, ...length]), payload])
 }
 
-const wireOf = (flusher: Flusher, frames: ReadonlyArray<Frame>): Buffer => {
+const wireOf = (flusher: Flusher, frames: ReadonlyArray<CopiedFrame>): Buffer => {
   const expected = Buffer.concat(frames.map((frame) => framed(typeof frame === "string" ? frame : frame.text)))
   const wire = flusher.wireOf(frames, expected.length)
   assert.deepStrictEqual(wire, expected)
   return wire
 }
 
+describe("WsClientSocket", () => {
+  it("writes a run from where it lies, in its place among other frames, and says when it is written", async () => {
+    const chunks: Array<Buffer> = []
+    let calls = 0
+    const stream = new Duplex({
+      read: () => {},
+      writev: (written, callback) => {
+        calls++
+        for (const { chunk } of written) chunks.push(chunk as Buffer)
+        callback()
+      }
+    })
+    const ws = Object.assign(new EventEmitter(), { readyState: 1, pause: () => {}, resume: () => {} })
+    const socket = new WsClientSocket(ws as never, stream, new Flusher())
+    const memory = new Uint8Array(framed("run"))
+    await new Promise<void>((resolve) => {
+      socket.send("first")
+      socket.send(new SharedFrame("second"))
+      socket.send(new FrameRun(memory, resolve))
+      socket.send("last")
+      assert.strictEqual(socket.waiting(), 7 + 8 + 5 + 6)
+    })
+    assert.deepStrictEqual(Buffer.concat(chunks), Buffer.concat(["first", "second", "run", "last"].map(framed)))
+    assert.isTrue(chunks.some(({ buffer }) => buffer === memory.buffer), "it is not copied")
+    assert.strictEqual(calls, 1, "all by one system call")
+  })
+})
+
 describe("Flusher", () => {
   const a = new SharedFrame("[\"EVENT\",\"é\"]")
   const b = new SharedFrame(`["EVENT","${"b".repeat(200)}"]`)
 
   it("puts frames of all forms one after the other", () => {
-    const stored = new StoredFrame(Buffer.from("[\"EVENT\",\"q\","), Buffer.from("{\"content\":\"日本\"}"))
-    wireOf(new Flusher(), [a, "[\"EOSE\",\"q\"]", stored, b])
+    wireOf(new Flusher(), [a, "[\"EOSE\",\"日本\"]", b])
   })
 
   it("writes the same bytes to all who have the same to be told", () => {

@@ -122,25 +122,31 @@ describe("Connection", () => {
     })
   )
 
-  test(
-    "pauses a scan while the client does not take what it was sent, and then goes on where it was",
-    Effect.gen(function*() {
-      const { socket, store } = yield* open
-      for (const event of notes(200)) yield* store.save({ ...event, content: "x".repeat(4000) })
-      socket.isReading = false
-      socket.say(["REQ", "a", { limit: 200 }])
-      yield* settle
-      const page = socket.of("EVENT").length
-      assert.isAbove(page, 10)
-      assert.isBelow(page, 20, "a quarter of 256 KiB, in events of about 4.3 kB")
-      for (let i = 0; i < 20; i++) socket.drain()
-      assert.strictEqual(new Set(socket.of("EVENT").map((m) => (m[2] as { id: string }).id)).size, 200)
-      assert.strictEqual(socket.of("EVENT").length, 200)
-      assert.deepStrictEqual(socket.sent.at(-1), ["EOSE", "a", ["finish"]])
-      assert.isFalse(socket.isClosed)
-    }),
-    { limits: { outboundBytesMax: 262_144 } }
-  )
+  for (const isPacking of [false, true]) {
+    const answers = isPacking ? "in one framed answer" : "in single events"
+    test(
+      `pauses a scan ${answers} while the client does not take what it was sent, and then goes on where it was`,
+      Effect.gen(function*() {
+        const { socket, store } = yield* open
+        store.isPacking = isPacking
+        for (const event of notes(200)) yield* store.save({ ...event, content: "x".repeat(4000) })
+        socket.isReading = false
+        socket.say(["REQ", "a", { limit: 200 }])
+        yield* settle
+        const page = socket.of("EVENT").length
+        assert.isAbove(page, 10)
+        assert.isBelow(page, 20, "a quarter of 256 KiB, in events of about 4.3 kB")
+        assert.strictEqual(store.givenBack, 0)
+        for (let i = 0; i < 20; i++) socket.drain()
+        assert.strictEqual(new Set(socket.of("EVENT").map((m) => (m[2] as { id: string }).id)).size, 200)
+        assert.strictEqual(socket.of("EVENT").length, 200)
+        assert.deepStrictEqual(socket.sent.at(-1), ["EOSE", "a", ["finish"]])
+        assert.isFalse(socket.isClosed)
+        assert.strictEqual(store.givenBack, isPacking ? 1 : 0, "its memory, once the last of it is written")
+      }),
+      { limits: { outboundBytesMax: 262_144 } }
+    )
+  }
 
   test(
     "cuts a client with 1013 that takes nothing of a scan between two looks",

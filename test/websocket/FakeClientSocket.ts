@@ -1,5 +1,21 @@
 /** A socket in memory: what a client says and reads is up to the test. */
-import type { ClientSocket, ClientSocketListener, Frame } from "../../src/websocket/ClientSocket.ts"
+import { type ClientSocket, type ClientSocketListener, type Frame, FrameRun } from "../../src/websocket/ClientSocket.ts"
+
+/** The payloads of frames of less than 64 KiB (RFC 6455 §5.2). */
+export const payloadsOf = (wire: Uint8Array): ReadonlyArray<string> => {
+  const bytes = Buffer.from(wire.buffer, wire.byteOffset, wire.byteLength)
+  const payloads: Array<string> = []
+  for (let at = 0; at < bytes.length;) {
+    if (bytes[at] !== 0x81 || bytes[at + 1]! > 126) {
+      throw new Error(`no such frame is sent: ${bytes.toString("hex", at, at + 2)}`)
+    }
+    const [start, size] = bytes[at + 1] === 126 ? [at + 4, bytes.readUInt16BE(at + 2)] : [at + 2, bytes[at + 1]!]
+    at = start + size
+    if (at > bytes.length) throw new Error("a run ends with half a frame")
+    payloads.push(bytes.toString("utf8", start, at))
+  }
+  return payloads
+}
 
 export class FakeClientSocket implements ClientSocket {
   readonly sent: Array<ReadonlyArray<unknown>> = []
@@ -19,9 +35,12 @@ export class FakeClientSocket implements ClientSocket {
   }
 
   send(frame: Frame): void {
-    const text = typeof frame === "string" ? frame : frame.text
-    this.sent.push(JSON.parse(text) as ReadonlyArray<unknown>)
-    if (!this.isReading) this.#waiting += text.length
+    const texts = frame instanceof FrameRun ? payloadsOf(frame.wire) : [typeof frame === "string" ? frame : frame.text]
+    for (const text of texts) {
+      this.sent.push(JSON.parse(text) as ReadonlyArray<unknown>)
+      if (!this.isReading) this.#waiting += text.length
+    }
+    if (frame instanceof FrameRun) frame.written?.()
   }
 
   waiting(): number {

@@ -9,7 +9,9 @@ import { Moderation } from "../../src/aggregation/Moderation.ts"
 import { Settings } from "../../src/Config.ts"
 import type { Overrides } from "../../src/Config.ts"
 import { Verifier } from "../../src/crypto/Verifier.ts"
+import { AnswerBuffers } from "../../src/database/AnswerBuffers.ts"
 import { type Commit, Database, DatabaseError } from "../../src/database/Database.ts"
+import { pack } from "../../src/database/packedSelection.ts"
 import { type Event, isEphemeral, newestFirst, rawOf } from "../../src/domain/Event.ts"
 import { type Filter, matches, matchesAny } from "../../src/domain/Filter.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
@@ -21,6 +23,10 @@ export class FakeStore extends Context.Service<FakeStore, {
   readonly save: (event: Event) => Effect.Effect<AdmissionOutcome>
   /** Runs in every query, after its read and before its answer. */
   pace: Effect.Effect<void, DatabaseError>
+  /** Does the store answer in messages that are framed already, as a thread of its own does? */
+  isPacking: boolean
+  /** How often the memory of such an answer was given back. */
+  givenBack: number
   /** What becomes of a client's event. */
   submit: (event: Event) => Effect.Effect<AdmissionOutcome>
   /** Names of those who hold a sender to admission. */
@@ -44,7 +50,16 @@ export class FakeStore extends Context.Service<FakeStore, {
           const outcome: AdmissionOutcome = isEphemeral(event.kind) ? { _tag: "Ephemeral" } : { _tag: "Saved", seq }
           return Effect.as(PubSub.publish(saved, [commit]), outcome)
         })
-      return FakeStore.of({ save, pace: Effect.void, submit: save, holders: new Set(), commits, saved })
+      return FakeStore.of({
+        save,
+        pace: Effect.void,
+        isPacking: false,
+        givenBack: 0,
+        submit: save,
+        holders: new Set(),
+        commits,
+        saved
+      })
     })
   )
 }
@@ -70,8 +85,17 @@ const layerDatabase = Layer.effect(
     Database.of({
       sender: () => unused,
       commits: PubSub.subscribe(store.saved),
-      query: (filters, { limitMax }) =>
-        Effect.suspend(() => Effect.as(store.pace, query(store.commits, filters, limitMax))),
+      query: (filters, { limitMax, subscription }) =>
+        Effect.suspend(() => {
+          const found = query(store.commits, filters, limitMax)
+          if (!store.isPacking || subscription === undefined) return Effect.as(store.pace, found)
+          const { bytes, ends } = pack(found, new AnswerBuffers(), subscription)
+          return Effect.as(store.pace, {
+            ...found,
+            events: [],
+            messages: { bytes, ends, giveBack: () => store.givenBack++ }
+          })
+        }),
       count: (filters) => Effect.sync(() => store.commits.filter(({ event }) => matchesAny(filters, event)).length),
       sketch: () => unused,
       items: () => unused,

@@ -279,22 +279,25 @@ describe("RelayServer", () => {
         assert.strictEqual(journal.counters.socketsTerminated, 1)
       })))
 
-    it.live("sends a long answer to a client that reads late, whole and in order", () =>
-      Effect.scoped(Effect.gen(function*() {
-        const { url, store } = yield* start({ limits: { outboundBytesMax: 524_288 } })
-        const events = notes(300).map((event) => ({ ...event, content: "é".repeat(30_000) }))
-        for (const event of events) yield* store.save(event)
-        const [late, other] = [yield* connect(url), yield* connect(url)]
-        yield* late.pause
-        yield* late.send(["REQ", "a", { limit: 300 }])
-        for (let i = 0; i < 20; i++) yield* other.req("b", { ids: [events[i]!.id] })
-        yield* late.resume
-        yield* late.next("EOSE")
-        assert.deepStrictEqual(
-          late.received().filter(([type]) => type === "EVENT").map((m) => (m[2] as Event).id),
-          events.map(({ id }) => id)
-        )
-      })))
+    for (const isPacking of [false, true]) {
+      it.live(`sends a long answer to a client that reads late, whole and in order; framed already: ${isPacking}`, () =>
+        Effect.scoped(Effect.gen(function*() {
+          const { url, store } = yield* start({ limits: { outboundBytesMax: 524_288 } })
+          store.isPacking = isPacking
+          const events = notes(300).map((event) => ({ ...event, content: "é".repeat(30_000) }))
+          for (const event of events) yield* store.save(event)
+          const [late, other] = [yield* connect(url), yield* connect(url)]
+          yield* late.pause
+          yield* late.send(["REQ", "a", { limit: 300 }])
+          for (let i = 0; i < 20; i++) yield* other.req("b", { ids: [events[i]!.id] })
+          yield* late.resume
+          yield* late.next("EOSE")
+          assert.deepStrictEqual(
+            late.received().filter(([type]) => type === "EVENT").map((m) => (m[2] as Event).id),
+            events.map(({ id }) => id)
+          )
+        })))
+    }
   })
 
   it.live("neither misses an event nor sends it twice, whenever a subscription is opened", () =>
