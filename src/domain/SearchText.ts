@@ -49,9 +49,12 @@ export const folded = (text: string): string =>
 
 const asciiWord = /[a-z0-9]+/g
 
-/** In this order: a run without spaces, a flag or an emoji, a word. */
+/** A digit, or a letter in lower case. False for NaN, which stands behind the end of a text. */
+const isAsciiWordCode = (code: number): boolean => (code >= 0x61 && code <= 0x7a) || (code >= 0x30 && code <= 0x39)
+
+/** In this order: a run without spaces (its only group), a flag or an emoji, a word. Matches at `lastIndex` or not at all. */
 const anyWord =
-  /(?<run>[[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]&&[\p{L}\p{M}]]+)|\p{RI}{2}|\p{Extended_Pictographic}|[[\p{L}\p{N}\p{M}]--[[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]&&[\p{L}\p{M}]]]+/gv
+  /([[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]&&[\p{L}\p{M}]]+)|\p{RI}{2}|\p{Extended_Pictographic}|[[\p{L}\p{N}\p{M}]--[[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]&&[\p{L}\p{M}]]]+/vy
 
 /** The first `max` UTF-16 units, without half a character at the end. */
 export const start = (text: string, max: number): string => {
@@ -81,10 +84,30 @@ export const cut = (text: string, as: "document" | "query"): Cut => {
   }
   const words: Array<string> = []
   let joined = ""
-  for (const { 0: match, groups } of fold.matchAll(anyWord)) {
-    joined += match
-    if (groups?.["run"] === undefined) words.push(start(match, wordMax))
-    else for (const pair of pairs(match, as === "document")) words.push(pair)
+  for (let at = 0; at < fold.length;) {
+    // Most words are of ASCII wherever some are not, and told by a glance at each character.
+    let end = at
+    while (isAsciiWordCode(fold.charCodeAt(end))) end++
+    if (end === fold.length || fold.charCodeAt(end) < 128) {
+      if (end > at) {
+        const word = fold.slice(at, end)
+        joined += word
+        words.push(start(word, wordMax))
+      }
+      at = end + 1
+      continue
+    }
+    anyWord.lastIndex = at
+    const match = anyWord.exec(fold)
+    if (match === null) {
+      at += (fold.codePointAt(at) as number) > 0xffff ? 2 : 1
+      continue
+    }
+    at = anyWord.lastIndex
+    const [found, run] = match
+    joined += found
+    if (run === undefined) words.push(start(found, wordMax))
+    else for (const pair of pairs(run, as === "document")) words.push(pair)
   }
   return { words, joined }
 }
