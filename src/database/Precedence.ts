@@ -6,7 +6,7 @@
 import type { DatabaseSync } from "node:sqlite"
 import { addressOf, type Event, expirationOf, isAddressable, isEphemeral, wins } from "../domain/Event.ts"
 import { prepare, type Row } from "./connection.ts"
-import { addressKey, bytesOf, idOfRaw, prefixKey, pubkeyOfRaw } from "./keys.ts"
+import { addressKey, bytesOf, headLength, idOfRaw, prefixKey, pubkeyOfRaw } from "./keys.ts"
 
 /** A stored event as far as replacing or removing it goes. */
 export interface Stored {
@@ -14,7 +14,8 @@ export interface Stored {
   readonly created_at: number
   /** How many rows of `tag` it has. */
   readonly tags: number
-  readonly raw: string
+  /** How its canonical JSON begins, for `idOfRaw`, `pubkeyOfRaw` and `kindOfRaw`. */
+  readonly head: string
 }
 
 export type Standing =
@@ -35,20 +36,24 @@ export const vanishKind = 62
 /** A message wrapped for the keys in its `p` tags (NIP-59). */
 export const giftWrapKind = 1059
 
+/** SQL of a `Stored`, and the row that it selects. */
+export const storedColumns = `event.seq, event.created_at, event.tags, substr(event.raw, 1, ${headLength})`
 export const storedOf = (row: Row): Stored => ({
   seq: row[0] as number,
   created_at: row[1] as number,
   tags: row[2] as number,
-  raw: row[3] as string
+  head: row[3] as string
 })
 
-const columns = "seq, created_at, tags, raw"
 const noAddress = new Uint8Array(0)
 
 export const make = (db: DatabaseSync) => {
-  const byId = prepare(db, `SELECT ${columns} FROM event INDEXED BY event_id WHERE id_key = ?`)
-  const byAuthor = prepare(db, `SELECT ${columns} FROM event INDEXED BY event_author WHERE pubkey_key = ? AND kind = ?`)
-  const byAddress = prepare(db, `SELECT ${columns} FROM event INDEXED BY event_address WHERE address = ?`)
+  const byId = prepare(db, `SELECT ${storedColumns} FROM event INDEXED BY event_id WHERE id_key = ?`)
+  const byAuthor = prepare(
+    db,
+    `SELECT ${storedColumns} FROM event INDEXED BY event_author WHERE pubkey_key = ? AND kind = ?`
+  )
+  const byAddress = prepare(db, `SELECT ${storedColumns} FROM event INDEXED BY event_address WHERE address = ?`)
   // One statement for the three: outside a transaction, each one would open and close a snapshot of its own.
   const removals = prepare(
     db,
@@ -57,6 +62,22 @@ export const make = (db: DatabaseSync) => {
       (SELECT until FROM removed_address WHERE address = ?3)`
   )
   const vanished = prepare(db, `SELECT until FROM vanished WHERE pubkey = ?`)
+
+  const isVanished = (pubkey: string, created_at: number): boolean => {
+    const until = vanished.get(bytesOf(pubkey))?.[0]
+    return typeof until === "number" && created_at <= until
+  }
+  /** Gift wraps belong to the one they are addressed to: their own key is random (NIP-62). */
+  const isVanishedWrap = ({ created_at, kind, tags }: Event): boolean =>
+    kind === giftWrapKind &&
+    tags.some(([name, value]) => name === "p" && value !== undefined && isVanished(value, created_at))
+
+  /**
+   * Has somebody the stored event belongs to asked for its removal, and it is only still to be done? All other requests
+   * are carried out at once.
+   */
+  const isLeaving = (event: Event): boolean =>
+    event.kind !== vanishKind && (isVanished(event.pubkey, event.created_at) || isVanishedWrap(event))
 
   /** Has somebody the event belongs to asked for its removal? (NIP-09, NIP-62.) */
   const isRemoved = (event: Event, address: string | undefined): boolean => {
@@ -70,12 +91,7 @@ export const make = (db: DatabaseSync) => {
     if (typeof vanishedUntil === "number" && event.created_at <= vanishedUntil) return true
     if (typeof addressUntil === "number" && event.created_at <= addressUntil) return true
     if (byId === 1 && event.kind !== deletionKind) return true
-    // Gift wraps belong to the one they are addressed to: their own key is random (NIP-62).
-    return event.kind === giftWrapKind && event.tags.some(([name, value]) => {
-      if (name !== "p" || value === undefined) return false
-      const until = vanished.get(bytesOf(value))?.[0]
-      return typeof until === "number" && event.created_at <= until
-    })
+    return isVanishedWrap(event)
   }
 
   /** The event stored at the same address: the only one that this one can replace or be. */
@@ -99,16 +115,14 @@ export const make = (db: DatabaseSync) => {
     if (expiration !== undefined && expiration <= now) return expired
     if (isEphemeral(event.kind)) return ephemeral
     const address = addressOf(event)
-    if (isRemoved(event, address)) return deleted
     // Whether a replaceable event is known needs no look at the index of ids: only the current one could be it.
-    if (address !== undefined) {
-      const stored = current(event, address)
-      if (stored === undefined) return fresh
-      const id = idOfRaw(stored.raw)
-      if (id === event.id) return duplicate
-      return wins({ id, created_at: stored.created_at }, event) ? superseded : { _tag: "New", replaces: stored }
-    }
-    return find(event.id) === undefined ? fresh : duplicate
+    const stored = address === undefined ? find(event.id) : current(event, address)
+    const id = stored === undefined ? undefined : idOfRaw(stored.head)
+    // What comes again costs least, as it is what comes most: two looks, and no hash.
+    if (id === event.id) return isLeaving(event) ? deleted : duplicate
+    if (isRemoved(event, address)) return deleted
+    if (stored === undefined || id === undefined) return fresh
+    return wins({ id, created_at: stored.created_at }, event) ? superseded : { _tag: "New", replaces: stored }
   }
 
   return { judge, find }

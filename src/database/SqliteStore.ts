@@ -10,7 +10,7 @@ import { prepare } from "./connection.ts"
 import type { Outcome } from "./Database.ts"
 import { addressKey, bytesOf, idOfRaw, kindOfRaw, prefixKey, pubkeyOfRaw, tagKey, tagKeys } from "./keys.ts"
 import * as Precedence from "./Precedence.ts"
-import { deletionKind, giftWrapKind, type Stored, storedOf, vanishKind } from "./Precedence.ts"
+import { deletionKind, giftWrapKind, type Stored, storedColumns, storedOf, vanishKind } from "./Precedence.ts"
 import { SearchIndex } from "./search/SearchIndex.ts"
 import type {
   StoreAnswer,
@@ -197,15 +197,18 @@ export class SqliteStore {
     return { _tag: "Saved", seq }
   }
 
-  #remove(stored: Stored): void {
-    this.#statements.remove.run(stored.seq)
-    if (stored.tags > 0) {
-      const { id, tags } = JSON.parse(stored.raw) as Event
-      const idKey = prefixKey(id)
-      for (const key of tagKeys(tags)) this.#statements.removeTag.run(key, stored.created_at, idKey, stored.seq)
+  #remove({ created_at, head, seq, tags }: Stored): void {
+    if (tags > 0) {
+      const idKey = prefixKey(idOfRaw(head))
+      for (const key of tagKeys(this.#tagsOf(seq))) this.#statements.removeTag.run(key, created_at, idKey, seq)
     }
-    if (kindOfRaw(stored.raw) === 0) this.#search.removed(stored.created_at, idOfRaw(stored.raw))
+    this.#statements.remove.run(seq)
+    if (kindOfRaw(head) === 0) this.#search.removed(created_at, idOfRaw(head))
     this.#events--
+  }
+
+  #tagsOf(seq: number): Event["tags"] {
+    return (JSON.parse(this.#statements.rawOf.get(seq)?.[0] as string) as Event).tags
   }
 
   /** Removes what a kind 5 event names and its author owns, now and whenever it arrives later (NIP-09). */
@@ -224,8 +227,8 @@ export class SqliteStore {
       this.#statements.removedId.run(bytesOf(id), bytesOf(pubkey))
       return
     }
-    const { kind } = JSON.parse(stored.raw) as Event
-    if (pubkeyOfRaw(stored.raw) !== pubkey || kind === deletionKind || kind === vanishKind) return
+    const kind = kindOfRaw(stored.head)
+    if (pubkeyOfRaw(stored.head) !== pubkey || kind === deletionKind || kind === vanishKind) return
     this.#statements.removedId.run(bytesOf(id), bytesOf(pubkey))
     this.#remove(stored)
   }
@@ -240,7 +243,7 @@ export class SqliteStore {
       ? this.#statements.atAddress.all(address)
       : this.#statements.byAuthorKind.all(prefixKey(pubkey), kind)
     for (const stored of rows.map(storedOf)) {
-      if (stored.created_at <= request.created_at && pubkeyOfRaw(stored.raw) === pubkey) this.#remove(stored)
+      if (stored.created_at <= request.created_at && pubkeyOfRaw(stored.head) === pubkey) this.#remove(stored)
     }
   }
 
@@ -263,13 +266,12 @@ export class SqliteStore {
       const left = () => rowsMax - removed
       for (const stored of this.#statements.byAuthor.all(prefixKey(pubkey), until as number, left()).map(storedOf)) {
         removed++
-        if (pubkeyOfRaw(stored.raw) === pubkey) this.#remove(stored)
+        if (pubkeyOfRaw(stored.head) === pubkey) this.#remove(stored)
       }
       const wraps = this.#statements.byTag.all(tagKey("p", pubkey), until as number, giftWrapKind, left())
       for (const stored of wraps.map(storedOf)) {
         removed++
-        const { tags } = JSON.parse(stored.raw) as Event
-        if (tags.some((tag) => tag[0] === "p" && tag[1] === pubkey)) this.#remove(stored)
+        if (this.#tagsOf(stored.seq).some((tag) => tag[0] === "p" && tag[1] === pubkey)) this.#remove(stored)
       }
       if (left() <= 0) return removed
       this.#statements.settled.run(pubkeyBytes as Uint8Array)
@@ -280,7 +282,6 @@ export class SqliteStore {
 }
 
 const statementsOf = (db: DatabaseSync) => {
-  const columns = "event.seq, event.created_at, event.tags, event.raw"
   return {
     begin: prepare(db, "BEGIN IMMEDIATE"),
     commit: prepare(db, "COMMIT"),
@@ -291,6 +292,7 @@ const statementsOf = (db: DatabaseSync) => {
     log: prepare(db, "UPDATE commit_log SET seq = ?, events = ? WHERE one = 1"),
     insert: prepare(db, "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
     insertTag: prepare(db, "INSERT INTO tag VALUES (?, ?, ?, ?)"),
+    rawOf: prepare(db, "SELECT raw FROM event WHERE seq = ?"),
     remove: prepare(db, "DELETE FROM event WHERE seq = ?"),
     removeTag: prepare(db, "DELETE FROM tag WHERE key = ? AND created_at = ? AND id_key = ? AND seq = ?"),
     remember: prepare(
@@ -311,20 +313,23 @@ const statementsOf = (db: DatabaseSync) => {
     ),
     pending: prepare(db, "SELECT pubkey, until FROM vanished WHERE pending = 1"),
     settled: prepare(db, "UPDATE vanished SET pending = 0 WHERE pubkey = ?"),
-    expired: prepare(db, `SELECT ${columns} FROM event INDEXED BY event_expiration WHERE expiration <= ? LIMIT ?`),
+    expired: prepare(
+      db,
+      `SELECT ${storedColumns} FROM event INDEXED BY event_expiration WHERE expiration <= ? LIMIT ?`
+    ),
     byAuthorKind: prepare(
       db,
-      `SELECT ${columns} FROM event INDEXED BY event_author WHERE pubkey_key = ? AND kind = ?`
+      `SELECT ${storedColumns} FROM event INDEXED BY event_author WHERE pubkey_key = ? AND kind = ?`
     ),
     byAuthor: prepare(
       db,
-      `SELECT ${columns} FROM event INDEXED BY event_author
+      `SELECT ${storedColumns} FROM event INDEXED BY event_author
         WHERE pubkey_key = ? AND created_at <= ? AND kind <> ${vanishKind} LIMIT ?`
     ),
-    atAddress: prepare(db, `SELECT ${columns} FROM event INDEXED BY event_address WHERE address = ?`),
+    atAddress: prepare(db, `SELECT ${storedColumns} FROM event INDEXED BY event_address WHERE address = ?`),
     byTag: prepare(
       db,
-      `SELECT ${columns} FROM tag CROSS JOIN event ON event.seq = tag.seq
+      `SELECT ${storedColumns} FROM tag CROSS JOIN event ON event.seq = tag.seq
         WHERE tag.key = ? AND tag.created_at <= ? AND event.kind = ? LIMIT ?`
     )
   }

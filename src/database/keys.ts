@@ -13,6 +13,12 @@ export const addressKey = (address: string): Uint8Array => hash("sha256", addres
 /** An id or pubkey as the 32 bytes it stands for. */
 export const bytesOf = (hex: string): Uint8Array => Buffer.from(hex, "hex")
 
+/**
+ * Characters of an event's canonical JSON (`rawOf`) in which its id, pubkey and kind lie, whatever its numbers: all that
+ * tells one event from another, at a fifth of the price of the whole text.
+ */
+export const headLength = 192
+
 /** The id of an event, cut out of its canonical JSON (`rawOf`). */
 export const idOfRaw = (raw: string): string => raw.slice(7, 71)
 
