@@ -90,3 +90,16 @@ export const start = Effect.fnUntraced(
     }
   }
 )
+
+/** Milliseconds in which one of several floods has its answers, or the service is taken to be stuck. */
+const patience = 20_000
+
+/** What is to be said then. */
+export const silence = `no client had its answers within ${patience} ms`
+
+/** Waits until the first of them has so many answers, or is gone; false when none is after twenty seconds. */
+export const firstAnswered = (floods: ReadonlyArray<Flood>, count: number): Effect.Effect<boolean> =>
+  Effect.raceAllFirst(floods.map((flood) => flood.answered(count))).pipe(
+    Effect.as(true),
+    Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.succeed(false) })
+  )

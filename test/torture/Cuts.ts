@@ -2,7 +2,7 @@
  * Cuts the power at any operation of a recorded run, and looks at what is left: the file opens, is whole, and holds every
  * event whose `OK true` had left by then. And the order itself: each `OK true` leaves after the sync of its own event.
  */
-import { Effect, Exit } from "effect"
+import { Effect, Exit, Result } from "effect"
 import { mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -35,12 +35,12 @@ const record = Effect.fnUntraced(function*(folder: string, name: string, execArg
     [0, 1, 2],
     (n) => Flood.start(service.url, Flood.noteStream(`${name}, client ${n}`), [1, 8, 64][n] ?? 1)
   )
-  yield* Effect.raceAllFirst(floods.map((flood) => flood.answered(150)))
+  const answered = yield* Flood.firstAnswered(floods, 150)
   const { code, operations } = yield* service.stop
   yield* Effect.forEach(floods, (flood) => flood.ended)
   const told = new Set(operations.flatMap((operation) => operation._tag === "Told" ? operation.ids : []))
   const heard = floods.flatMap(({ answers }) => [...answers].filter(([, all]) => all.includes(true)).map(([id]) => id))
-  return { code, operations, unseen: heard.filter((id) => !told.has(id)).length }
+  return { code, operations, answered, unseen: heard.filter((id) => !told.has(id)).length }
 }, Effect.scoped)
 
 /** Each `OK true` against the log: its event was written to it, and a sync ended after that and before the frame left. */
@@ -113,7 +113,13 @@ export const powerCut = Effect.fnUntraced(function*(options: {
     const dice = Dice.make(seed * 7919 + n)
     const folder = join(home, `run ${n}`)
     mkdirSync(folder)
-    const { code, operations, unseen } = yield* record(folder, `seed ${seed}, run ${n}`, execArgv)
+    const recorded = yield* Effect.result(record(folder, `seed ${seed}, run ${n}`, execArgv))
+    if (Result.isFailure(recorded)) {
+      violations.push(`run ${n}: ${recorded.failure.message}`)
+      continue
+    }
+    const { answered, code, operations, unseen } = recorded.success
+    if (!answered) violations.push(`run ${n}: ${Flood.silence}`)
     if (code !== 0) violations.push(`run ${n}: code ${code}`)
     if (unseen > 0) violations.push(`run ${n}: ${unseen} answers that clients saw are not in the trace`)
     const order = orderOf(operations)
@@ -149,10 +155,15 @@ export const powerCut = Effect.fnUntraced(function*(options: {
       if (lost.length > 0) violations.push(`${where}: ${lost.length} acknowledged events are lost`)
       if (i % 100 !== 50 && !isUnborn(files)) continue
       total.started++
-      const served = yield* serveOn(path, execArgv)
-      const gone = [...told].filter((id) => !served.ids.has(id))
-      if (served.code !== 0 || gone.length > 0) {
-        violations.push(`${where}: the service on it: code ${served.code}, ${gone.length} lost`)
+      const served = yield* Effect.result(serveOn(path, execArgv))
+      if (Result.isFailure(served)) {
+        violations.push(`${where}: the service on it: ${served.failure.message}`)
+        continue
+      }
+      const { code, ids } = served.success
+      const gone = [...told].filter((id) => !ids.has(id))
+      if (code !== 0 || gone.length > 0) {
+        violations.push(`${where}: the service on it: code ${code}, ${gone.length} lost`)
       }
     }
     options.say?.(

@@ -6,6 +6,7 @@
  * does in that time it decides itself.
  */
 import { Effect } from "effect"
+import { join } from "node:path"
 import * as Dice from "../../src/demo/Dice.ts"
 import * as Flood from "../support/Flood.ts"
 import * as Service from "../support/service.ts"
@@ -54,11 +55,12 @@ const round = Effect.fnUntraced(function*(
     (n) => Flood.start(url, Flood.noteStream(`${name}, client ${n}`), window)
   )
   // The first client to have its answers ends the round for all.
-  yield* Effect.raceAllFirst(floods.map((flood) => flood.answered(answers)))
+  const answered = yield* Flood.firstAnswered(floods, answers)
   yield* service.signal("SIGKILL")
   yield* Effect.forEach(floods, (flood) => flood.ended)
   yield* service.ended
-  return { wrong: floods.flatMap((flood) => ledger.enter(flood)), starting: false, path: service.databasePath }
+  const wrong = floods.flatMap((flood) => ledger.enter(flood))
+  return { wrong: answered ? wrong : [...wrong, Flood.silence], starting: false, path: service.databasePath }
 }, Effect.scoped)
 
 /** `say` is told of progress, a line at a time. */
@@ -72,11 +74,14 @@ export const kill = Effect.fnUntraced(function*(options: {
   const { execArgv = [], rounds, seed } = options
   const dice = Dice.make(seed)
   const folder = yield* Service.folder
+  const path = join(folder, "profiles.db")
   const ledger = new Ledger()
   const violations: Array<string> = []
   let starting = 0
   for (let n = 1; n <= rounds; n++) {
-    const found = yield* round({ execArgv, folder, name: `seed ${seed}, round ${n}` }, dice, ledger)
+    const found = yield* round({ execArgv, folder, name: `seed ${seed}, round ${n}` }, dice, ledger).pipe(
+      Effect.catch((failed) => Effect.succeed({ wrong: [failed.message], starting: false, path }))
+    )
     if (found.starting) starting++
     const wrong = [...found.wrong]
     // A kill in the first milliseconds of the first round comes before there is a file.

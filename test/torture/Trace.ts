@@ -40,11 +40,27 @@ export interface Traced {
   /** Where it listens. */
   readonly url: string
   readonly databasePath: string
-  /** Sends SIGTERM, waits for the end, and reads what was recorded. */
-  readonly stop: Effect.Effect<{ readonly code: number | null; readonly operations: ReadonlyArray<Operation> }>
+  /** Sends SIGTERM, waits for the end at most 30 s, and reads what was recorded. */
+  readonly stop: Effect.Effect<
+    { readonly code: number | null; readonly operations: ReadonlyArray<Operation> },
+    TraceFailed
+  >
 }
 
-const until = (isSo: () => boolean) => Effect.repeat(Effect.delay(Effect.sync(isSo), 20), { until: (so) => so })
+/** Milliseconds for a start, or a stop, under strace: three times what the service allows itself for the latter. */
+const patience = 30_000
+
+/** Fails with `otherwise` and what the service said last. */
+const until = (isSo: () => boolean, otherwise: string, lines: ReadonlyArray<string>) =>
+  Effect.repeat(Effect.delay(Effect.sync(isSo), 20), { until: (so) => so }).pipe(
+    Effect.timeoutOrElse({
+      duration: patience,
+      orElse: () =>
+        Effect.suspend(() =>
+          new TraceFailed({ detail: `${otherwise} within ${patience} ms: ${lines.slice(-3).join("\n")}` })
+        )
+    })
+  )
 
 /** Starts the service under strace; it is killed with the scope at the latest. */
 export const start = Effect.fnUntraced(function*(options: {
@@ -82,7 +98,7 @@ export const start = Effect.fnUntraced(function*(options: {
   child.once("close", () => void (isOver = true))
   createInterface({ input: child.stdout }).on("line", (line) => lines.push(line))
   const url = () => /"url":"(ws:[^"]+)"/u.exec(lines.join("\n"))?.[1]
-  yield* until(() => isOver || url() !== undefined)
+  yield* until(() => isOver || url() !== undefined, "did not start", lines)
   const found = url()
   if (found === undefined) return yield* new TraceFailed({ detail: `the service did not start: ${lines.join("\n")}` })
   return {
@@ -90,15 +106,19 @@ export const start = Effect.fnUntraced(function*(options: {
     databasePath,
     stop: Effect.gen(function*() {
       child.kill("SIGTERM")
-      yield* until(() => isOver)
+      yield* until(() => isOver, "did not stop", lines)
       // strace ends a moment after what it traced, and writes its last lines then.
       let size = -1
-      yield* until(() => {
-        const now = statSync(record).size
-        const isSettled = now === size
-        size = now
-        return isSettled
-      })
+      yield* until(
+        () => {
+          const now = statSync(record).size
+          const isSettled = now === size
+          size = now
+          return isSettled
+        },
+        "strace did not end",
+        lines
+      )
       const operations = yield* Effect.promise(() => read(record, basename(databasePath)))
       return { code: child.exitCode, operations }
     })
