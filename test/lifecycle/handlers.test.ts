@@ -3,7 +3,9 @@
  * of our own. `process.test.ts` has the same in real processes.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as fs from "node:fs"
 import * as os from "node:os"
+import { join } from "node:path"
 import { afterEach, beforeEach, vi } from "vitest"
 import type { Certificate } from "../../src/lifecycle/Certificate.ts"
 import * as Output from "../../src/lifecycle/Output.ts"
@@ -99,6 +101,12 @@ const serving = () => {
 const runDry = () => {
   once.get("beforeExit")?.()
   once.get("exit")?.()
+}
+
+/** What it prints when it is asked. */
+const reported = () => {
+  signal("SIGUSR2")
+  return said.at(-1)?.line["report"] as { readonly lastCertificate: unknown }
 }
 
 describe("a signal", () => {
@@ -318,6 +326,73 @@ describe("lines", () => {
   it("go to nobody when stderr is gone, which must not end the process either", () => {
     install()
     assert.deepStrictEqual(vi.mocked(Output.make).mock.calls, [[process.stdout, 1], [process.stderr, 2]])
+  })
+})
+
+describe("a command whose stdout is data", () => {
+  it("ends with the code that it set, however its main fiber ended, and says nothing", () => {
+    const host = install()
+    host.command()(3)
+    host.finish(0)
+    assert.strictEqual(process.exitCode, undefined, "as long as something may still be written")
+    runDry()
+    assert.deepStrictEqual([process.exitCode, exits, said], [3, [], []])
+  })
+
+  it("may take as long as it likes to end once its reader has everything", () => {
+    const host = install()
+    host.command()(3)
+    host.finish(0)
+    vi.advanceTimersByTime(60_000)
+    assert.deepStrictEqual(exits, [])
+  })
+
+  it("does not wait longer than half a second for a reader that has stalled, and keeps its code", () => {
+    const host = install()
+    host.command()(3)
+    pending = 1
+    host.finish(0)
+    vi.advanceTimersByTime(499)
+    assert.deepStrictEqual(exits, [])
+    vi.advanceTimersByTime(1)
+    assert.deepStrictEqual(exits, [3])
+  })
+})
+
+describe("a certificate that is kept in a file", () => {
+  let folder = ""
+  beforeEach(() => {
+    folder = fs.mkdtempSync(join(os.tmpdir(), "profile-aggregator-"))
+  })
+  afterEach(() => fs.rmSync(folder, { recursive: true, force: true }))
+
+  it("is the last line, which the next process reports and takes out", () => {
+    const file = join(folder, "certificate")
+    const first = serving().host
+    first.keepCertificate(file)
+    assert.strictEqual(reported().lastCertificate, null, "there was none before")
+    signal("SIGTERM")
+    first.finish(0)
+    runDry()
+    const kept: unknown = JSON.parse(fs.readFileSync(file, "utf8"))
+    assert.deepStrictEqual(kept, { stopped: certificates()[0] })
+    assert.strictEqual(fs.statSync(file).mode & 0o777, 0o600)
+
+    serving().host.keepCertificate(file)
+    assert.deepStrictEqual(reported().lastCertificate, kept)
+    assert.isFalse(fs.existsSync(file), "so that nothing is there after a kill")
+  })
+
+  it("is none where the file has something else, or cannot be written, and the process ends as stated", () => {
+    const { host } = serving()
+    fs.writeFileSync(join(folder, "certificate"), "{")
+    host.keepCertificate(join(folder, "certificate"))
+    assert.strictEqual(reported().lastCertificate, null)
+    host.keepCertificate(join(folder, "missing", "certificate"))
+    signal("SIGTERM")
+    host.finish(0)
+    runDry()
+    assert.deepStrictEqual([certificates()[0]?.code, process.exitCode], [0, 0])
   })
 })
 

@@ -105,8 +105,13 @@ export const limitsIn = (pristine: string): (check: Check) => Promise<number | u
   }
 }
 
+/** What measures the score lies beside the simulation and is no part of it: a new reason changes no finding. */
+const isOurs = (file: string): boolean => /\/(?:mutants|MutantChecks|Mutations|survivors)\.ts$/.test(file)
+
 const filesIn = (root: string, path: string): ReadonlyArray<string> =>
-  path.endsWith(".ts") ? [path] : globSync(`${path}/**/*.ts`, { cwd: root }).toSorted()
+  path.endsWith(".ts")
+    ? [path]
+    : globSync(`${path}/**/*.ts`, { cwd: root }).filter((file) => !isOurs(file)).toSorted()
 
 /**
  * Which check noticed which mutant, by the text of both, so that a run can be broken off and resumed. A change elsewhere in

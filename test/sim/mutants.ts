@@ -44,6 +44,7 @@ const subjects: Readonly<Record<string, ReadonlyArray<Check>>> = {
   "lifecycle/Launch.ts": [shutdown, simulation, everyProcess],
   "lifecycle/Mailbox.ts": [unit("lifecycle/senders"), unit("lifecycle/Mailbox"), processes("sender|batch"), simulation],
   "lifecycle/Output.ts": [unit("lifecycle/Output"), processes("log reader")],
+  "lifecycle/Report.ts": [unit("lifecycle/Report")],
   "lifecycle/Shutdown.ts": [shutdown, unit("lifecycle/hurry"), unit("lifecycle/Mailbox"), simulation],
   "lifecycle/StartError.ts": [shutdown],
   "lifecycle/Supervisor.ts": [shutdown, unit("lifecycle/Mailbox"), simulation],

@@ -57,7 +57,7 @@ export const reasons: ReadonlyArray<Reason> = [
   ...of("lifecycle/Output.ts", [
     "< is <=",
     "offset < bytes.length",
-    "the same tries, and then some that write nothing"
+    "a try more at most, after all that there is time for or with nothing left to write"
   ]),
   ...of("lifecycle/Shutdown.ts", [
     "forkDetach is forkChild",
