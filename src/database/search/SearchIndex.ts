@@ -11,7 +11,7 @@ import { profileOf } from "../../domain/Profile.ts"
 import { searchDocumentOf } from "../../domain/SearchQuery.ts"
 import { prepare } from "../connection.ts"
 import { prefixKey } from "../keys.ts"
-import { type Place, placeOf, placeOrder, profilesAt, rowOf, timeMax } from "./places.ts"
+import { type Place, placeOf, profilesAt, rowAt, timeMax } from "./places.ts"
 import { termsOf } from "./terms.ts"
 
 /** Profiles that share a place and are found there, where even two are rare. */
@@ -33,7 +33,8 @@ const termsOfContent = (content: string): string => {
 }
 
 export class SearchIndex {
-  readonly #changes = new Map<string, Change>()
+  /** By row number. */
+  readonly #changes = new Map<number, Change>()
   readonly #statements: ReturnType<typeof statementsOf>
 
   constructor(db: DatabaseSync) {
@@ -57,11 +58,11 @@ export class SearchIndex {
   #change(created_at: number, id: string): Change | undefined {
     if (created_at > timeMax) return undefined
     const place = placeOf(created_at, prefixKey(id))
-    const key = `${place.created_at} ${place.slot}`
-    let change = this.#changes.get(key)
+    const row = rowAt(place)
+    let change = this.#changes.get(row)
     if (change === undefined) {
       change = { place, wasTaken: false, seq: 0, content: "" }
-      this.#changes.set(key, change)
+      this.#changes.set(row, change)
     }
     return change
   }
@@ -69,20 +70,26 @@ export class SearchIndex {
   /** Before the transaction is committed. */
   flush(): void {
     if (this.#changes.size === 0) return
-    const { at, enter, leave, rawOf } = this.#statements
+    const { enter, leave, rawOf } = this.#statements
     // The index takes rows in their order; any other makes it start a new segment for each.
-    const changes = [...this.#changes.values()].toSorted((a, b) => placeOrder(a.place, b.place)).map((change) => {
-      const { created_at, slot } = change.place
-      const seqs = at.all(created_at, slot).map(([seq]) => seq as number)
+    const changes = [...this.#changes].toSorted(([a], [b]) => a - b).map(([row, change]) => {
+      const seqs = this.#seqsAt(change.place)
       const contents = seqs.map((seq) =>
         seq === change.seq ? change.content : (JSON.parse(rawOf.get(seq)?.[0] as string) as Event).content
       )
       const terms = contents.map(termsOfContent).join("")
-      return { created_at, slot, isTaken: change.wasTaken || seqs.length > 1, terms }
+      return { row, isTaken: change.wasTaken || seqs.length > 1, terms }
     })
-    for (const { created_at, isTaken, slot } of changes) if (isTaken) leave.run(created_at, slot)
-    for (const { created_at, slot, terms } of changes) if (terms !== "") enter.run(created_at, slot, terms)
+    for (const { isTaken, row } of changes) if (isTaken) leave.run(row)
+    for (const { row, terms } of changes) if (terms !== "") enter.run(row, terms)
     this.#changes.clear()
+  }
+
+  /** The profiles of a place, of which there is almost always one: putting several in order costs as much as finding it. */
+  #seqsAt({ created_at, slot }: Place): ReadonlyArray<number> {
+    const { some, first } = this.#statements
+    const found = some.all(created_at, slot)
+    return (found.length < 2 ? found : first.all(created_at, slot)).map(([seq]) => seq as number)
   }
 
   /** The transaction was rolled back. */
@@ -91,15 +98,15 @@ export class SearchIndex {
   }
 }
 
-const statementsOf = (db: DatabaseSync) => ({
-  // Those who were there first, as an id that begins like another one is quickly made.
-  at: prepare(
-    db,
-    `SELECT e.seq FROM event e INDEXED BY event_kind WHERE ${
-      profilesAt("?1", "?2")
-    } ORDER BY e.seq LIMIT ${perPlaceMax}`
-  ),
-  rawOf: prepare(db, "SELECT raw FROM event WHERE seq = ?"),
-  enter: prepare(db, `INSERT INTO search (rowid, terms) VALUES (${rowOf("?1", "?2")}, ?3)`),
-  leave: prepare(db, `DELETE FROM search WHERE rowid = ${rowOf("?1", "?2")}`)
-})
+const statementsOf = (db: DatabaseSync) => {
+  const seqsAt = `SELECT e.seq FROM event e INDEXED BY event_kind WHERE ${profilesAt("?1", "?2")}`
+  return {
+    some: prepare(db, `${seqsAt} LIMIT 2`),
+    // Those who were there first, as an id that begins like another one is quickly made.
+    first: prepare(db, `${seqsAt} ORDER BY e.seq LIMIT ${perPlaceMax}`),
+    rawOf: prepare(db, "SELECT raw FROM event WHERE seq = ?"),
+    // A number is bound as a real, which is no row number.
+    enter: prepare(db, "INSERT INTO search (rowid, terms) VALUES (CAST(? AS INTEGER), ?)"),
+    leave: prepare(db, "DELETE FROM search WHERE rowid = CAST(? AS INTEGER)")
+  }
+}

@@ -29,9 +29,6 @@ export const placeOf = (created_at: number, idKey: number): Place => ({
   slot: slots - 1 - Math.floor(idKey / idsPerSlot)
 })
 
-/** Oldest first: the order of row numbers. */
-export const placeOrder = (a: Place, b: Place): number => a.created_at - b.created_at || a.slot - b.slot
-
 /** Unix seconds of a row number. */
 export const timeAt = (row: number): number => Math.floor(row / slots)
 
@@ -42,9 +39,6 @@ export const rowsAt = (created_at: number): { readonly first: number; readonly l
   const first = Math.min(created_at, timeMax) * slots
   return { first, last: first + slots - 1 }
 }
-
-/** SQL of the row number of a place. */
-export const rowOf = (created_at: string, slot: string): string => `((${created_at} << ${bits}) | ${slot})`
 
 /** SQL of the place of a row. */
 export const timeOf = (row: string): string => `(${row} >> ${bits})`
