@@ -1,7 +1,7 @@
 /**
  * Admission behind its mailbox: one pipeline per submitted event, judge → save → answer, many at a time. On an open relay,
- * where no check waits for the network, events that have come meanwhile share one: a fiber, a message to the verifier
- * threads and a transaction for many events, where one for each costs three times as much.
+ * where no check waits for the network, all events that have come meanwhile share one: a fiber, a message to the
+ * verifier threads and a transaction for hundreds of events, where one for each costs three times as much.
  *
  * A slow check holds nobody else up, but for later events of the same author, which keep their order: it occupies one of
  * `pipelinesMax` places, for `patience` at most, then it is left to the retry queue. When all places are taken the mailbox
@@ -24,12 +24,6 @@ import { RetryQueue } from "./RetryQueue.ts"
 
 /** Events judged at a time, clients' and upstreams' live ones together. */
 export const pipelinesMax = 256
-
-/**
- * Events judged together: as many as one message to a verifier thread holds. With more of them the first ones wait for the
- * last ones' signatures while the disk has nothing to do.
- */
-const groupMax = 64
 
 /** Milliseconds from an event's arrival after which it is left to the retry queue, and after which it is answered anyway. */
 export const patience = 9000
@@ -213,7 +207,7 @@ const make = Effect.fnUntraced(function*() {
   const { mailbox } = yield* Mailbox.make<Submission, never>({
     name: "aggregation",
     capacity,
-    batchMax: groupMax,
+    batchMax: pipelinesMax,
     // Once stopping, a batch ends with its pipelines: the mailbox takes an idle consumer for the end of all answers.
     handle: (batch) =>
       startAll(batch).pipe(
