@@ -62,6 +62,37 @@ describe("text as a search sees it", () => {
     assert.strictEqual(cut("東 京", "query").joined, "東京")
   })
 
+  it("cuts words of ASCII the same whatever they stand beside", () => {
+    assert.deepStrictEqual(words("ab—cd ef⚡gh iж9-x y日z q"), [
+      "ab",
+      "cd",
+      "ef",
+      "⚡",
+      "gh",
+      "iж9",
+      "x",
+      "y",
+      "日",
+      "z",
+      "q"
+    ])
+    assert.deepStrictEqual(words(`é ${"x".repeat(wordMax + 1)} end`), ["e", "x".repeat(wordMax), "end"])
+    for (const text of ["Jack_dorsey, (d'or) @jack.2-x", "", "a", "7Z", "\u007f a\u0001b ", "~~end"]) {
+      const alone = cut(text, "document")
+      for (const other of ["日本", "⚡", "—", "ж", "\u{1d15e}"]) {
+        const { joined, words } = cut(other, "document")
+        assert.deepStrictEqual(cut(`${text} ${other}`, "document"), {
+          words: [...alone.words, ...words],
+          joined: alone.joined + joined
+        })
+        assert.deepStrictEqual(cut(`${other} ${text}`, "document"), {
+          words: [...words, ...alone.words],
+          joined: joined + alone.joined
+        })
+      }
+    }
+  })
+
   it("cuts long words, and never half a character", () => {
     assert.deepStrictEqual(words("x".repeat(wordMax)), ["x".repeat(wordMax)])
     assert.deepStrictEqual(words("x".repeat(wordMax + 1)), ["x".repeat(wordMax)])
