@@ -28,6 +28,11 @@ const named = (kind: "fault" | "hazard"): ReadonlySet<number> => {
 const range = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, n) => first + n)
 
 describe("tests by number", () => {
+  it("play every fault of signals and clients, 1 to 35", () => {
+    const numbers = named("fault")
+    assert.deepStrictEqual(range(1, 35).filter((n) => !numbers.has(n)), [])
+  })
+
   it("play every fault of upstreams, addresses and hosts, 36 to 60", () => {
     const numbers = named("fault")
     assert.deepStrictEqual(range(36, 60).filter((n) => !numbers.has(n)), [])

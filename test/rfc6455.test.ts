@@ -147,7 +147,7 @@ layer(relay({ limits: { frameBytesMax } }), { excludeTestServices: true })("RFC 
     ["a binary message", 1003, [{ opcode: 2, payload: "x" }]]
   ]
 
-  describe("closing codes (§7.4)", () => {
+  describe("closing codes (§7.4; faults 24 to 27)", () => {
     for (const [name, code, frames] of cases) {
       it.effect(`71. closes with ${code} at ${name}`, () =>
         Effect.gen(function*() {
@@ -214,7 +214,7 @@ layer(relay({ limits: { frameBytesMax } }), { excludeTestServices: true })("RFC 
       assert.strictEqual(pong.payload.toString(), "are you there")
     }))
 
-  it.effect("72. ends a connection that floods it with pings, one way or the other", () =>
+  it.effect("72. ends a connection that floods it with pings, one way or the other (fault 28)", () =>
     Effect.gen(function*() {
       // More than are answered at a time, and more than are answered at all.
       const [burst, steady] = [yield* dial(), yield* dial()]
@@ -228,14 +228,14 @@ layer(relay({ limits: { frameBytesMax } }), { excludeTestServices: true })("RFC 
       assert.strictEqual(yield* closeCode(steady), 1008)
     }))
 
-  it.effect("compresses nothing, so that there is nothing to inflate", () =>
+  it.effect("compresses nothing, so that there is nothing to inflate (fault 29)", () =>
     Effect.gen(function*() {
       const wire = yield* dial()
       assert.match(wire.head, /^HTTP\/1\.1 101 /u)
       assert.notMatch(wire.head, /permessage-deflate/iu)
     }))
 
-  it.effect("allocates nothing for frames that declare 1 GiB", () =>
+  it.effect("allocates nothing for frames that declare 1 GiB (fault 24)", () =>
     Effect.gen(function*() {
       const before = process.memoryUsage()
       const wires = yield* Effect.forEach(Array.from({ length: 50 }), () => dial())

@@ -163,7 +163,7 @@ describe("clientMessageOf bounds", () => {
       if (bytes > 0) assert.isTrue(hasMoreBytesThan(text.toWellFormed(), bytes - 1))
     }))
 
-  it("takes the allowed nesting and refuses one level more, before parsing", () => {
+  it("takes the allowed nesting and refuses one level more, before parsing (fault 30)", () => {
     answers(["CLOSED", "s", "invalid: filter must be an object"], clientMessageOf(nested(limits.jsonDepthMax), limits))
     answers(
       ["CLOSED", "s", "invalid: message is nested too deeply"],
@@ -204,7 +204,7 @@ describe("clientMessageOf bounds", () => {
   )
 })
 
-describe("clientMessageOf hostile input", () => {
+describe("clientMessageOf hostile input (fault 31)", () => {
   it("answers every hostile text with one parseable frame", () => {
     for (const text of hostileTexts) {
       const message = clientMessageOf(text, limits)

@@ -91,7 +91,7 @@ describe("filterOf", () => {
     refuses("kinds must be integers from 0 to 65535", { kinds: 1 })
   })
 
-  it("wants since, until and limit as non-negative safe integers", () => {
+  it("wants since, until and limit as non-negative safe integers (fault 32)", () => {
     for (const key of ["since", "until", "limit"]) {
       decoded({ [key]: 0 })
       decoded({ [key]: Number.MAX_SAFE_INTEGER })
@@ -115,7 +115,7 @@ describe("filterOf", () => {
     refuses("search must be a short string", { search: "x".repeat(searchMax + 1) }, { search: 1 }, { search: "\0" })
   })
 
-  it("counts the values of all lists together", () => {
+  it("counts the values of all lists together (fault 32)", () => {
     const half = Array.from({ length: limits.filterValuesMax / 2 }, (_, i) => hex(i))
     decoded({ ids: half, authors: half })
     refuses("filter has too many values", { ids: half, authors: half, kinds: [1] })

@@ -20,6 +20,7 @@ const probes = {
   strace: () => failureOf("strace", "-f", "-o", "/dev/null", "true"),
   libfiu: () => failureOf("fiu-run", "-x", "-f", "", "-c", "enable name=posix/io/rw/pwrite", "true"),
   libfaketime: () => failureOf("faketime", "-m", "-f", "@2001-01-01 00:00:00", "true"),
+  unshare: () => failureOf("unshare", "--pid", "--fork", "--kill-child", "--", "true"),
   prlimit: () => failureOf("prlimit", "--nofile=64", "true"),
   tmpfs: () => {
     const at = mkdtempSync(join(tmpdir(), "probe-"))
@@ -37,6 +38,7 @@ const packages: Readonly<Record<Tool, string>> = {
   strace: "strace",
   libfiu: "fiu-utils",
   libfaketime: "faketime",
+  unshare: "util-linux",
   prlimit: "util-linux",
   tmpfs: "mount"
 }

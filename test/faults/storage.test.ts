@@ -223,25 +223,62 @@ describe("fault 66: a disk that lies", () => {
   )
 })
 
+/** A folder as a crash leaves it: 1000 records, 100 MB, that are in the log alone. */
+const crashedWithLog = Effect.gen(function*() {
+  const [folder, crashed] = [yield* Service.folder, yield* Service.folder]
+  const service = yield* Service.start({ folder, env })
+  yield* service.listening
+  yield* service.stop()
+  const db = yield* Effect.acquireRelease(
+    Effect.sync(() => new DatabaseSync(service.databasePath)),
+    (db) => Effect.sync(() => db.close())
+  )
+  db.exec("PRAGMA wal_autocheckpoint = 0")
+  const insert = db.prepare("INSERT INTO record (space, key, value) VALUES ('test', ?, ?)")
+  for (let n = 0; n < 100; n++) {
+    db.exec("BEGIN")
+    for (let i = 0; i < 10; i++) insert.run(`${n}.${i}`, "x".repeat(100_000))
+    db.exec("COMMIT")
+  }
+  for (const name of ["profiles.db", "profiles.db-wal"]) copyFileSync(join(folder, name), join(crashed, name))
+  return crashed
+})
+
+const recordsIn = (path: string): unknown => {
+  const db = new DatabaseSync(path, { readOnly: true })
+  try {
+    return db.prepare("SELECT count(*) AS count FROM record WHERE space = 'test'").get()?.["count"]
+  } finally {
+    db.close()
+  }
+}
+
+describe("fault 3: a signal while a large log is folded in", () => {
+  it.live("waits for that, ends with 0, and the next start has everything", () =>
+    Effect.gen(function*() {
+      const folder = yield* crashedWithLog
+      const interrupted = yield* Service.start({ folder, env })
+      yield* interrupted.line(`"state":"starting"`)
+      yield* interrupted.signal("SIGTERM")
+      assert.isFalse(
+        interrupted.stdout.some((line) => line.includes("recovered")),
+        "the signal came before the end of it"
+      )
+      const { certificate, code } = yield* interrupted.ended
+      assert.deepStrictEqual([code, certificate?.forced], [0, []])
+      assert.notInclude(interrupted.states(), "ready")
+      const again = yield* Service.start({ folder, env })
+      yield* again.listening
+      assert.strictEqual((yield* again.stop()).code, 0)
+      assert.strictEqual(recordsIn(again.databasePath), 1000)
+      assert.deepStrictEqual(storedIn(again.databasePath).damage, [])
+    }).pipe(Effect.scoped), 60_000)
+})
+
 describe("fault 71: a large log after a crash", () => {
   it.live("is folded in at the start, which says so and is not ready before", () =>
     Effect.gen(function*() {
-      const [folder, crashed] = [yield* Service.folder, yield* Service.folder]
-      const service = yield* Service.start({ folder, env })
-      yield* service.listening
-      yield* service.stop()
-      const db = yield* Effect.acquireRelease(
-        Effect.sync(() => new DatabaseSync(service.databasePath)),
-        (db) => Effect.sync(() => db.close())
-      )
-      db.exec("PRAGMA wal_autocheckpoint = 0")
-      const insert = db.prepare("INSERT INTO record (space, key, value) VALUES ('test', ?, ?)")
-      for (let n = 0; n < 100; n++) {
-        db.exec("BEGIN")
-        for (let i = 0; i < 10; i++) insert.run(`${n}.${i}`, "x".repeat(100_000))
-        db.exec("COMMIT")
-      }
-      for (const name of ["profiles.db", "profiles.db-wal"]) copyFileSync(join(folder, name), join(crashed, name))
+      const crashed = yield* crashedWithLog
       const walBytes = statSync(join(crashed, "profiles.db-wal")).size
       assert.isAbove(walBytes, 90_000_000)
 

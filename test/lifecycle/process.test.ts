@@ -35,7 +35,7 @@ describe("a signal", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("during start-up interrupts it and releases what was acquired", () =>
+  it.live("during start-up interrupts it and releases what was acquired (fault 2)", () =>
     Effect.gen(function*() {
       const child = yield* start("slow start")
       yield* child.line(`"state":"starting"`)
@@ -47,7 +47,7 @@ describe("a signal", () => {
       assert.notInclude(child.states(), "ready")
     }).pipe(Effect.scoped))
 
-  it.live("repeated 200 times within the debounce is one stop", () =>
+  it.live("repeated 200 times within the debounce is one stop (fault 7)", () =>
     Effect.gen(function*() {
       const child = yield* start("none")
       yield* ready(child)
@@ -57,7 +57,7 @@ describe("a signal", () => {
     }).pipe(Effect.scoped))
 
   for (const [millis, expected] of [[0, 0], [100, 0], [300, 75], [1000, 75]] as const) {
-    it.live(`that comes second after ${millis} ms ${expected === 0 ? "is the same one" : "cuts the drain"}`, () =>
+    it.live(`that comes second after ${millis} ms ${expected === 0 ? "is the same one" : "cuts the drain"} (fault 5)`, () =>
       Effect.gen(function*() {
         const child = yield* start("short drain")
         yield* ready(child)
@@ -71,7 +71,7 @@ describe("a signal", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("that comes until the very end does not change how it ended", () =>
+  it.live("that comes until the very end does not change how it ended (fault 9)", () =>
     Effect.gen(function*() {
       const child = yield* start("none")
       yield* ready(child)
@@ -80,7 +80,7 @@ describe("a signal", () => {
       assert.deepStrictEqual([code, signal, certificate?.code], [0, null, 0])
     }).pipe(Effect.scoped))
 
-  it.live("that comes second, whichever it is, cuts the drain short: 75", () =>
+  it.live("that comes second, whichever it is, cuts the drain short: 75 (fault 8)", () =>
     Effect.gen(function*() {
       const child = yield* start("slow drain")
       yield* ready(child)
@@ -94,7 +94,7 @@ describe("a signal", () => {
       assert.deepStrictEqual(certificate?.released, inOrder)
     }).pipe(Effect.scoped))
 
-  it.live("that comes third ends the process at once, with a report and 128 + its number", () =>
+  it.live("that comes third ends the process at once, with a report and 128 + its number (fault 6)", () =>
     Effect.gen(function*() {
       const child = yield* start("unbounded finalizer")
       yield* ready(child)
@@ -112,7 +112,7 @@ describe("a signal", () => {
       assert.deepStrictEqual(certificate?.released, ["websocket"])
     }).pipe(Effect.scoped))
 
-  it.live("SIGUSR2 prints who holds what and changes nothing", () =>
+  it.live("SIGUSR2 prints who holds what and changes nothing (fault 10)", () =>
     Effect.gen(function*() {
       const child = yield* start("none")
       yield* ready(child)
@@ -131,7 +131,7 @@ describe("a signal", () => {
       assert.strictEqual((yield* child.ended).code, 0)
     }).pipe(Effect.scoped))
 
-  it.live("SIGUSR1 opens no debugger", () =>
+  it.live("SIGUSR1 opens no debugger (fault 11)", () =>
     Effect.gen(function*() {
       const child = yield* start("none")
       yield* ready(child)
@@ -253,18 +253,22 @@ describe.concurrent("a fault", () => {
       assert.deepStrictEqual(child.stderr, [])
     }).pipe(Effect.scoped), 20_000)
 
-  it.live("a process that was stopped and continued is not called stalled", () =>
-    Effect.gen(function*() {
-      // Less than it is stopped for, and more than a start takes on a busy machine.
-      const child = yield* start("none", { env: { WATCHDOG_KILL_SECS: "4" } })
-      yield* ready(child)
-      yield* child.signal("SIGSTOP")
-      yield* Effect.sleep("5 seconds")
-      yield* child.signal("SIGCONT")
-      yield* child.signal("SIGTERM")
-      assert.strictEqual((yield* child.ended).code, 0)
-      assert.deepStrictEqual(child.stderr, [])
-    }).pipe(Effect.scoped), 20_000)
+  it.live(
+    "a process that was stopped and continued is not called stalled, and stops in order (fault 12)",
+    () =>
+      Effect.gen(function*() {
+        // Less than it is stopped for, and more than a start takes on a busy machine.
+        const child = yield* start("none", { env: { WATCHDOG_KILL_SECS: "4" } })
+        yield* ready(child)
+        yield* child.signal("SIGSTOP")
+        yield* Effect.sleep("5 seconds")
+        yield* child.signal("SIGCONT")
+        yield* child.signal("SIGTERM")
+        assert.strictEqual((yield* child.ended).code, 0)
+        assert.deepStrictEqual(child.stderr, [])
+      }).pipe(Effect.scoped),
+    20_000
+  )
 
   it.live("a log reader that stalls, 3 MB behind, does not delay the stop (fault 79)", () =>
     Effect.gen(function*() {

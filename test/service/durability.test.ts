@@ -22,7 +22,7 @@ const idsIn = (path: string): ReadonlySet<string> => {
 const acknowledged = (flood: Flood.Flood): ReadonlyArray<string> =>
   [...flood.answers].filter(([, answers]) => answers.includes(true)).map(([id]) => id)
 
-describe("SIGTERM with six clients flooding", () => {
+describe("fault 4: SIGTERM with six clients flooding", () => {
   it.live(
     "keeps every acknowledged event, answers none twice, and says goodbye to each client",
     () =>
@@ -57,7 +57,7 @@ describe("SIGTERM with six clients flooding", () => {
   )
 })
 
-describe("SIGKILL under load, ten times on one file", () => {
+describe("fault 13: SIGKILL under load, ten times on one file", () => {
   it.live("never loses an acknowledged event", () =>
     Effect.gen(function*() {
       const folder = yield* Service.folder

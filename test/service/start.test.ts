@@ -254,7 +254,7 @@ describe("starting", () => {
       assert.isBelow(performance.now() - before, 1000)
     }).pipe(Effect.scoped))
 
-  it.live("a signal at any moment of it ends in 0, in order", () =>
+  it.live("a signal at any moment of it ends in 0, in order (fault 2)", () =>
     Effect.gen(function*() {
       for (let millis = 60; millis <= 900; millis += 70) {
         yield* Effect.scoped(Effect.gen(function*() {
@@ -273,7 +273,7 @@ describe("starting", () => {
 
 describe("stopping when idle", () => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    it.live(`${signal}: in order, 0, within 100 ms of work`, () =>
+    it.live(`${signal}: in order, 0, within 100 ms of work (fault 1)`, () =>
       Effect.gen(function*() {
         const service = yield* Service.start()
         yield* service.line(`"state":"ready"`)

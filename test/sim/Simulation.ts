@@ -40,6 +40,8 @@ interface Life {
   readonly steps: number
   /** From the stop to the end, in the world's milliseconds; undefined when it ended by itself. */
   readonly stopMillis: number | undefined
+  /** A second signal cut the stop short. */
+  readonly hurried: boolean
   /** Components that were open when the stop came. */
   readonly open: number
   /** `OK true` and `OK false` that were given. */
@@ -178,6 +180,7 @@ const live = async (run: Run): Promise<Life> => {
     fingerprint: world.fingerprint,
     steps: world.steps,
     stopMillis: run.stoppedAt === undefined ? undefined : world.now - run.stoppedAt,
+    hurried: run.hurried,
     open,
     answers,
     trace: world.trace ?? []

@@ -17,6 +17,9 @@ export interface Found {
   readonly codes: ReadonlyMap<number, number>
   /** Stops by how many components were open. */
   readonly stops: ReadonlyMap<number, number>
+  /** Stops that no second signal cut short, and the budgets that fired in them. */
+  readonly unhurried: number
+  readonly budgets: ReadonlyMap<string, number>
   readonly answers: { readonly true: number; readonly false: number }
   /** Lives of the service, and how many of them were ended by a power cut. */
   readonly lives: number
@@ -34,6 +37,8 @@ export const sweep = async (seeds: Found["seeds"]): Promise<Found> => {
   const examples = new Map<string, number>()
   const codes = new Map<number, number>()
   const stops = new Map<number, number>()
+  const budgets = new Map<string, number>()
+  let unhurried = 0
   const answers = { true: 0, false: 0 }
   let steps = 0
   let lives = 0
@@ -48,6 +53,10 @@ export const sweep = async (seeds: Found["seeds"]): Promise<Found> => {
       if (life.certificate === undefined) powerCuts++
       else add(codes, life.certificate.code)
       if (life.stopMillis !== undefined) add(stops, life.open)
+      if (life.stopMillis !== undefined && life.certificate !== undefined && !life.hurried) {
+        unhurried++
+        for (const budget of life.certificate.forced) add(budgets, budget)
+      }
       answers.true += life.answers.true
       answers.false += life.answers.false
     }
@@ -59,7 +68,22 @@ export const sweep = async (seeds: Found["seeds"]): Promise<Found> => {
     }
   }
   const seconds = (performance.now() - began) / 1000
-  return { seeds, failing, kinds, examples, codes, stops, answers, lives, powerCuts, steps, stopMillisMax, seconds }
+  return {
+    seeds,
+    failing,
+    kinds,
+    examples,
+    codes,
+    stops,
+    unhurried,
+    budgets,
+    answers,
+    lives,
+    powerCuts,
+    steps,
+    stopMillisMax,
+    seconds
+  }
 }
 
 export const summaryOf = (found: Found, variant: string | undefined): string =>
@@ -75,6 +99,7 @@ export const summaryOf = (found: Found, variant: string | undefined): string =>
     `${found.answers.false} refused`,
     `codes ${shown(found.codes)}`,
     `stops by open components ${shown(found.stops)}`,
+    `budgets that fired in ${found.unhurried} stops by one signal: ${shown(found.budgets) || "none"}`,
     `longest stop ${found.stopMillisMax} simulated ms`,
     `${(found.steps / 1e6).toFixed(1)} million steps in ${found.seconds.toFixed(0)} s (${
       (found.seeds.count / found.seconds).toFixed(0)

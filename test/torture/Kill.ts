@@ -95,7 +95,9 @@ export const kill = Effect.fnUntraced(function*(options: {
   const service = yield* Service.start({ env, folder, execArgv })
   yield* service.listening
   const { certificate, code } = yield* service.stop()
-  if (code !== 0) violations.push(`the stop at the end: code ${code}, ${JSON.stringify(certificate)}`)
+  if (code !== 0 || certificate?.forced.length !== 0) {
+    violations.push(`the stop at the end: code ${code}, ${JSON.stringify(certificate)}`)
+  }
   violations.push(...ledger.compare(storedIn(service.databasePath)).map((line) => `at the end: ${line}`))
   return { rounds, starting, ledger, violations } satisfies Outcome
 }, Effect.scoped)

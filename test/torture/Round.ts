@@ -31,6 +31,8 @@ export interface Result {
   readonly code: number | null
   /** From the first signal to the end; undefined when a later one cut it short. */
   readonly stopMillis: number | undefined
+  /** Budgets that fired in it, those that a silent client costs included. */
+  readonly budgets: ReadonlyArray<string>
 }
 
 /** What upstreams hold: profiles without a picture's host to ask, at one second each. */
@@ -236,7 +238,8 @@ export const play = Effect.fnUntraced(function*(plan: Plan, options: {
   return {
     violations,
     code: ended.code,
-    stopMillis: plan.signals.later.length === 0 && !killedEarly ? stopMillis : undefined
+    stopMillis: plan.signals.later.length === 0 && !killedEarly ? stopMillis : undefined,
+    budgets: plan.signals.later.length === 0 ? ended.certificate?.forced ?? [] : []
   } satisfies Result
 }, Effect.scoped)
 

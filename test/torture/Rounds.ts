@@ -22,6 +22,8 @@ export interface Outcome {
   readonly codes: ReadonlyMap<string, number>
   /** Milliseconds of the stops that nothing cut short, in order. */
   readonly stops: ReadonlyArray<number>
+  /** Budgets that fired in those. */
+  readonly budgets: ReadonlyMap<string, number>
 }
 
 /** Each round has a seed of its own, made of this run's and its number: `first` goes straight to one of them. */
@@ -38,6 +40,7 @@ export const torture = Effect.fnUntraced(function*(options: {
   const violations: Array<string> = []
   const codes = new Map<string, number>()
   const stops: Array<number> = []
+  const budgets = new Map<string, number>()
   const total = { acknowledged: 0, refused: 0, lost: 0, twice: 0 }
   let ledger = new Ledger()
   let folder = ""
@@ -65,6 +68,9 @@ export const torture = Effect.fnUntraced(function*(options: {
     codes.set(String(code), (codes.get(String(code)) ?? 0) + 1)
     const millis = Exit.isSuccess(exit) ? exit.value.stopMillis : undefined
     if (millis !== undefined) stops.push(millis)
+    for (const budget of Exit.isSuccess(exit) ? exit.value.budgets : []) {
+      budgets.set(budget, (budgets.get(budget) ?? 0) + 1)
+    }
     options.say?.(
       `round ${n}: code ${code}, ${
         millis === undefined ? "cut short" : `${Math.round(millis)} ms`
@@ -72,11 +78,14 @@ export const torture = Effect.fnUntraced(function*(options: {
     )
   }
   settle()
-  return { rounds, violations, codes, stops: stops.toSorted((a, b) => a - b), ...total } satisfies Outcome
+  return { rounds, violations, codes, stops: stops.toSorted((a, b) => a - b), budgets, ...total } satisfies Outcome
 }, Effect.scoped)
 
 const at = (sorted: ReadonlyArray<number>, fraction: number): string =>
   sorted.length === 0 ? "none" : `${Math.round(sorted[Math.ceil(fraction * sorted.length) - 1] ?? 0)} ms`
+
+const shown = (counts: ReadonlyMap<string, number>): string =>
+  [...counts].map(([name, count]) => `${name}: ${count}`).join(" ")
 
 export const summaryOf = (outcome: Outcome, seed: number): string =>
   [
@@ -85,7 +94,8 @@ export const summaryOf = (outcome: Outcome, seed: number): string =>
     `${outcome.refused} refused`,
     `${outcome.lost} lost`,
     `${outcome.twice} answered twice`,
-    `codes ${[...outcome.codes].map(([code, count]) => `${code}: ${count}`).join(" ")}`,
+    `codes ${shown(outcome.codes)}`,
+    `budgets that fired in ${outcome.stops.length} stops by one signal ${shown(outcome.budgets) || "none"}`,
     `stop p50 ${at(outcome.stops, 0.5)}, max ${at(outcome.stops, 1)}`,
     `${outcome.violations.length} violations`,
     `seed ${seed}`

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { kill, summaryOf } from "./Kill.ts"
 
-describe("SIGKILL under load and while starting, on one growing file", () => {
+describe("fault 13: SIGKILL under load and while starting, on one growing file", () => {
   it.live("loses nothing that was acknowledged, and answers nothing twice", () =>
     Effect.gen(function*() {
       const outcome = yield* kill({ rounds: 8, seed: 11 })

@@ -196,7 +196,7 @@ describe("RelayServer", () => {
         assert.strictEqual((yield* Effect.flip(connect(url))).status, 503)
       })))
 
-    it.live("closes a connection that sends nothing, half a header, or half a body, at the header timeout", () =>
+    it.live("faults 16, 17 and 18: closes a connection that sends nothing, half a header, or half a body, at the header timeout", () =>
       Effect.scoped(Effect.gen(function*() {
         const { port } = yield* start({ limits: { headerTimeout: Duration.millis(200) } })
         const clients = yield* Effect.all([
@@ -247,7 +247,7 @@ describe("RelayServer", () => {
         assert.strictEqual((yield* alive.req("a", { limit: 0 })).end[0], "EOSE")
       })))
 
-    it.live("75. cuts a client that does not read with 1013, and delivers everything to the others", () =>
+    it.live("75. cuts a client that does not read with 1013, and delivers everything to the others (fault 20)", () =>
       Effect.scoped(Effect.gen(function*() {
         const { url, store, journal } = yield* start({ limits: { outboundBytesMax: 524_288, frameBytesMax: 131_072 } })
         const [slow, quick] = [yield* connect(url), yield* connect(url)]
@@ -265,7 +265,7 @@ describe("RelayServer", () => {
         assert.strictEqual(journal.counters.socketsClean, 1)
       })))
 
-    it.live("destroys a cut client that never reads at all", () =>
+    it.live("destroys a cut client that never reads at all (fault 20)", () =>
       Effect.scoped(Effect.gen(function*() {
         const { url, store, journal } = yield* start({ limits: { outboundBytesMax: 524_288 } })
         const slow = yield* connect(url)
@@ -418,7 +418,7 @@ describe("RelayServer", () => {
         })))
     }
 
-    it.live("does not wait for clients that are mute, half-spoken, silent or not reading", () =>
+    it.live("faults 16 to 19 and 21: does not wait for clients that are mute, half-spoken, silent or not reading", () =>
       noLeaks(Effect.gen(function*() {
         const { url, port, store, journal, stop } = yield* start()
         yield* raw(port)
@@ -489,7 +489,7 @@ describe("RelayServer", () => {
         yield* Fiber.join(stopping)
       })))
 
-    it.live("ends at once with a storm of connections at its door", () =>
+    it.live("ends at once with a storm of connections at its door (fault 23)", () =>
       Effect.scoped(Effect.gen(function*() {
         const { url, stop } = yield* start()
         const storm = Effect.forEach(
