@@ -29,16 +29,16 @@ export interface AdmissionSender {
    * Admits and saves one well-formed event; succeeds with exactly one outcome, after the commit where there is one. Waits
    * for room.
    */
-  readonly submit: (event: Event, from?: Bearer) => Effect.Effect<AdmissionOutcome, MailboxClosed>
+  submit(event: Event, from?: Bearer): Effect.Effect<AdmissionOutcome, MailboxClosed>
   /**
    * The same without a fiber (`Mailbox`): `answered` is called once, later. False where there is no room: then nothing
    * came of it, and `submit` will wait.
    */
-  readonly offer: (
+  offer(
     event: Event,
     from: Bearer,
     answered: (exit: Exit.Exit<AdmissionOutcome, MailboxClosed>) => void
-  ) => boolean
+  ): boolean
 }
 
 export class Admission extends Context.Service<Admission, {

@@ -91,6 +91,63 @@ class Overdue {
   )
 }
 
+/** What those who submit have in common. */
+interface Intake {
+  readonly clock: Clock.Clock
+  readonly overdue: Overdue
+  /** Events that wait for a place. */
+  readonly depth: Effect.Effect<number>
+}
+
+/** One holder's way in. There is one for each client, so it keeps its lease and nothing else. */
+class Submitter implements AdmissionSender {
+  readonly #intake: Intake
+  readonly #lease: Mailbox.Sender<Submission>
+
+  constructor(intake: Intake, lease: Mailbox.Sender<Submission>) {
+    this.#intake = intake
+    this.#lease = lease
+  }
+
+  submit(event: Event, from: Bearer = "anybody"): Effect.Effect<AdmissionOutcome, Mailbox.MailboxClosed> {
+    const { clock, depth, overdue } = this.#intake
+    return Effect.flatMap(depth, (waiting) => {
+      const at = clock.currentTimeMillisUnsafe()
+      const asked = this.#lease.ask((reply: Deferred.Deferred<AdmissionOutcome>) => {
+        const submission: Submission = {
+          event,
+          from,
+          at,
+          answer: (outcome) => Deferred.doneUnsafe(reply, Exit.succeed(outcome))
+        }
+        overdue.add(submission)
+        return submission
+      })
+      if (waiting < capacity) return asked
+      // It would have to wait for its place in the mailbox, where nobody can answer it.
+      return Effect.timeoutOrElse(asked, {
+        duration: answerTimeout,
+        orElse: () => Effect.succeed<AdmissionOutcome>(unanswered)
+      })
+    })
+  }
+
+  offer(
+    event: Event,
+    from: Bearer,
+    answered: (exit: Exit.Exit<AdmissionOutcome, Mailbox.MailboxClosed>) => void
+  ): boolean {
+    const { clock, overdue } = this.#intake
+    let submission: Submission | undefined
+    const isOffered = this.#lease.offer<AdmissionOutcome>(
+      (answer) => submission = { event, from, at: clock.currentTimeMillisUnsafe(), answer },
+      answered
+    )
+    if (isOffered && submission !== undefined) overdue.add(submission)
+    return isOffered
+  }
+}
+
 const make = Effect.fnUntraced(function*() {
   const shutdown = yield* Shutdown
   const supervisor = yield* Supervisor
@@ -228,38 +285,10 @@ const make = Effect.fnUntraced(function*() {
     })
   )
 
+  const intake: Intake = { clock, overdue, depth: mailbox.depth }
   return Admission.of({
     sender: Effect.fn("Admission.sender")((holder: string) =>
-      Effect.map(mailbox.sender(holder), (sender): AdmissionSender => ({
-        submit: (event, from = "anybody") =>
-          Effect.flatMap(Effect.all([Clock.currentTimeMillis, mailbox.depth]), ([at, depth]) => {
-            const asked = sender.ask((reply: Deferred.Deferred<AdmissionOutcome>) => {
-              const submission: Submission = {
-                event,
-                from,
-                at,
-                answer: (outcome) => Deferred.doneUnsafe(reply, Exit.succeed(outcome))
-              }
-              overdue.add(submission)
-              return submission
-            })
-            if (depth < capacity) return asked
-            // It would have to wait for its place in the mailbox, where nobody can answer it.
-            return Effect.timeoutOrElse(asked, {
-              duration: answerTimeout,
-              orElse: () => Effect.succeed<AdmissionOutcome>(unanswered)
-            })
-          }),
-        offer: (event, from, answered) => {
-          let submission: Submission | undefined
-          const isOffered = sender.offer<AdmissionOutcome>(
-            (answer) => submission = { event, from, at: clock.currentTimeMillisUnsafe(), answer },
-            answered
-          )
-          if (isOffered && submission !== undefined) overdue.add(submission)
-          return isOffered
-        }
-      }))
+      Effect.map(mailbox.sender(holder), (lease) => new Submitter(intake, lease))
     )
   })
 })

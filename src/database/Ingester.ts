@@ -241,7 +241,7 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
     /** A housekeeper's right to have the store swept. */
     sweeper: Effect.map(
       mailbox.sender("database/sweep"),
-      ({ ask }) => ask<boolean, DatabaseError>((reply) => ({ _tag: "Sweep", reply }))
+      (sender) => sender.ask<boolean, DatabaseError>((reply) => ({ _tag: "Sweep", reply }))
     ),
     commits: PubSub.subscribe(announced),
     stats: Effect.map(mailbox.depth, (queue) => ({ events: sizes.events, seq: sizes.seq, committed, queue }))

@@ -13,7 +13,7 @@
  * 4. the consumer handles the rest and ends by itself, within the `ingester drain` or `worker stop` budget;
  * 5. a request that is still unanswered is answered `MailboxClosed`, so that nobody waits for ever.
  */
-import { type Cause, Deferred, Effect, Exit, Fiber, Option, Pull, Queue, References, Schema, type Scope } from "effect"
+import { type Cause, Deferred, Effect, Exit, Fiber, Option, Pull, Queue, References, Schema, Scope } from "effect"
 import type { Holder, MailboxView } from "./Journal.ts"
 import { type Budget, Shutdown } from "./Shutdown.ts"
 import { Supervisor } from "./Supervisor.ts"
@@ -41,21 +41,21 @@ export interface Sender<A> {
    * Waits while the mailbox is full. Interrupted while waiting, the message was not accepted; after success it will be
    * handled whatever happens to the sender.
    */
-  readonly send: (message: A) => Effect.Effect<void, MailboxClosed>
+  send(message: A): Effect.Effect<void, MailboxClosed>
   /**
    * Sends a message that carries a reply, and waits for it. The owner completes the reply exactly once. Interrupting
    * the caller does not undo a message that was accepted.
    */
-  readonly ask: <B, E>(message: (reply: Deferred.Deferred<B, E>) => A) => Effect.Effect<B, E | MailboxClosed>
+  ask<B, E>(message: (reply: Deferred.Deferred<B, E>) => A): Effect.Effect<B, E | MailboxClosed>
   /**
    * Asks without a fiber, at a tenth of the cost: for those who ask thousands of times a second. False when there is no
    * room: then nothing was sent, and `ask` will wait. Otherwise `settled` is called exactly once, whatever happens to the
    * sender; the owner calls `reply` once, and is not called back in the same step.
    */
-  readonly offer: <B>(
+  offer<B>(
     message: (reply: (answer: B) => void) => A,
     settled: (exit: Exit.Exit<B, MailboxClosed>) => void
-  ) => boolean
+  ): boolean
 }
 
 export interface Mailbox<A> {
@@ -84,14 +84,109 @@ export interface Options<A, R> {
   readonly budget: Budget
 }
 
-/** What the register keeps of one lease. */
-interface Lease {
-  readonly label: string
+/** What all leases on a mailbox share. */
+interface Register<A> {
+  readonly mailbox: string
+  readonly queue: Queue.Queue<A, Cause.Done>
+  readonly leases: Set<Lease<A>>
+  /** Leases given back while a request of theirs was still unanswered. */
+  readonly orphans: Set<Lease<A>>
+  readonly closed: MailboxClosed
+}
+
+/** One entry of the register, which is also the sender. There is one for each client, so it keeps no more than it needs. */
+class Lease<A> implements Sender<A> {
+  readonly holder: string
+  /** Unix milliseconds. */
   readonly since: number
-  readonly frame: References.StackFrame | undefined
-  /** Requests without an answer, as what ends each of them when there will be none. */
-  readonly pending: Set<() => void>
-  released: boolean
+  readonly site: ReadonlyArray<string>
+  readonly #register: Register<A>
+  /** Requests without an answer, as what ends each of them when there will be none; made for the first of them. */
+  #pending: Set<() => void> | undefined
+  #isReleased = false
+
+  constructor(register: Register<A>, holder: string, since: number, site: ReadonlyArray<string>) {
+    this.#register = register
+    this.holder = holder
+    this.since = since
+    this.site = site
+  }
+
+  /** Requests without an answer. */
+  get inFlight(): number {
+    return this.#pending?.size ?? 0
+  }
+
+  /** Gives the lease back. */
+  release(): void {
+    const { leases, orphans } = this.#register
+    this.#isReleased = true
+    leases.delete(this)
+    if (this.inFlight > 0) orphans.add(this)
+  }
+
+  /** Ends every request that is still unanswered. */
+  abandon(): void {
+    for (const end of this.#pending ?? []) end()
+  }
+
+  send(message: A): Effect.Effect<void, MailboxClosed> {
+    return Effect.suspend(() => {
+      const { closed, queue } = this.#register
+      if (this.#isReleased) return Effect.die(this.#misuse())
+      // The ordinary case; false when it is full, or has ended.
+      if (Queue.offerUnsafe(queue, message)) return Effect.void
+      return Effect.flatMap(Queue.offer(queue, message), (accepted) => accepted ? Effect.void : Effect.fail(closed))
+    })
+  }
+
+  ask<B, E>(message: (reply: Deferred.Deferred<B, E>) => A): Effect.Effect<B, E | MailboxClosed> {
+    return Effect.suspend(() => {
+      const reply = Deferred.makeUnsafe<B, E | MailboxClosed>()
+      const end = () => Deferred.doneUnsafe(reply, Exit.fail(this.#register.closed))
+      this.#await(end)
+      return this.send(message(reply as Deferred.Deferred<B, E>)).pipe(
+        Effect.andThen(Deferred.await(reply)),
+        Effect.onExit(() => {
+          this.#settle(end)
+          return Effect.void
+        })
+      )
+    })
+  }
+
+  offer<B>(
+    message: (reply: (answer: B) => void) => A,
+    settled: (exit: Exit.Exit<B, MailboxClosed>) => void
+  ): boolean {
+    if (this.#isReleased) throw this.#misuse()
+    const { closed, queue } = this.#register
+    const end = () => {
+      if (this.#settle(end)) settled(Exit.fail(closed))
+    }
+    const reply = (answer: B) => {
+      if (this.#settle(end)) settled(Exit.succeed(answer))
+    }
+    if (!Queue.offerUnsafe(queue, message(reply))) return false
+    this.#await(end)
+    return true
+  }
+
+  #misuse(): SenderReleased {
+    return new SenderReleased({ mailbox: this.#register.mailbox, holder: this.holder })
+  }
+
+  #await(end: () => void): void {
+    this.#pending ??= new Set()
+    this.#pending.add(end)
+  }
+
+  /** False when it was not pending any more. */
+  #settle(end: () => void): boolean {
+    const wasPending = this.#pending?.delete(end) === true
+    if (this.#isReleased && this.inFlight === 0) this.#register.orphans.delete(this)
+    return wasPending
+  }
 }
 
 /** The names and places of the `Effect.fn` calls that led here, innermost first, cut to eight. */
@@ -104,25 +199,40 @@ const siteOf = (frame: References.StackFrame | undefined): ReadonlyArray<string>
   return site
 }
 
+/**
+ * Sites, each kept once: thousands of clients take their sender at the same place. They are spelt out at once, for 7 µs, as
+ * the frames themselves would be kept by every lease, and with them the errors that know the places, and spans.
+ */
+class Sites {
+  readonly #known = new Map<string, ReadonlyArray<string>>()
+
+  of(frame: References.StackFrame | undefined): ReadonlyArray<string> {
+    const site = siteOf(frame)
+    const key = site.join("\n")
+    const known = this.#known.get(key)
+    if (known === undefined) this.#known.set(key, site)
+    return known ?? site
+  }
+}
+
 /** Acquires a mailbox into the owner's scope, its consumer included. */
 export const make = Effect.fnUntraced(function*<A, R>(options: Options<A, R>) {
   const { name } = options
   const shutdown = yield* Shutdown
   const supervisor = yield* Supervisor
-  const leases = new Set<Lease>()
+  const leases = new Set<Lease<A>>()
+  const orphans = new Set<Lease<A>>()
   const closed = new MailboxClosed({ mailbox: name })
   let open = true
 
-  const holderOf = (lease: Lease): Holder => ({
+  const holderOf = ({ holder, inFlight, since, site }: Lease<A>): Holder => ({
     mailbox: name,
-    label: lease.label,
-    since: lease.since,
-    site: siteOf(lease.frame),
-    inFlight: lease.pending.size
+    label: holder,
+    since,
+    site,
+    inFlight
   })
   const holders = () => Array.from(leases, holderOf)
-  /** Leases given back while a request of theirs was still unanswered. */
-  const orphans = new Set<Lease>()
 
   // Acquired in this order, released in the reverse one.
   const queue = yield* Effect.acquireRelease(Queue.bounded<A, Cause.Done>(options.capacity), Queue.shutdown)
@@ -135,11 +245,10 @@ export const make = Effect.fnUntraced(function*<A, R>(options: Options<A, R>) {
   /** Nobody may wait for a consumer that is gone. */
   const abandon = Effect.suspend(() => {
     open = false
-    const pending = [...leases, ...orphans].flatMap((lease) => [...lease.pending])
     return Effect.andThen(
       Queue.shutdown(queue),
       Effect.sync(() => {
-        for (const end of pending) end()
+        for (const lease of [...leases, ...orphans]) lease.abandon()
       })
     )
   })
@@ -180,75 +289,34 @@ export const make = Effect.fnUntraced(function*<A, R>(options: Options<A, R>) {
     close
   )
 
-  const acquire = Effect.fnUntraced(function*(label: string) {
-    const frame = yield* References.CurrentStackFrame
-    return yield* Effect.acquireRelease(
-      Effect.suspend(() => {
-        if (!open) return Effect.fail(closed)
-        const lease: Lease = { label, since: shutdown.journal.wallTime(), frame, pending: new Set(), released: false }
-        leases.add(lease)
-        return Effect.succeed(lease)
-      }),
-      (lease) =>
-        Effect.suspend(() => {
-          lease.released = true
-          leases.delete(lease)
-          if (lease.pending.size > 0) orphans.add(lease)
-          return Effect.logDebug("sender released").pipe(
-            Effect.annotateLogs({ mailbox: name, holder: label, inFlight: lease.pending.size })
-          )
-        })
-    )
-  })
+  const register: Register<A> = { mailbox: name, queue, leases, orphans, closed }
+  const sites = new Sites()
+  const context = yield* Effect.context()
 
-  const senderOf = (lease: Lease): Sender<A> => {
-    const send = (message: A) =>
-      Effect.suspend(() => {
-        if (lease.released) return Effect.die(new SenderReleased({ mailbox: name, holder: lease.label }))
-        // The ordinary case; false when it is full, or has ended.
-        if (Queue.offerUnsafe(queue, message)) return Effect.void
-        return Effect.flatMap(Queue.offer(queue, message), (accepted) => accepted ? Effect.void : Effect.fail(closed))
-      })
-    /** False when it was not pending any more. */
-    const settle = (end: () => void): boolean => {
-      const wasPending = lease.pending.delete(end)
-      if (lease.released && lease.pending.size === 0) orphans.delete(lease)
-      return wasPending
-    }
-    const ask = <B, E>(message: (reply: Deferred.Deferred<B, E>) => A): Effect.Effect<B, E | MailboxClosed> =>
-      Effect.suspend(() => {
-        const reply = Deferred.makeUnsafe<B, E | MailboxClosed>()
-        const end = () => Deferred.doneUnsafe(reply, Exit.fail(closed))
-        lease.pending.add(end)
-        return send(message(reply as Deferred.Deferred<B, E>)).pipe(
-          Effect.andThen(Deferred.await(reply)),
-          Effect.onExit(() => {
-            settle(end)
-            return Effect.void
-          })
-        )
-      })
-    const offer: Sender<A>["offer"] = <B>(
-      message: (reply: (answer: B) => void) => A,
-      settled: (exit: Exit.Exit<B, MailboxClosed>) => void
-    ) => {
-      if (lease.released) throw new SenderReleased({ mailbox: name, holder: lease.label })
-      const end = () => {
-        if (settle(end)) settled(Exit.fail(closed))
-      }
-      const reply = (answer: B) => {
-        if (settle(end)) settled(Exit.succeed(answer))
-      }
-      if (!Queue.offerUnsafe(queue, message(reply))) return false
-      lease.pending.add(end)
-      return true
-    }
-    return { holder: lease.label, send, ask, offer }
-  }
+  // Uninterruptible, as `acquireRelease` is, which would keep the context of every holder until its release.
+  const acquire = Effect.fnUntraced(function*(holder: string) {
+    const scope = yield* Effect.scope
+    const site = sites.of(yield* References.CurrentStackFrame)
+    if (!open) return yield* closed
+    const lease = new Lease(register, holder, shutdown.journal.wallTime(), site)
+    leases.add(lease)
+    yield* Scope.addFinalizerExit(scope, () => Effect.provideContext(giveBack(lease), context))
+    return lease
+  }, Effect.uninterruptible)
+
+  const giveBack = (lease: Lease<A>) =>
+    Effect.suspend(() => {
+      lease.release()
+      return Effect.logDebug("sender released").pipe(
+        Effect.annotateLogs({ mailbox: name, holder: lease.holder, inFlight: lease.inFlight })
+      )
+    })
 
   const mailbox: Mailbox<A> = {
     name,
-    sender: Effect.fn(`${name}.sender`)((holder: string) => Effect.map(acquire(holder), senderOf)),
+    sender: Effect.fn(`${name}.sender`)((holder: string): Effect.Effect<Sender<A>, MailboxClosed, Scope.Scope> =>
+      acquire(holder)
+    ),
     holders: Effect.sync(holders),
     depth: Queue.size(queue)
   }

@@ -30,20 +30,23 @@ export interface AuthenticationOptions {
 const accepted: Answer = { accepted: true, reply: "" }
 const refused = (reply: RelayMessage.Reply): Answer => ({ accepted: false, reply })
 
+/** The keys of a client that has proved nothing. */
+const nobody: ReadonlySet<string> = new Set()
+
 export class Authentication {
   readonly #options: AuthenticationOptions
-  readonly #send: (frame: string) => void
-  readonly #readers = new Set<string>()
+  readonly #outlet: { send(frame: string): void }
+  #readers: Set<string> | undefined
   #challenge: string | undefined
 
-  constructor(options: AuthenticationOptions, send: (frame: string) => void) {
+  constructor(options: AuthenticationOptions, outlet: { send(frame: string): void }) {
     this.#options = options
-    this.#send = send
+    this.#outlet = outlet
   }
 
   /** Pubkeys of the client. */
   get readers(): ReadonlySet<string> {
-    return this.#readers
+    return this.#readers ?? nobody
   }
 
   greet(): void {
@@ -54,23 +57,24 @@ export class Authentication {
   challenge(): void {
     if (this.#challenge !== undefined) return
     this.#challenge = this.#options.makeChallenge()
-    this.#send(RelayMessage.auth(this.#challenge))
+    this.#outlet.send(RelayMessage.auth(this.#challenge))
   }
 
   /** What an AUTH message comes to. */
-  readonly authenticate = (event: Event): Effect.Effect<Answer, MailboxClosed> =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+  authenticate(event: Event): Effect.Effect<Answer, MailboxClosed> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const expected = { challenge: this.#challenge ?? "", relayUrl: this.#options.relayUrl }
       const problem = this.#challenge === undefined
         ? "no challenge was sent"
         : authenticationProblem(event, expected, Math.floor(now / 1000))
       if (problem !== undefined) return Effect.succeed(refused(`invalid: ${problem}`))
-      if (this.#readers.size >= readersMax && !this.#readers.has(event.pubkey)) {
+      if (this.readers.size >= readersMax && !this.readers.has(event.pubkey)) {
         return Effect.succeed(refused(`restricted: at most ${readersMax} keys for a connection`))
       }
       return Effect.map(this.#options.verify(event), (verification) => {
         if (verification === "InvalidId") return refused("invalid: id does not match the event")
         if (verification === "InvalidSignature") return refused("invalid: signature does not match")
+        this.#readers ??= new Set()
         this.#readers.add(event.pubkey)
         return accepted
       })
@@ -81,4 +85,5 @@ export class Authentication {
           refused("error: signature could not be checked")
         ))
     )
+  }
 }

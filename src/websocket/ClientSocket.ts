@@ -12,16 +12,16 @@ import { frameBytes, writeHeader } from "../domain/TextFrame.ts"
 /** What a socket tells its connection. Nothing is called from within one of the socket's own methods. */
 export interface ClientSocketListener {
   /** The text messages of one turn, in order, at least one. */
-  readonly messages: (texts: ReadonlyArray<string>) => void
+  messages(texts: ReadonlyArray<string>): void
   /** A binary message came, which Nostr does not have. */
-  readonly binary: () => void
-  readonly pinged: () => void
+  binary(): void
+  pinged(): void
   /** The client broke RFC 6455, or a limit on messages; it is told by a Close frame, and `closed` follows. */
-  readonly violated: (isOversize: boolean) => void
+  violated(isOversize: boolean): void
   /** All that had been written is with the kernel; called after `waiting` was at least `drainMin`. */
-  readonly drained: () => void
+  drained(): void
   /** The socket is gone, and nothing else will be called. 1006 when the peer never sent a Close frame (RFC 6455 §7.4.1). */
-  readonly closed: (code: number) => void
+  closed(code: number): void
 }
 
 export interface ClientSocket {
@@ -181,7 +181,7 @@ export class WsClientSocket implements ClientSocket {
   listen(listener: ClientSocketListener): void {
     this.#listener = listener
     this.#ws.on("message", this.#received)
-    this.#ws.on("ping", listener.pinged)
+    this.#ws.on("ping", () => listener.pinged())
     this.#ws.on("close", (code) => {
       this.#inbox = []
       this.#outbox = []

@@ -5,21 +5,25 @@
  * are handled together, without a fiber of their own: an EVENT is called back after its commit. What waits for the store or a
  * signature gets one (REQ, COUNT, AUTH), and an EVENT for which admission has no room. Nothing else waits for them.
  *
+ * Most clients are idle most of the time, so one that is has no fiber, no timer and no collection that is empty: 5 kB with
+ * its socket, of which half are Node's (`docs/performance.md`).
+ *
  * What a client may leave unread is bounded (`outboundBytesMax`). Answers and live events never wait: a client over the
  * bound is cut with 1013. Stored events do: their scan pauses while a client has a quarter of it waiting, and a client
  * that takes nothing for long is cut too.
  */
-import { Effect, Exit, Fiber } from "effect"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import { Admission, type AdmissionOutcome, type AdmissionSender } from "../aggregation/Admission.ts"
 import { answerOf as answerOfProblem, clientMessageOf } from "../domain/ClientMessage.ts"
 import type { Event } from "../domain/Event.ts"
+import type { Readers } from "../domain/PrivateMessage.ts"
 import * as RelayMessage from "../domain/RelayMessage.ts"
 import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import { Authentication } from "./Authentication.ts"
-import { type ClientSocket, drainMin, type SharedFrame } from "./ClientSocket.ts"
+import { type ClientSocket, type ClientSocketListener, drainMin, type Frame, type SharedFrame } from "./ClientSocket.ts"
 import { Keepalive } from "./Keepalive.ts"
-import { OpenSubscriptions } from "./OpenSubscriptions.ts"
+import { OpenSubscriptions, type Outlet } from "./OpenSubscriptions.ts"
 import * as publish from "./publish.ts"
 import { costOf, TokenBucket } from "./RateLimit.ts"
 import { Reconciliations } from "./Reconciliations.ts"
@@ -34,6 +38,9 @@ const pingsMax = 300
 
 type Message = ReturnType<typeof clientMessageOf>
 
+/** What a client has said that was not looked at yet, mostly. */
+const none: ReadonlyArray<string> = []
+
 /** An EVENT or AUTH without an answer. */
 interface InFlight {
   readonly eventId: string
@@ -42,15 +49,23 @@ interface InFlight {
   readonly since: number
 }
 
-export class Connection {
+/** Who keeps the connections of a server. */
+export interface Registry {
+  readonly opened: (connection: Connection) => void
+  /** Its socket is gone, and nothing is held for the client any more. */
+  readonly ended: (connection: Connection) => void
+}
+
+export class Connection implements ClientSocketListener, Outlet {
   /** Whom the connection is counted under (`ClientAddress`). */
   readonly client: string
+  readonly #registry: Registry
   readonly #shared: Shared
   readonly #socket: ClientSocket
+  readonly #scope: Scope.Closeable
   readonly #sender: AdmissionSender
   /** Its own, and its address's. */
-  readonly #rates: ReadonlyArray<TokenBucket>
-  readonly #fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  readonly #rates: readonly [TokenBucket, TokenBucket]
 
   /** False once a Close frame was sent or the socket is gone; nothing is sent then. */
   #open = true
@@ -59,84 +74,130 @@ export class Connection {
   #reading = true
   #paused = false
   #working = false
-  #texts: Array<string> = []
+  #texts: ReadonlyArray<string> = none
   #next = 0
 
-  readonly #inFlight = new Set<InFlight>()
+  /** Made for the first EVENT. */
+  #inFlight: Set<InFlight> | undefined
   #inFlightCharacters = 0
 
   readonly #authentication: Authentication
-  readonly #subscriptions: OpenSubscriptions
-  readonly #reconciliations: Reconciliations
+  /** Made for the first REQ or COUNT, and for the first NEG-OPEN. */
+  #subscriptions: OpenSubscriptions | undefined
+  #reconciliations: Reconciliations | undefined
 
   #pings = 0
   readonly #keepalive: Keepalive
 
   constructor(options: {
+    readonly registry: Registry
     readonly shared: Shared
     readonly socket: ClientSocket
+    /** Closed when the socket is gone. */
+    readonly scope: Scope.Closeable
     readonly sender: AdmissionSender
     readonly client: string
-    /** Runs an effect in the connection's scope. */
-    readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
     /** Milliseconds, as in `look`. */
     readonly now: number
   }) {
+    this.#registry = options.registry
     this.#shared = options.shared
     this.#socket = options.socket
+    this.#scope = options.scope
     this.#sender = options.sender
     this.client = options.client
     const { journal, limits, rates } = options.shared
     this.#rates = [new TokenBucket(limits.ratePerConnection, journal.now()), rates.of(options.client, journal.now())]
-    this.#fork = options.fork
     this.#keepalive = new Keepalive(options.now)
-    this.#authentication = new Authentication(options.shared.authentication, (frame) => this.send(frame))
-    this.#subscriptions = new OpenSubscriptions(options.shared, {
-      fork: options.fork,
-      send: (frame) => this.send(frame),
-      sendStored: (frame) => this.#socket.send(frame),
-      mayScan: () => this.#open && this.#reading,
-      room: () => this.#open && this.#reading ? this.#waitingMax() / 4 - this.#socket.waiting() : 0,
-      keeping: () => this.#cutIfBehind(),
-      readers: () => this.#authentication.readers,
-      challenge: () => this.#authentication.challenge()
-    })
-    this.#reconciliations = new Reconciliations(options.shared, {
-      fork: options.fork,
-      send: (frame) => this.send(frame),
-      readers: () => this.#authentication.readers,
-      challenge: () => this.#authentication.challenge()
-    })
+    this.#authentication = new Authentication(options.shared.authentication, this)
+  }
+
+  /** Listens from now on, until the socket is gone. */
+  begin(): void {
+    if (this.#shared.draining) this.terminate()
+    this.#socket.listen(this)
+    if (!this.#shared.draining) this.#authentication.greet()
+  }
+
+  // What the socket says (`ClientSocketListener`)
+
+  messages(texts: ReadonlyArray<string>): void {
+    this.#take(texts)
+  }
+
+  binary(): void {
+    this.end(1003, "Nostr messages are text", "protocol")
+  }
+
+  pinged(): void {
+    if (++this.#pings > pingsMax) this.end(1008, "too many pings", "protocol")
+  }
+
+  violated(isOversize: boolean): void {
+    this.#open = false
+    this.#shared.count(Metrics.websocketConnectionsCut[isOversize ? "oversize" : "protocol"], 1)
+    this.#release()
+  }
+
+  drained(): void {
+    this.#subscriptions?.pump()
+  }
+
+  closed(code: number): void {
+    this.#open = false
+    const { counters } = this.#shared.journal
+    if (code !== 1006) counters.socketsClean++
+    else if (this.#ended) counters.socketsTerminated++
+    this.#release()
+    const end = Effect.catchCause(
+      Scope.close(this.#scope, Exit.void),
+      (cause) => Effect.logError("connection failed", cause)
+    )
+    this.#shared.run(end).addObserver(() => this.#registry.ended(this))
+  }
+
+  // What subscriptions and the rest need (`Outlet`)
+
+  fork<A, E>(effect: Effect.Effect<A, E>): Fiber.Fiber<A, E> {
+    return Fiber.runIn(this.#shared.run(effect), this.#scope)
+  }
+
+  /** Sends a frame, or cuts a client that has too much waiting. */
+  send(frame: string | SharedFrame): void {
+    this.keeping()
+    if (this.#open) this.#socket.send(frame)
+  }
+
+  sendStored(frame: Frame): void {
+    this.#socket.send(frame)
+  }
+
+  mayScan(): boolean {
+    return this.#open && this.#reading
+  }
+
+  room(): number {
+    return this.mayScan() ? this.#waitingMax() / 4 - this.#socket.waiting() : 0
+  }
+
+  /** Cuts a client that has more waiting than it may. */
+  keeping(): void {
+    if (this.#socket.waiting() + (this.#subscriptions?.kept ?? 0) > this.#waitingMax()) this.#cut()
+  }
+
+  readers(): Readers {
+    return this.#authentication.readers
+  }
+
+  challenge(): void {
+    this.#authentication.challenge()
   }
 
   // What the client says
 
-  /** Listens until the socket is gone. */
-  readonly run: Effect.Effect<void> = Effect.callback<void>((resume) => {
-    this.#socket.listen({
-      messages: (texts) => this.#take(texts),
-      binary: () => this.end(1003, "Nostr messages are text", "protocol"),
-      pinged: () => {
-        if (++this.#pings > pingsMax) this.end(1008, "too many pings", "protocol")
-      },
-      violated: (isOversize) => {
-        this.#open = false
-        this.#shared.count(Metrics.websocketConnectionsCut[isOversize ? "oversize" : "protocol"], 1)
-        this.#release()
-      },
-      drained: () => this.#subscriptions.pump(),
-      closed: (code) => {
-        this.#closed(code)
-        resume(Effect.void)
-      }
-    })
-    if (!this.#shared.draining) this.#authentication.greet()
-    return Effect.sync(() => this.#socket.terminate())
-  })
-
   #take(texts: ReadonlyArray<string>): void {
     if (!this.#reading || !this.#open) return
-    this.#texts.push(...texts)
+    this.#texts = this.#texts.length === 0 ? texts : [...this.#texts, ...texts]
     this.#work()
   }
 
@@ -152,7 +213,7 @@ export class Connection {
       this.#socket.pause()
       return
     }
-    this.#texts = []
+    this.#texts = none
     this.#next = 0
     if (this.#paused && this.#reading) {
       this.#paused = false
@@ -161,7 +222,19 @@ export class Connection {
   }
 
   #isFull(): boolean {
-    return this.#inFlight.size >= inFlightMax || this.#inFlightCharacters >= inFlightCharactersMax
+    return this.#inFlightCount >= inFlightMax || this.#inFlightCharacters >= inFlightCharactersMax
+  }
+
+  #subscribing(): OpenSubscriptions {
+    return this.#subscriptions ??= new OpenSubscriptions(this.#shared, this)
+  }
+
+  #reconciling(): Reconciliations {
+    return this.#reconciliations ??= new Reconciliations(this.#shared, this)
+  }
+
+  get #inFlightCount(): number {
+    return this.#inFlight?.size ?? 0
   }
 
   #handle(text: string): void {
@@ -173,29 +246,29 @@ export class Connection {
       case "EVENT":
         return this.#event(message.event, text.length)
       case "REQ":
-        return this.#subscriptions.open(message.subscription, message.filters)
+        return this.#subscribing().open(message.subscription, message.filters)
       case "CLOSE":
-        return this.#subscriptions.close(message.subscription)
+        return this.#subscriptions?.close(message.subscription)
       case "COUNT":
-        return this.#subscriptions.count(message.subscription, message.filters)
+        return this.#subscribing().count(message.subscription, message.filters)
       case "AUTH":
         return this.#await(
           this.#begin(message.event.id, text.length),
           this.#authentication.authenticate(message.event)
         )
       case "NEG-OPEN":
-        return this.#reconciliations.open(message.subscription, message.filter, message.message)
+        return this.#reconciling().open(message.subscription, message.filter, message.message)
       case "NEG-MSG":
-        return this.#reconciliations.message(message.subscription, message.message)
+        return this.#reconciling().message(message.subscription, message.message)
       case "NEG-CLOSE":
-        return this.#reconciliations.close(message.subscription)
+        return this.#reconciliations?.close(message.subscription)
       case "Problem":
         if (message.answer === "OK") {
           return this.#answer(message.eventId, { accepted: false, reply: message.reply })
         }
         // What is refused by its name is over by that name, were it open.
-        if (message.answer === "CLOSED") this.#subscriptions.close(message.subscription)
-        if (message.answer === "NEG-ERR") this.#reconciliations.close(message.subscription)
+        if (message.answer === "CLOSED") this.#subscriptions?.close(message.subscription)
+        if (message.answer === "NEG-ERR") this.#reconciliations?.close(message.subscription)
         return this.send(answerOfProblem(message))
     }
   }
@@ -219,11 +292,11 @@ export class Connection {
         return this.#answer(message.event.id, { accepted: false, reply })
       case "REQ":
       case "COUNT":
-        this.#subscriptions.close(message.subscription)
+        this.#subscriptions?.close(message.subscription)
         return this.send(RelayMessage.closed(message.subscription, reply))
       case "NEG-OPEN":
       case "NEG-MSG":
-        this.#reconciliations.close(message.subscription)
+        this.#reconciliations?.close(message.subscription)
         return this.send(RelayMessage.negErr(message.subscription, reply))
       default:
         return this.send(RelayMessage.notice(reply))
@@ -259,6 +332,7 @@ export class Connection {
 
   #begin(eventId: string, characters: number): InFlight {
     const inFlight: InFlight = { eventId, characters, since: this.#shared.journal.now() }
+    this.#inFlight ??= new Set()
     this.#inFlight.add(inFlight)
     this.#inFlightCharacters += characters
     this.#shared.inFlight.add()
@@ -267,24 +341,24 @@ export class Connection {
 
   /** Answers an EVENT or AUTH when it has been decided. */
   #await(inFlight: InFlight, decision: Effect.Effect<publish.Answer, MailboxClosed>): void {
-    this.#fork(decision).addObserver((exit) => {
+    this.fork(decision).addObserver((exit) => {
       if (Exit.isSuccess(exit)) return this.#settle(inFlight, exit.value)
       const answer = publish.answerOfCause(exit.cause)
-      if (answer === publish.failed) this.#fork(Effect.logError("submission failed", exit.cause))
+      if (answer === publish.failed) this.fork(Effect.logError("submission failed", exit.cause))
       this.#settle(inFlight, answer)
     })
   }
 
   /** Answers once; whoever comes second finds nothing to answer. */
   #settle(inFlight: InFlight, answer: publish.Answer): void {
-    if (!this.#inFlight.delete(inFlight)) return
+    if (this.#inFlight?.delete(inFlight) !== true) return
     this.#inFlightCharacters -= inFlight.characters
     this.#answer(inFlight.eventId, answer)
     const { count, journal } = this.#shared
     count(Metrics.websocketEventOkSeconds, (journal.now() - inFlight.since) / 1000)
     this.#shared.inFlight.done()
     // Half, so that a socket is not paused and resumed for every event.
-    if (this.#paused && this.#inFlight.size <= inFlightMax / 2) this.#work()
+    if (this.#paused && this.#inFlightCount <= inFlightMax / 2) this.#work()
   }
 
   #answer(eventId: string, answer: publish.Answer): void {
@@ -302,19 +376,9 @@ export class Connection {
 
   // What the client is told
 
-  /** Sends a frame, or cuts a client that has too much waiting. */
-  send(frame: string | SharedFrame): void {
-    this.#cutIfBehind()
-    if (this.#open) this.#socket.send(frame)
-  }
-
   #waitingMax(): number {
     // Below that a scan could wait for a `drained` that never comes.
     return Math.max(this.#shared.limits.outboundBytesMax, 4 * drainMin)
-  }
-
-  #cutIfBehind(): void {
-    if (this.#socket.waiting() + this.#subscriptions.kept > this.#waitingMax()) this.#cut()
   }
 
   /** For a client that does not read. */
@@ -326,11 +390,11 @@ export class Connection {
   look(now: number, idleMillis: number): void {
     this.#pings = 0
     if (!this.#open) return
-    this.#reconciliations.look()
+    this.#reconciliations?.look()
     const finding = this.#keepalive.look(now, idleMillis, {
       received: this.#socket.received(),
       waiting: this.#socket.waiting(),
-      isSending: this.#subscriptions.isSending,
+      isSending: this.#subscriptions?.isSending === true,
       isPaused: this.#paused
     })
     if (finding === "stuck") this.#cut()
@@ -344,20 +408,20 @@ export class Connection {
   stopReading(): void {
     this.#reading = false
     this.#paused = true
-    this.#texts = []
+    this.#texts = none
     this.#next = 0
     this.#socket.pause()
   }
 
   /** Answers what is still in flight: it was not decided in time. */
   refuseInFlight(): void {
-    for (const inFlight of this.#inFlight) this.#settle(inFlight, publish.shuttingDown)
+    for (const inFlight of this.#inFlight ?? []) this.#settle(inFlight, publish.shuttingDown)
   }
 
   /** Tells the client that its subscriptions are over, one by one (NIP-01, CLOSED). */
   closeSubscriptions(reply: RelayMessage.Reply): void {
-    this.#subscriptions.refuseAll(reply)
-    this.#reconciliations.refuseAll(reply)
+    this.#subscriptions?.refuseAll(reply)
+    this.#reconciliations?.refuseAll(reply)
   }
 
   /** Says goodbye; the socket is gone when the client has answered, or soon after. */
@@ -376,61 +440,41 @@ export class Connection {
     this.#socket.terminate()
   }
 
-  #closed(code: number): void {
-    this.#open = false
-    const { counters } = this.#shared.journal
-    if (code !== 1006) counters.socketsClean++
-    else if (this.#ended) counters.socketsTerminated++
-    this.#release()
-  }
-
   /** Gives back what is held for the client. Work that was accepted goes on; nobody waits for its answer. */
   #release(): void {
-    this.#texts = []
+    this.#texts = none
     this.#next = 0
-    this.#subscriptions.closeAll()
-    this.#reconciliations.closeAll()
-    for (const inFlight of this.#inFlight) this.#settle(inFlight, publish.shuttingDown)
+    this.#subscriptions?.closeAll()
+    this.#reconciliations?.closeAll()
+    for (const inFlight of this.#inFlight ?? []) this.#settle(inFlight, publish.shuttingDown)
   }
 }
 
 const verbOf = ({ _tag }: Message): (typeof Metrics.websocketMessages)["EVENT"] =>
   _tag === "Problem" ? Metrics.websocketMessages.malformed : Metrics.websocketMessages[_tag]
 
-/** Serves one client until its socket is gone; meanwhile it is one of `connections`. */
+/**
+ * Serves one client from now on, until its socket is gone; the registry is told of both. Fails when admission is stopping: then
+ * nothing was begun.
+ */
 export const serve: (
   shared: Shared,
   socket: ClientSocket,
   from: { readonly number: number; readonly client: string },
-  connections: Set<Connection>
-) => Effect.Effect<void, never, Admission> = Effect.fn("Connection.serve")(
+  registry: Registry
+) => Effect.Effect<void, MailboxClosed, Admission> = Effect.fn("Connection.serve")(
   function*(
     shared: Shared,
     socket: ClientSocket,
     { client, number }: { readonly number: number; readonly client: string },
-    connections: Set<Connection>
+    registry: Registry
   ) {
     const admission = yield* Admission
-    const sender = yield* admission.sender(`websocket/connection ${number}`)
-    const scope = yield* Effect.scope
-    const run = Effect.runForkWith(yield* Effect.context())
-    const connection = new Connection({
-      shared,
-      socket,
-      sender,
-      client,
-      fork: (effect) => Fiber.runIn(run(effect), scope),
-      now: yield* Effect.clockWith((clock) => clock.currentTimeMillis)
-    })
-    yield* Effect.acquireRelease(
-      Effect.sync(() => connections.add(connection)),
-      () => Effect.sync(() => connections.delete(connection))
-    )
-    if (shared.draining) connection.terminate()
-    yield* connection.run
-  },
-  Effect.scoped,
-  // Admission is stopping, and so are we.
-  (effect, _, socket) =>
-    Effect.catchTag(effect, "MailboxClosed", () => Effect.sync(() => socket.close(1001, "shutting down")))
+    const scope = Scope.makeUnsafe()
+    const sender = yield* Scope.provide(admission.sender(`websocket/connection ${number}`), scope)
+    const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+    const connection = new Connection({ registry, shared, socket, scope, sender, client, now })
+    registry.opened(connection)
+    connection.begin()
+  }
 )

@@ -29,21 +29,21 @@ const countsMax = 4
 /** What the subscriptions need of their connection. */
 export interface Outlet {
   /** Runs an effect in the connection's scope. */
-  readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  fork<A, E>(effect: Effect.Effect<A, E>): Fiber.Fiber<A, E>
   /** Sends a frame that cannot wait. */
-  readonly send: (frame: string | SharedFrame) => void
+  send(frame: string | SharedFrame): void
   /** Sends a stored event, which can. */
-  readonly sendStored: (frame: string | FrameRun) => void
+  sendStored(frame: string | FrameRun): void
   /** May a scan start or go on? When it may no more, `pump` is called once it may again. */
-  readonly mayScan: () => boolean
+  mayScan(): boolean
   /** Bytes of stored events that may be sent now. */
-  readonly room: () => number
+  room(): number
   /** `kept` grew. */
-  readonly keeping: () => void
+  keeping(): void
   /** Who the client has proved to be. */
-  readonly readers: () => Readers
+  readers(): Readers
   /** Sends the challenge by which the client can prove more. */
-  readonly challenge: () => void
+  challenge(): void
 }
 
 /** `waiting` for its turn, `reading` the store, `sending` what was found, then `live`. */

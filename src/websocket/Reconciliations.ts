@@ -29,10 +29,10 @@ const sliceMillis = 2
 /** What the reconciliations need of their connection. */
 export interface Outlet {
   /** Runs an effect in the connection's scope. */
-  readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
-  readonly send: (frame: string) => void
-  readonly readers: () => Readers
-  readonly challenge: () => void
+  fork<A, E>(effect: Effect.Effect<A, E>): Fiber.Fiber<A, E>
+  send(frame: string): void
+  readers(): Readers
+  challenge(): void
 }
 
 interface Reconciliation {

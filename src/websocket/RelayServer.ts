@@ -134,6 +134,7 @@ const make = Effect.gen(function*() {
     journal,
     inFlight: new Tally(),
     rates: new AddressRates(limits.ratePerAddress),
+    run,
     count: (metric, input) => metric.updateUnsafe(input, context),
     draining: false
   }
@@ -153,28 +154,35 @@ const make = Effect.gen(function*() {
   const streams = new Set<Duplex>()
   const proxies = proxiesOf(settings.trustedProxies)
   /**
-   * Those that are no WebSocket, or not yet, by address. As many as may become one at once: whoever opens more and says
-   * nothing would keep others out until the header timeout.
+   * Those that are no WebSocket, or not yet, and how many an address has. As many as may become one at once: whoever opens
+   * more and says nothing would keep others out until the header timeout.
    */
-  const undecided = new ClientCount()
+  const undecided = new Map<Duplex, string>()
+  const undecidedBy = new ClientCount()
   const undecidedMax = Math.max(limits.connectionsPerAddressMax, httpPerAddressMin)
-  const decide = new Map<Duplex, () => void>()
+  const decide = (stream: Duplex) => {
+    const client = undecided.get(stream)
+    if (client === undefined) return
+    undecided.delete(stream)
+    undecidedBy.remove(client)
+  }
+  /** One for all of them, as each would keep its own for as long as it lives. */
+  function gone(this: Duplex) {
+    streams.delete(this)
+    decide(this)
+  }
   server.on("connection", (stream) => {
     streams.add(stream)
-    stream.once("close", () => streams.delete(stream))
+    stream.on("close", gone)
     if (isProxy(stream.remoteAddress, proxies)) return
     const client = clientOf(stream.remoteAddress)
-    if (undecided.of(client) >= undecidedMax) {
+    if (undecidedBy.of(client) >= undecidedMax) {
       shared.count(Metrics.websocketConnectionsRefused.address, 1)
       stream.destroy()
       return
     }
-    undecided.add(client)
-    const decided = () => {
-      if (decide.delete(stream)) undecided.remove(client)
-    }
-    decide.set(stream, decided)
-    stream.once("close", decided)
+    undecidedBy.add(client)
+    undecided.set(stream, client)
   })
   const httpScope = yield* Scope.make()
   const connections = new Set<Connection.Connection>()
@@ -224,17 +232,30 @@ const make = Effect.gen(function*() {
   const open = new Tally()
   let connectionNumber = 0
 
+  const forget = (client: string) => {
+    clients.remove(client)
+    open.done()
+    shared.count(Metrics.websocketConnections, open.count)
+  }
+  const registry: Connection.Registry = {
+    opened: (connection) => connections.add(connection),
+    ended: (connection) => {
+      connections.delete(connection)
+      forget(connection.client)
+    }
+  }
+
   const connect = (webSocket: NodeWS.WebSocket, stream: Duplex, client: string) => {
     clients.add(client)
     open.add()
     shared.count(Metrics.websocketConnectionsOpened, 1)
     shared.count(Metrics.websocketConnections, open.count)
     const socket = new WsClientSocket(webSocket, stream, flusher)
-    run(Connection.serve(shared, socket, { number: ++connectionNumber, client }, connections)).addObserver((exit) => {
-      clients.remove(client)
-      open.done()
-      shared.count(Metrics.websocketConnections, open.count)
+    run(Connection.serve(shared, socket, { number: ++connectionNumber, client }, registry)).addObserver((exit) => {
       if (Exit.isSuccess(exit)) return
+      forget(client)
+      // Admission is stopping, and so are we.
+      if (Option.isSome(Exit.findErrorOption(exit))) return socket.close(1001, "shutting down")
       webSocket.terminate()
       run(Effect.logError("connection failed", exit.cause))
     })
@@ -248,7 +269,7 @@ const make = Effect.gen(function*() {
   }
 
   server.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) => {
-    decide.get(stream)?.()
+    decide(stream)
     const forwardedFor = request.headers["x-forwarded-for"]
     const client = clientBehind(request.socket.remoteAddress, [forwardedFor].flat().join(","), proxies)
     if (!isRoot(request.url)) return refuse(stream, 404)

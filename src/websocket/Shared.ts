@@ -1,5 +1,5 @@
 /** What all connections of a server share. */
-import type { Metric } from "effect"
+import type { Effect, Fiber, Metric } from "effect"
 import type { SettingsShape } from "../Config.ts"
 import type { Database } from "../database/Database.ts"
 import type { Journal } from "../lifecycle/Journal.ts"
@@ -19,6 +19,8 @@ export interface Shared {
   readonly rates: AddressRates
   /** EVENTs without an answer, of all connections. */
   readonly inFlight: Tally
+  /** Runs an effect in the context of the server. */
+  readonly run: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   /** Updates a metric, at once and without a fiber. */
   readonly count: <Input>(metric: Metric.Metric<Input, unknown>, input: Input) => void
   /** From the moment on which nothing new is taken. */

@@ -23,7 +23,7 @@ import { eventually, now, settle, within } from "./world.ts"
 
 const submitter = Effect.flatMap(Admission, (admission) => admission.sender("test"))
 const submitAll = (events: ReadonlyArray<Event>) =>
-  Effect.flatMap(submitter, ({ submit }) => Effect.forEach(events, (event) => submit(event)))
+  Effect.flatMap(submitter, (sender) => Effect.forEach(events, (event) => sender.submit(event)))
 
 const tags = (outcomes: ReadonlyArray<AdmissionOutcome>) =>
   outcomes.map((outcome) => outcome._tag === "Rejected" ? outcome.reason : outcome._tag)
@@ -171,12 +171,12 @@ describe("Admission in profiles mode", () => {
     return within(
       { examiner: examiner.layer },
       Effect.gen(function*() {
-        const { submit } = yield* submitter
+        const sender = yield* submitter
         const { events } = yield* Disk
         const profile = profileEvent()
         yield* examiner.decide(profile, Undetermined("picture host did not answer", 60_000))
-        assert.strictEqual((yield* submit(profile))._tag, "Undetermined")
-        assert.strictEqual((yield* submit(profile))._tag, "Undetermined")
+        assert.strictEqual((yield* sender.submit(profile))._tag, "Undetermined")
+        assert.strictEqual((yield* sender.submit(profile))._tag, "Undetermined")
         assert.strictEqual(examiner.asked.length, 1)
         examiner.forget(profile)
         yield* examiner.decide(profile, Accepted)
@@ -257,10 +257,10 @@ describe("Admission in open mode", () => {
 
 /** Offers all in one turn, as the messages of one read from a socket come. */
 const offerAll = Effect.fnUntraced(function*(events: ReadonlyArray<Event>) {
-  const { offer } = yield* submitter
+  const sender = yield* submitter
   const answers: Array<string> = []
   for (const [at, event] of events.entries()) {
-    const isOffered = offer(event, "anybody", (exit) => {
+    const isOffered = sender.offer(event, "anybody", (exit) => {
       assert.isUndefined(answers[at], "answered twice")
       answers[at] = Exit.isSuccess(exit) ? tags([exit.value])[0] as string : "closed"
     })
@@ -364,12 +364,12 @@ describe("Admission's intake", () => {
     return within(
       { examiner: examiner.layer },
       Effect.gen(function*() {
-        const { submit } = yield* submitter
+        const sender = yield* submitter
         const [slow, quick] = [profileEvent(), profileEvent({}, "quick")]
         yield* examiner.decide(quick, Accepted)
-        const waiting = yield* Effect.forkScoped(submit(slow))
+        const waiting = yield* Effect.forkScoped(sender.submit(slow))
         yield* eventually(() => examiner.asked.includes(slow.id))
-        assert.strictEqual((yield* submit(quick))._tag, "Saved")
+        assert.strictEqual((yield* sender.submit(quick))._tag, "Saved")
         assert.isUndefined(waiting.pollUnsafe())
         yield* examiner.decide(slow, Accepted)
         assert.strictEqual((yield* Fiber.join(waiting))._tag, "Saved")
@@ -382,9 +382,9 @@ describe("Admission's intake", () => {
     return within(
       { examiner: examiner.layer },
       Effect.gen(function*() {
-        const { submit } = yield* submitter
+        const sender = yield* submitter
         const profiles = Array.from({ length: pipelinesMax + 1 }, (_, n) => profileEvent({}, n))
-        for (const profile of profiles) yield* Effect.forkScoped(submit(profile))
+        for (const profile of profiles) yield* Effect.forkScoped(sender.submit(profile))
         yield* eventually(() => examiner.asked.length === pipelinesMax)
         yield* settle
         assert.strictEqual(examiner.asked.length, pipelinesMax)
@@ -429,10 +429,10 @@ describe("Admission's intake", () => {
 /** Submits, leaves the component's scope, and returns the answer: senders go first, as a client's connection would. */
 const submitAndStop = Effect.fnUntraced(function*(event: Event, ready: () => boolean) {
   const holder = yield* Scope.make()
-  const { submit } = yield* Effect.flatMap(Admission, (admission) => admission.sender("client")).pipe(
+  const sender = yield* Effect.flatMap(Admission, (admission) => admission.sender("client")).pipe(
     Scope.provide(holder)
   )
-  const answer = yield* Effect.forkDetach(submit(event), { startImmediately: true })
+  const answer = yield* Effect.forkDetach(sender.submit(event), { startImmediately: true })
   yield* eventually(ready)
   yield* Scope.close(holder, Exit.void)
   return answer

@@ -95,8 +95,8 @@ describe("Aggregation over the real components", () => {
       yield* Effect.gen(function*() {
         const { journal } = yield* Shutdown
         const stopped = yield* Effect.gen(function*() {
-          const { submit } = yield* Effect.flatMap(Admission, (admission) => admission.sender("test"))
-          assert.strictEqual((yield* submit(profileEvent({}, "client")))._tag, "Saved")
+          const sender = yield* Effect.flatMap(Admission, (admission) => admission.sender("test"))
+          assert.strictEqual((yield* sender.submit(profileEvent({}, "client")))._tag, "Saved")
           // Stops in the middle of the harvest.
           yield* upstream.until((requests) => requests.some((request) => request._tag === "Req"))
         }).pipe(Effect.scoped, Effect.provide(service(upstream.url, path)), Effect.exit)

@@ -130,7 +130,9 @@ describe("Mailbox", () => {
       yield* gate.close
       yield* Effect.scoped(Effect.gen(function*() {
         const sender = yield* mailbox.sender("a")
-        yield* Effect.forEach(Array.from({ length: 20 }, (_, n) => ({ n })), sender.send, { discard: true })
+        yield* Effect.forEach(Array.from({ length: 20 }, (_, n) => ({ n })), (job) => sender.send(job), {
+          discard: true
+        })
       }))
       const closing = yield* Effect.forkChild(close, { startImmediately: true })
       yield* gate.open

@@ -83,6 +83,19 @@ describe("a holder", () => {
       yield* close
     }).pipe(Effect.scoped, Effect.provide(Lifecycle)))
 
+  it.effect("shares what is kept of its chain with all that came the same way, and with no other", () =>
+    Effect.gen(function*() {
+      const { close, gate, mailbox } = yield* open
+      yield* gate.open
+      const serve = Effect.fn("serve")((holder: string) => mailbox.sender(holder))
+      for (const holder of ["a", "b"]) yield* serve(holder)
+      yield* serve("c")
+      const [, a, b, c] = yield* mailbox.holders
+      assert.strictEqual(a?.site, b?.site)
+      assert.notDeepEqual(a?.site, c?.site)
+      yield* close
+    }).pipe(Effect.scoped, Effect.provide(Lifecycle)))
+
   it.effect("that outlives the mailbox is named in the log, with where it came from", () =>
     Effect.gen(function*() {
       const said: Array<unknown> = []

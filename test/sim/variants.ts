@@ -38,13 +38,8 @@ export const variants: ReadonlyArray<Variant> = [
     breaks: "a connection's sender is taken into a scope that nobody closes",
     rewrites: [{
       file: "websocket/Connection.ts",
-      from: "yield* admission.sender(`websocket/connection ${number}`)",
-      to:
-        "yield* Effect.provideService(admission.sender(`websocket/connection ${number}`), Scope.Scope, Scope.makeUnsafe())"
-    }, {
-      file: "websocket/Connection.ts",
-      from: "import { Effect, Exit, Fiber } from \"effect\"",
-      to: "import { Effect, Exit, Fiber, Scope } from \"effect\""
+      from: "yield* Scope.provide(admission.sender(`websocket/connection ${number}`), scope)",
+      to: "yield* Scope.provide(admission.sender(`websocket/connection ${number}`), Scope.makeUnsafe())"
     }]
   },
   {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Latch, PubSub } from "effect"
+import { Deferred, Effect, Latch, PubSub } from "effect"
 import { type Overrides, Settings } from "../../src/Config.ts"
 import { Database } from "../../src/database/Database.ts"
 import { rawOf } from "../../src/domain/Event.ts"
@@ -30,18 +30,21 @@ const open = Effect.gen(function*() {
     subscriptions,
     itemSets: { find: () => Effect.succeed("too big"), clear: () => {} },
     journal,
+    run: Effect.runForkWith(yield* Effect.context()),
     inFlight: new Tally(),
     rates: new AddressRates(0),
     count: () => {},
     draining: false
   }
-  const connections = new Set<Connection>()
+  const opened: Array<Connection> = []
+  const ended = yield* Deferred.make<void>()
   const socket = new FakeClientSocket()
-  const fiber = yield* Effect.forkScoped(serve(shared, socket, { number: 17, client: "127.0.0.1" }, connections), {
-    startImmediately: true
+  yield* serve(shared, socket, { number: 17, client: "127.0.0.1" }, {
+    opened: (connection) => opened.push(connection),
+    ended: () => Deferred.doneUnsafe(ended, Effect.void)
   })
-  const [connection] = [...connections] as [Connection]
-  return { socket, connection, fiber, shared, store: yield* Fake.FakeStore, journal }
+  const [connection] = opened as [Connection]
+  return { socket, connection, ended: Deferred.await(ended), shared, store: yield* Fake.FakeStore, journal }
 })
 
 const test = (
@@ -57,10 +60,10 @@ describe("Connection", () => {
   test(
     "holds a sender of its own name for as long as its socket lives",
     Effect.gen(function*() {
-      const { socket, store, fiber } = yield* open
+      const { socket, store, ended } = yield* open
       assert.deepStrictEqual([...store.holders], ["websocket/connection 17"])
       socket.end(1000)
-      yield* Fiber.await(fiber)
+      yield* ended
       assert.deepStrictEqual([...store.holders], [])
     })
   )
