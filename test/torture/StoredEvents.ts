@@ -1,4 +1,5 @@
 /** What is in a database file, read with SQLite alone: none of our own code is asked whether our own code is right. */
+import { existsSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 
 export interface StoredEvents {
@@ -9,8 +10,12 @@ export interface StoredEvents {
   readonly coverage: ReadonlyMap<string, string>
 }
 
-/** Reads the file and the log beside it; writes neither, so the next start of the service has its own recovery to do. */
+/**
+ * Reads the file and the log beside it; writes neither, so the next start of the service has its own recovery to do. Nothing
+ * is stored where there is no file: a start that failed early made none.
+ */
 export const storedIn = (path: string): StoredEvents => {
+  if (!existsSync(path)) return { ids: new Set(), damage: [], coverage: new Map() }
   const db = new DatabaseSync(path, { readOnly: true })
   try {
     const column = (sql: string) => db.prepare(sql).all().map((row) => String(Object.values(row)[0]))
