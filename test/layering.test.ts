@@ -55,7 +55,7 @@ const table: ReadonlyArray<{
     packages: "any"
   },
   // Where the components meet; nothing else may import the demo.
-  { files: ["main.ts", "entry.ts", "cli/", "demo/"], may: [""], packages: "any" }
+  { files: ["main.ts", "entry.js", "cli/", "demo/"], may: [""], packages: "any" }
 ]
 
 /** Modules of `effect` that only compute. */
@@ -148,7 +148,7 @@ const violations = (file: string, source: string): ReadonlyArray<string> => {
 }
 
 const root = new URL("../src/", import.meta.url)
-const files = globSync("**/*.ts", { cwd: root }).map((file) => file.replaceAll("\\", "/")).toSorted()
+const files = globSync("**/*.{ts,js}", { cwd: root }).map((file) => file.replaceAll("\\", "/")).toSorted()
 
 describe("layering", () => {
   for (const file of files) {

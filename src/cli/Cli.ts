@@ -4,7 +4,8 @@ import { Effect, Layer } from "effect"
 import { CliError, Command } from "effect/cli"
 import manifest from "../../package.json" with { type: "json" }
 import { cliConfig } from "../ConfigFlags.ts"
-import * as Demo from "../demo/Demo.ts"
+import type { Service } from "../demo/Demo.ts"
+import { defaults } from "../demo/Options.ts"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import type { ProcessHost } from "../lifecycle/process.ts"
 import { StartError } from "../lifecycle/StartError.ts"
@@ -15,7 +16,10 @@ import * as Presenter from "./Presenter.ts"
 import { Root, serviceFlags, settingsLayer, settingsOf } from "./Root.ts"
 import { serve } from "./serve.ts"
 
-const commands = <E>(host: ProcessHost, service: Demo.Service<E>) => {
+/** With native code that signs for made-up people: no other command is to start later for it. */
+const loadDemo = Effect.promise(() => import("../demo/Demo.ts"))
+
+const commands = <E>(host: ProcessHost, service: Service<E>) => {
   const serveCommand = Command.make(
     "serve",
     serviceFlags,
@@ -25,10 +29,10 @@ const commands = <E>(host: ProcessHost, service: Demo.Service<E>) => {
     Command.withDescription("Harvest, check, store and serve profiles until told to stop.")
   )
   const demoCommand = Command.make("demo", {
-    profiles: number("profiles", Demo.defaults.profiles, "People in the made-up world."),
-    seed: number("seed", Demo.defaults.seed, "The same seed makes the same world."),
-    port: number("port", Demo.defaults.port, "Where to listen; 0 takes a free port.")
-  }, (options) => Demo.demo(host, service, options)).pipe(
+    profiles: number("profiles", defaults.profiles, "People in the made-up world."),
+    seed: number("seed", defaults.seed, "The same seed makes the same world."),
+    port: number("port", defaults.port, "Where to listen; 0 takes a free port.")
+  }, (options) => Effect.flatMap(loadDemo, ({ demo }) => demo(host, service, options))).pipe(
     Command.withDescription(
       "Run the service over a made-up world on this machine; needs no network, takes no settings."
     )
@@ -45,7 +49,7 @@ const commands = <E>(host: ProcessHost, service: Demo.Service<E>) => {
 }
 
 /** Runs the command in `process.argv`; a wrong one fails with the exit code for wrong usage. */
-export const program = <E>(host: ProcessHost, service: Demo.Service<E>) =>
+export const program = <E>(host: ProcessHost, service: Service<E>) =>
   Command.run(commands(host, service), { version: manifest.version }).pipe(
     Effect.catch((error) =>
       CliError.isCliError(error) && !(error._tag === "ShowHelp" && error.errors.length === 0)

@@ -1,7 +1,7 @@
 /** A verifier thread of `node:worker_threads`. */
 import { Deferred, Effect, Exit } from "effect"
 import { MessageChannel, Worker } from "node:worker_threads"
-import { threadEnv } from "../lifecycle/compileCache.ts"
+import { threadEnv } from "../lifecycle/compileCache.js"
 import type { EnginePreference } from "./engines/EngineSelection.ts"
 import type { Answer, Job, Ready, ThreadData } from "./protocol.ts"
 import { ThreadFailed, type VerifierThread } from "./VerifierThread.ts"

@@ -2,7 +2,7 @@
 import { Deferred, Effect, Schema, type Scope } from "effect"
 import { Worker } from "node:worker_threads"
 import { ExitCode } from "../lifecycle/Certificate.ts"
-import { threadEnv } from "../lifecycle/compileCache.ts"
+import { threadEnv } from "../lifecycle/compileCache.js"
 import { StartError } from "../lifecycle/StartError.ts"
 import { AnswerBuffers } from "./AnswerBuffers.ts"
 import type { FromThread, ToThread } from "./threadProtocol.ts"

@@ -12,11 +12,10 @@ import type { ProcessHost } from "../lifecycle/process.ts"
 import { Shutdown } from "../lifecycle/Shutdown.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
 import { RelayAddress } from "../websocket/RelayServer.ts"
-import { defaults, DemoWorld, type Options, settingsLayer } from "./DemoWorld.ts"
+import { DemoWorld, settingsLayer } from "./DemoWorld.ts"
 import * as HarvestReport from "./HarvestReport.ts"
+import { defaults, type Options } from "./Options.ts"
 import * as Screen from "./Screen.ts"
-
-export { defaults, type Options }
 
 /** What is shown needs to know where the service listens, and how its harvest goes. */
 export type Service<E> = Layer.Layer<RelayAddress | HarvestStatus, E, Settings | Shutdown | Supervisor>

@@ -12,17 +12,9 @@ import type { Event } from "../domain/Event.ts"
 import { DemoImages } from "./DemoImages.ts"
 import * as DemoUpstream from "./DemoUpstream.ts"
 import * as HarvestReport from "./HarvestReport.ts"
+import type { Options } from "./Options.ts"
 import type { Screen } from "./Screen.ts"
 import * as World from "./World.ts"
-
-export interface Options {
-  readonly profiles: number
-  readonly seed: number
-  /** Where the service listens: this port, or one of the next, or any free one. */
-  readonly port: number
-}
-
-export const defaults: Options = { profiles: 3000, seed: 1, port: 7777 }
 
 export class DemoWorld extends Context.Service<DemoWorld, {
   readonly upstreams: ReadonlyArray<DemoUpstream.DemoUpstream>

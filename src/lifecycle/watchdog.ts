@@ -1,6 +1,6 @@
 /** Starts the thread that reports, and finally kills, a process whose event loop has stalled. */
 import { Worker } from "node:worker_threads"
-import { threadEnv } from "./compileCache.ts"
+import { threadEnv } from "./compileCache.js"
 
 export interface WatchdogData {
   /** A counter that the main thread raises, and whether a warning is wanted (1). */

@@ -13,7 +13,7 @@ export interface Program {
 }
 
 export const service = (root: string): Program => ({
-  entry: join(root, "src/entry.ts"),
+  entry: join(root, "src/entry.js"),
   write: (path, blocks) => Store.write(root, path, blocks)
 })
 

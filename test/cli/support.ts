@@ -6,7 +6,7 @@ import { type Event, rawOf } from "../../src/domain/Event.ts"
 import * as child from "../support/child.ts"
 import { keyOf, signed } from "../support/events.ts"
 
-const entry = join(import.meta.dirname, "../../src/entry.ts")
+const entry = join(import.meta.dirname, "../../src/entry.js")
 
 export interface Options extends Pick<child.Options, "stdin" | "stdout"> {
   readonly env?: Record<string, string>

@@ -11,7 +11,7 @@ const threadEnvIn = (env: Record<string, string>): unknown =>
   JSON.parse(execFileSync(process.execPath, [
     "--input-type=module",
     "--eval",
-    `import { enable, threadEnv } from "./src/lifecycle/compileCache.ts"
+    `import { enable, threadEnv } from "./src/lifecycle/compileCache.js"
      enable()
      console.log(JSON.stringify(threadEnv()))`
   ], { cwd: root, env: { PATH: process.env["PATH"], ...env }, encoding: "utf8" }))

@@ -61,7 +61,7 @@ describe("the walk through a leak", () => {
 
   it("is the one that the page tells", () => {
     const page = readFileSync(join(import.meta.dirname, "../../docs/debugging-shutdown.md"), "utf8")
-    assert.include(page, "--import ./test/lifecycle/leakySender.ts src/entry.ts")
+    assert.include(page, "--import ./test/lifecycle/leakySender.ts src/entry.js")
     assert.isTrue(existsSync(leaky))
     assert.include(page, "Admission.sender @ Connection.ts:")
   })

@@ -143,7 +143,7 @@ describe("the database file", () => {
     Effect.gen(function*() {
       const { folder, path } = yield* used
       chmodSync(folder, 0o555)
-      const entry = join(import.meta.dirname, "../../src/entry.ts")
+      const entry = join(import.meta.dirname, "../../src/entry.js")
       const asNobody = spawnSync("setpriv", ["--reuid=65534", "--clear-groups", process.execPath, entry], {
         env: { BIND_ADDR: "127.0.0.1:0", DATABASE_PATH: path, DISCOVERY_RELAY_URL: "none", LOG_FORMAT: "json" },
         encoding: "utf8",

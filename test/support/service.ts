@@ -9,7 +9,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as child from "./child.ts"
 
-const entry = join(import.meta.dirname, "../../src/entry.ts")
+const entry = join(import.meta.dirname, "../../src/entry.js")
 
 export interface Service extends child.Child {
   /** Holds the database, the key, and whatever the service writes. */

@@ -34,7 +34,7 @@ const calls = ["pwrite64", "write", "writev", "sendmsg", "sendto", "fsync", "fda
 /** -D: the service is our child, and strace is not; -xx: every string in hex, so that nothing needs unescaping. */
 const flags = ["-D", "-f", "--seccomp-bpf", "-y", "-xx", "-s", "70000", "-e", `trace=${calls.join(",")}`]
 
-const entry = join(import.meta.dirname, "../../src/entry.ts")
+const entry = join(import.meta.dirname, "../../src/entry.js")
 
 export interface Traced {
   /** Where it listens. */

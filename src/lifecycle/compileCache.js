@@ -9,12 +9,16 @@ import { enableCompileCache, getCompileCacheDir } from "node:module"
 import { join } from "node:path"
 
 /** For everything that this thread loads from now on. An operator's `NODE_COMPILE_CACHE` wins. */
-export const enable = (): void => {
+export const enable = () => {
   enableCompileCache(join(import.meta.dirname, "../../node_modules/.cache/compiled"))
 }
 
-/** The environment of a thread that needs nothing else of it. */
-export const threadEnv = (): Record<string, string> => {
+/**
+ * The environment of a thread that needs nothing else of it.
+ *
+ * @returns {Record<string, string>}
+ */
+export const threadEnv = () => {
   const folder = getCompileCacheDir()
   return folder === undefined ? {} : { NODE_COMPILE_CACHE: folder }
 }
