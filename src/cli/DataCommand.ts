@@ -15,6 +15,7 @@ import { Shutdown } from "../lifecycle/Shutdown.ts"
 import { StartError } from "../lifecycle/StartError.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
 import * as Logging from "../observability/Logging.ts"
+import { messageOf } from "../observability/messageOf.ts"
 import { type Own, type settingsLayer, settingsOf } from "./Root.ts"
 import * as Stdout from "./Stdout.ts"
 
@@ -49,16 +50,14 @@ const codeOf = (cause: Cause.Cause<unknown>, isEndless: boolean): number => {
   return error instanceof DatabaseError ? ExitCode.Storage : Runtime.getErrorExitCode(error)
 }
 
-const messageOf = (error: unknown): string => {
-  if (error instanceof DatabaseError) return `the database cannot be used: ${messageOf(error.cause)}`
-  return error instanceof Error ? error.message : String(error)
-}
+const sentenceOf = (error: unknown): string =>
+  error instanceof DatabaseError ? `the database cannot be used: ${messageOf(error.cause)}` : messageOf(error)
 
 const report = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.void
   if (Cause.hasDies(cause)) return Effect.logError("command failed by a bug of ours", cause)
   const error = Cause.squash(cause)
-  return error instanceof Stdout.StdoutClosed ? Effect.void : Effect.logError(messageOf(error))
+  return error instanceof Stdout.StdoutClosed ? Effect.void : Effect.logError(sentenceOf(error))
 }
 
 type LoggingSettings = Pick<Logging.LoggingOptions, "level" | "format">

@@ -20,6 +20,7 @@ import { ExitCode } from "../lifecycle/Certificate.ts"
 import type { Shutdown } from "../lifecycle/Shutdown.ts"
 import type { StartError } from "../lifecycle/StartError.ts"
 import { escape } from "../observability/Escape.ts"
+import { messageOf } from "../observability/messageOf.ts"
 import { CommandFailed } from "./DataCommand.ts"
 import type { Integrity } from "./integrityThread.ts"
 import { npubOf } from "./PublicKey.ts"
@@ -38,8 +39,6 @@ const ok = (subject: string, text: string): Finding => ({ status: "ok", subject,
 const warn = (subject: string, text: string): Finding => ({ status: "warn", subject, text, code: ExitCode.Clean })
 const fail = (subject: string, text: string, code: number): Finding => ({ status: "fail", subject, text, code })
 const failed = (subject: string) => (error: StartError) => fail(subject, error.message, error.exitCode)
-
-const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 /** From dialling to the first answer. */
 const upstreamDeadline = "8 seconds"

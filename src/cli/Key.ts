@@ -7,6 +7,7 @@ import * as RelayKey from "../crypto/RelayKey.ts"
 import * as DatabaseFile from "../database/DatabaseFile.ts"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import { StartError } from "../lifecycle/StartError.ts"
+import { messageOf } from "../observability/messageOf.ts"
 import { say } from "./DataCommand.ts"
 import { npubOf } from "./PublicKey.ts"
 import * as Stdout from "./Stdout.ts"
@@ -55,10 +56,7 @@ export const rotate = Effect.gen(function*() {
       catch: (error) =>
         (error as NodeJS.ErrnoException).code === "EEXIST"
           ? failure(`${backup} is there already: move it away first`, ExitCode.Storage)
-          : failure(
-            `cannot move ${relayKeyPath}: ${error instanceof Error ? error.message : String(error)}`,
-            ExitCode.Storage
-          )
+          : failure(`cannot move ${relayKeyPath}: ${messageOf(error)}`, ExitCode.Storage)
     }),
     print
   ))

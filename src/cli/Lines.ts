@@ -5,6 +5,7 @@ import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Runtime, Schema, Stream } from "effect"
 import { isUtf8 } from "node:buffer"
 import { ExitCode } from "../lifecycle/Certificate.ts"
+import { messageOf } from "../observability/messageOf.ts"
 
 export interface Line {
   /** The first one is 1. */
@@ -90,7 +91,7 @@ export const stdin = (bytesMax: number): Stream.Stream<Line, StdinFailed> =>
       evaluate: () => process.stdin,
       // One read at a time: what was read and is not wanted yet stays in the pipe.
       chunkSize: 1,
-      onError: (error) => new StdinFailed({ detail: error instanceof Error ? error.message : String(error) })
+      onError: (error) => new StdinFailed({ detail: messageOf(error) })
     })
     return Stream.concat(
       Stream.flatMap(chunks, (chunk) => Stream.fromIterable(splitter.push(chunk))),

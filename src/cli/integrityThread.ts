@@ -1,6 +1,7 @@
 /** Reads a whole database file, which may take minutes, on a thread of its own: imports nothing but `node:sqlite`. */
 import { parentPort, workerData } from "node:worker_threads"
 import { connect, prepare } from "../database/connection.ts"
+import { messageOf } from "../observability/messageOf.ts"
 
 /** What the thread says at its end. */
 export interface Integrity {
@@ -26,7 +27,7 @@ const look = (path: string): Integrity => {
       seq: Number(seq)
     }
   } catch (error) {
-    return { problem: error instanceof Error ? error.message : String(error), events: 0, logged: 0, seq: 0 }
+    return { problem: messageOf(error), events: 0, logged: 0, seq: 0 }
   } finally {
     db.close()
   }

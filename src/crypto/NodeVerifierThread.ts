@@ -2,6 +2,7 @@
 import { Deferred, Effect, Exit } from "effect"
 import { MessageChannel, Worker } from "node:worker_threads"
 import { threadEnv } from "../lifecycle/compileCache.js"
+import { messageOf } from "../observability/messageOf.ts"
 import type { EnginePreference } from "./engines/EngineSelection.ts"
 import type { Answer, Job, Ready, ThreadData } from "./protocol.ts"
 import { ThreadFailed, type VerifierThread } from "./VerifierThread.ts"
@@ -57,7 +58,7 @@ export const spawn = (options: SpawnOptions): Effect.Effect<VerifierThread, Thre
     }
 
     worker.on("error", (error) => {
-      thrown = error instanceof Error ? error.message : String(error)
+      thrown = messageOf(error)
     })
     worker.on("exit", (code) => {
       const reason = ending ? "stopped" : "crashed"

@@ -11,6 +11,7 @@ import { dirname } from "node:path"
 import { Settings } from "../Config.ts"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import { StartError } from "../lifecycle/StartError.ts"
+import { messageOf } from "../observability/messageOf.ts"
 import { decodeSecretKey } from "./Nsec.ts"
 
 export interface RelayKey {
@@ -48,8 +49,6 @@ const flawOf = (key: Uint8Array): string | undefined => {
 
 const refused = (message: string, exitCode: StartError["exitCode"]) =>
   new StartError({ component: "crypto", message, exitCode })
-
-const reasonOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
 
 /** The key as bytes, checked; `source` says where it came from, in the operator's words. */
 const decode = (text: string, source: string): Effect.Effect<Uint8Array, StartError> => {
@@ -121,7 +120,7 @@ const fromFile = Effect.fnUntraced(function*(path: string) {
   const attempt = <A>(what: string, run: () => A) =>
     Effect.try({
       try: run,
-      catch: (cause) => refused(`cannot ${what} the relay's key in ${path}: ${reasonOf(cause)}`, ExitCode.Storage)
+      catch: (cause) => refused(`cannot ${what} the relay's key in ${path}: ${messageOf(cause)}`, ExitCode.Storage)
     })
 
   let file = yield* attempt("read", () => readKeyFile(path))

@@ -19,6 +19,7 @@ import * as Mailbox from "../lifecycle/Mailbox.ts"
 import { announce, type Shutdown } from "../lifecycle/Shutdown.ts"
 import { StartError } from "../lifecycle/StartError.ts"
 import type { Supervisor } from "../lifecycle/Supervisor.ts"
+import { messageOf } from "../observability/messageOf.ts"
 import { cryptoVerifications } from "../observability/Metrics.ts"
 import type { EngineName } from "./engines/Engine.ts"
 import { type EnginePreference, selectEngine } from "./engines/EngineSelection.ts"
@@ -93,7 +94,7 @@ export interface Options {
 const startError = (cause: unknown) =>
   new StartError({
     component: "crypto",
-    message: `cannot start the verifier: ${cause instanceof Error ? cause.message : String(cause)}`,
+    message: `cannot start the verifier: ${messageOf(cause)}`,
     exitCode: ExitCode.Unavailable
   })
 

@@ -11,6 +11,7 @@ import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import { StartError } from "../lifecycle/StartError.ts"
+import { messageOf } from "../observability/messageOf.ts"
 import { applicationId, connect, pageSize, prepare } from "./connection.ts"
 import events from "./migrations/0001_events.ts"
 import search from "./migrations/0002_search.ts"
@@ -31,8 +32,6 @@ const sqliteHeader = "SQLite format 3\0"
 const busy = 5
 
 const codeOf = (error: unknown): unknown => (error as { readonly errcode?: unknown } | null)?.errcode
-const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
-
 const startError = (exitCode: StartError["exitCode"], message: string, cause?: unknown) =>
   new StartError({ component: "database", message, exitCode, ...(cause === undefined ? {} : { cause }) })
 

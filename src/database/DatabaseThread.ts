@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import { threadEnv } from "../lifecycle/compileCache.js"
 import { StartError } from "../lifecycle/StartError.ts"
+import { messageOf } from "../observability/messageOf.ts"
 import { AnswerBuffers } from "./AnswerBuffers.ts"
 import type { FromThread, ToThread } from "./threadProtocol.ts"
 
@@ -75,7 +76,7 @@ export const make = <A, B>(options: {
       }
     })
     worker.on("error", (error) => {
-      lastError = error instanceof Error ? error.message : String(error)
+      lastError = messageOf(error)
     })
     worker.on("exit", (code) => {
       isGone = true

@@ -6,6 +6,7 @@
  */
 import type { DatabaseSync } from "node:sqlite"
 import { addressOf, type Event, expirationOf, isAddressable, isReplaceable } from "../domain/Event.ts"
+import { messageOf } from "../observability/messageOf.ts"
 import { prepare } from "./connection.ts"
 import type { Outcome } from "./Database.ts"
 import { addressKey, bytesOf, idOfRaw, kindOfRaw, prefixKey, pubkeyOfRaw, tagKey, tagKeys } from "./keys.ts"
@@ -34,8 +35,6 @@ const failsStorage = (error: unknown): boolean => {
   const code = (error as { readonly errcode?: unknown } | null)?.errcode
   return typeof code === "number" && !blamesWrite.has(code & 0xff)
 }
-
-const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 /** Rows that one transaction removes at most, so that one request to vanish does not hold up every other write. */
 const removedMax = 2000

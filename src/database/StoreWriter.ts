@@ -2,6 +2,7 @@
 import { Duration, Effect, Option, Runtime, Schema } from "effect"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import type { Journal } from "../lifecycle/Journal.ts"
+import { messageOf } from "../observability/messageOf.ts"
 import type { DatabaseThread, ThreadFailed } from "./DatabaseThread.ts"
 import type { SqliteStore } from "./SqliteStore.ts"
 import type { StoreAnswer, StoreBatch, StoreRequest, StoreSizes, SweepAnswer } from "./storeProtocol.ts"
@@ -34,8 +35,6 @@ export interface StoreWriter {
 
 /** A transaction that takes longer has hung: no disk that works needs so long for the few megabytes of a batch. */
 const deadline = Duration.seconds(10)
-
-const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 const attempt = <A>(body: () => A): Effect.Effect<A, StorageFailed> =>
   Effect.try({ try: body, catch: (error) => new StorageFailed({ detail: messageOf(error) }) })

@@ -4,10 +4,11 @@
  * Imports nothing but the store, as a thread that loads Effect takes ten times as long to start.
  */
 import { parentPort, workerData } from "node:worker_threads"
+import { messageOf } from "../observability/messageOf.ts"
 import { connect } from "./connection.ts"
 import { SqliteStore } from "./SqliteStore.ts"
 import type { StoreAnswer, StoreRequest, SweepAnswer } from "./storeProtocol.ts"
-import { type FromThread, messageOf, type ToThread } from "./threadProtocol.ts"
+import type { FromThread, ToThread } from "./threadProtocol.ts"
 
 const port = parentPort!
 const { path, relayUrl } = workerData as { readonly path: string; readonly relayUrl: string }

@@ -1,12 +1,13 @@
 /** Entry of the reader's thread: several reads take turns, so that a long one does not hold up a short one. */
 import { parentPort, workerData } from "node:worker_threads"
+import { messageOf } from "../observability/messageOf.ts"
 import { AnswerBuffers } from "./AnswerBuffers.ts"
 import { connect } from "./connection.ts"
 import { pack, type ThreadAnswer } from "./packedSelection.ts"
 import { ReadTurns } from "./ReadTurns.ts"
 import * as SqliteReader from "./SqliteReader.ts"
 import type { ReadAnswer, ReadRequest } from "./SqliteReader.ts"
-import { type FromThread, messageOf, type ToThread } from "./threadProtocol.ts"
+import type { FromThread, ToThread } from "./threadProtocol.ts"
 
 const port = parentPort!
 const { path } = workerData as { readonly path: string }

@@ -26,5 +26,3 @@ export type FromThread<B> =
   | { readonly _tag: "Failed"; readonly id: number; readonly detail: string }
   /** The last message. `detail`: what became of the thread's resource. */
   | { readonly _tag: "Closed"; readonly detail: string }
-
-export const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)

@@ -5,13 +5,14 @@
  * service in order, through one `Deferred` that the root races against.
  */
 import { Cause, Context, Deferred, Effect, Exit, type Fiber, Layer, Runtime, type Scope } from "effect"
+import { messageOf } from "../observability/messageOf.ts"
 import type { Journal } from "./Journal.ts"
 import { Shutdown } from "./Shutdown.ts"
 
 /** One line about a failure, for the certificate. */
 export const detailOf = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
-  return (error instanceof Error ? error.message : String(error)).slice(0, 500)
+  return messageOf(error).slice(0, 500)
 }
 
 /** Enters a failure in the journal, with the exit code it carries; one that several fibers report, once. */

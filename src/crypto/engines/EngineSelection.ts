@@ -1,4 +1,5 @@
 /** Which engine a thread uses: the best one that loads here and passes its self-test. */
+import { messageOf } from "../../observability/messageOf.ts"
 import { type Engine, type EngineName, engineNames, selfTested } from "./Engine.ts"
 
 /** A setting: an engine's name, or the best available. */
@@ -39,7 +40,7 @@ export const selectEngine = async (preference: EnginePreference, available: Load
     try {
       return { engine: selfTested(await available[name]()), refused }
     } catch (error) {
-      refused.push({ name, reason: error instanceof Error ? error.message : String(error) })
+      refused.push({ name, reason: messageOf(error) })
     }
   }
   throw new Error(`no engine works: ${refused.map(({ name, reason }) => `${name} ${reason}`).join("; ")}`)

@@ -7,6 +7,7 @@ import type { DatabaseSync } from "node:sqlite"
 import type { Event } from "../../domain/Event.ts"
 import { ExitCode } from "../../lifecycle/Certificate.ts"
 import { StartError } from "../../lifecycle/StartError.ts"
+import { messageOf } from "../../observability/messageOf.ts"
 import { connect, prepare } from "../connection.ts"
 import { SearchIndex } from "./SearchIndex.ts"
 
@@ -50,9 +51,7 @@ const stepsOf = (db: DatabaseSync) => {
 const failed = (path: string, cause: unknown) =>
   new StartError({
     component: "database",
-    message: `the search index of ${path} could not be built: ${
-      cause instanceof Error ? cause.message : String(cause)
-    }`,
+    message: `the search index of ${path} could not be built: ${messageOf(cause)}`,
     exitCode: ExitCode.Storage,
     cause
   })
