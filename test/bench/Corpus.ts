@@ -3,16 +3,17 @@
  * the same bytes.
  *
  * They come in blocks of 10,000, signed once and kept under `node_modules/.cache`. A block of `store` is 8,000 profiles
- * by as many authors, and 20 notes by each of 100 of them; blocks of `profiles` and `notes` have one kind, and an author
- * per event. An event is about 1 kB of JSON.
+ * by as many authors, and 20 notes by each of 100 of them; blocks of the others have one kind, and an author
+ * per event; `essays` are profiles by people who have much to say of themselves. An event is about 1 kB of JSON.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { type Dice, make as makeDice } from "../../src/demo/Dice.ts"
 import { eventId, keyOf, sign } from "../../src/demo/Signer.ts"
 import type { EventTemplate } from "../../src/domain/Event.ts"
+import * as People from "./People.ts"
 
-const sets = ["store", "profiles", "notes"] as const
+const sets = ["store", "profiles", "notes", "essays"] as const
 export type Set = typeof sets[number]
 
 export const blockEvents = 10_000
@@ -39,17 +40,14 @@ const text = (dice: Dice, length: number): string => {
   return text.slice(0, length).trimEnd()
 }
 
-const profileOf = (dice: Dice, seed: string): EventTemplate => ({
+/** Words of an essay: more than 99 of 100 people write. */
+const essayWords = 65
+
+const profileOf = (dice: Dice, set: Set, seed: string): EventTemplate => ({
   kind: 0,
   created_at: oldest + dice.between(0, newest - oldest),
   tags: [],
-  content: JSON.stringify({
-    name: text(dice, 12),
-    display_name: text(dice, 20),
-    about: text(dice, 250 + dice.between(0, 400)),
-    picture: `https://images.example/${seed}.png`,
-    nip05: `someone@${seed.replaceAll("/", "-")}.example`
-  })
+  content: set === "essays" ? People.content(dice, seed, essayWords) : People.content(dice, seed)
 })
 
 const noteOf = (dice: Dice): EventTemplate => ({
@@ -65,11 +63,11 @@ const authorOf = (set: Set, block: number, index: number): string => {
 }
 
 const make = (set: Set, block: number): Block => {
-  const dice = makeDice(3 * block + sets.indexOf(set))
+  const dice = makeDice(sets.length * block + sets.indexOf(set))
   return Array.from({ length: blockEvents }, (_, index) => {
     const author = authorOf(set, block, index)
-    const isProfile = set === "profiles" || (set === "store" && index < profilesPerBlock)
-    const template = isProfile ? profileOf(dice, author) : noteOf(dice)
+    const isProfile = set === "profiles" || set === "essays" || (set === "store" && index < profilesPerBlock)
+    const template = isProfile ? profileOf(dice, set, author) : noteOf(dice)
     if (set !== "store" || block < unsignedFrom) return JSON.stringify(sign(template, keyOf(author)))
     const pubkey = eventId(author, noteOf(dice))
     const id = eventId(pubkey, template)
@@ -85,7 +83,7 @@ const folder = join(import.meta.dirname, "../../node_modules/.cache/bench")
 /** The same on every call; made at the first, in about a second. */
 export const block = (set: Set, index: number): Block => {
   if (!isKept(set, index)) return make(set, index)
-  const path = join(folder, `v1-${set}-${index}.jsonl`)
+  const path = join(folder, `v3-${set}-${index}.jsonl`)
   try {
     return readFileSync(path, "utf8").split("\n")
   } catch {

@@ -31,6 +31,7 @@ const prepare = Effect.fnUntraced(function*(side: Side) {
   const stages: ReadonlyArray<Stage> = [
     publishing(relay, "ingest: kind 0, 8 × 32 unanswered", "profiles"),
     publishing(relay, "ingest: kind 1, 8 × 32 unanswered", "notes"),
+    publishing(relay, "ingest: kind 0 with 65 words about the author", "essays"),
     {
       name: "ingest: one at a time",
       round: Effect.fnUntraced(function*(index) {

@@ -1,6 +1,6 @@
 /**
- * Made-up profiles for measuring searches: names and words as unevenly common as people's are, so that some words are in
- * every third profile and most in a few.
+ * Made-up profiles: names and words as unevenly common as people's are, so that some words are in every third profile and
+ * most in a few; fields as many and as long as in real profiles of that size, of which most is addresses.
  */
 import { hash } from "node:crypto"
 import { type Dice, make as makeDice } from "../../src/demo/Dice.ts"
@@ -29,7 +29,11 @@ const word = (rank: number, salt: number): string => {
 const wordsOf = (count: number, salt: number): ReadonlyArray<string> =>
   Array.from({ length: count }, (_, i) => word(i, salt))
 
-const vocabulary = wordsOf(vocabularySize, 1)
+const accents: Readonly<Record<string, string>> = { a: "á", e: "é", i: "ï", o: "ø", u: "ü" }
+const accented = (text: string): string => text.replace(/[aeiou]/, (vowel) => accents[vowel]!)
+
+/** Of 100 words that people write about themselves, 6 are not of ASCII. */
+const vocabulary = wordsOf(vocabularySize, 1).map((word, rank) => rank % 17 === 7 ? accented(word) : word)
 const given = wordsOf(givenNames, 2)
 const family = wordsOf(familyNames, 3)
 
@@ -39,14 +43,42 @@ const common = (dice: Dice, list: ReadonlyArray<string>): string =>
 
 const capital = (text: string): string => text[0]!.toUpperCase() + text.slice(1)
 
-/** Canonical JSON of a kind 0 event by somebody of his own; its signature is made up too. */
-export const profile = (number: number): string => {
-  const dice = makeDice(number * 2 + 1)
+/**
+ * Words that people write about themselves in profiles of 850 to 1200 bytes: the quantiles of 50 that were collected from
+ * public relays. Their mean is 16.
+ */
+const aboutWords = [1, 4, 6, 9, 12, 14, 16, 20, 24, 31, 49] as const
+
+const aboutLength = (dice: Dice): number => {
+  const at = dice.fraction() * (aboutWords.length - 1)
+  const below = Math.floor(at)
+  const [low, high] = [aboutWords[below]!, aboutWords[below + 1]!]
+  return Math.round(low + (high - low) * (at - below))
+}
+
+/** Content of a kind 0 event of about 1 kB, by somebody of his own. */
+export const content = (dice: Dice, seed: string, words: number = aboutLength(dice)): string => {
+  const key = hash("sha256", `address ${seed}`)
   const first = common(dice, given)
   const last = common(dice, family)
   const name = dice.chance(0.5) ? `${first}_${last}` : dice.chance(0.5) ? first : `${first}${dice.between(1, 999)}`
-  const about: Array<string> = []
-  for (let words = dice.between(4, 60); words > 0; words--) about.push(common(dice, vocabulary))
+  const about = Array.from({ length: words }, () => common(dice, vocabulary))
+  return JSON.stringify({
+    name,
+    display_name: `${dice.chance(0.14) ? accented(capital(first)) : capital(first)} ${capital(last)}`,
+    about: about.join(" "),
+    picture: `https://images.example/${key}.jpg`,
+    banner: `https://images.example/${key}-banner.jpg`,
+    website: `https://${name}.example`,
+    ...(dice.chance(0.9) ? { nip05: `${name}@${common(dice, family)}.example` } : {}),
+    ...(dice.chance(0.8) ? { lud16: `${name}@wallet.example` } : {}),
+    ...(dice.chance(0.6) ? { lud06: `lnurl1${key}${key.slice(0, 17)}` } : {})
+  })
+}
+
+/** Canonical JSON of a kind 0 event; its signature is made up too. */
+export const profile = (number: number): string => {
+  const dice = makeDice(number * 2 + 1)
   const id = hash("sha256", `id ${number}`)
   return rawOf({
     id,
@@ -54,13 +86,7 @@ export const profile = (number: number): string => {
     created_at: oldest + dice.between(0, span),
     kind: 0,
     tags: [],
-    content: JSON.stringify({
-      name,
-      display_name: `${capital(first)} ${capital(last)}`,
-      about: about.join(" "),
-      picture: `https://images.example/${id.slice(0, 20)}.png`,
-      ...(dice.chance(0.4) ? { nip05: `${name}@${common(dice, vocabulary)}.example` } : {})
-    }),
+    content: content(dice, String(number)),
     sig: id + id
   })
 }

@@ -1,22 +1,28 @@
-/** Searching a million events by what people type (NIP-50); `search.ts` has more kinds of questions, on a lifelike vocabulary. */
+/** Searching a million events by what people type (NIP-50); `search.ts` has more kinds of questions. */
 import { Effect } from "effect"
 import * as Load from "./Load.ts"
 import { under } from "./Measures.ts"
+import * as People from "./People.ts"
 import { connect, reqMessage } from "./RelayClient.ts"
 import { type Group, relayWith, type Side, type Stage } from "./Stage.ts"
 
 /** Milliseconds of one round. */
 const duration = 1500
 
-const letters = "abcdefghilmnoprstw".split("")
-/** Words of the made-up profiles: each is in most of them. */
-const words = "wooden boats harbour letters evening garden music maps north river painted window".split(" ")
+const letters = "abcdefghijklmnopqrstuvwxyz".split("")
+const ranks = Array.from({ length: 60 }, (_, rank) => rank)
 
+/** By rank, 0 the commonest. */
 const searches: Readonly<Record<string, ReadonlyArray<string>>> = {
   "one letter": letters,
   "two letters": letters.flatMap((a) => ["a", "e", "o"].map((b) => a + b)),
-  "a common word": words,
-  "two common words": words.map((word, i) => `${word} ${words[(i + 5) % words.length]}`),
+  "a common word": ranks.slice(0, 20).map(People.words),
+  "two common words": ranks.map((rank) => `${People.words(rank % 20)} ${People.words((rank * 7 + 3) % 60)}`),
+  "two words of the middle": ranks.map((rank) => `${People.words(300 + rank)} ${People.words(700 + rank)}`),
+  "first and last name": ranks.map((rank) => `${People.names(rank)} ${People.surnames(rank)}`),
+  "eight common words": ranks.map((rank) =>
+    Array.from({ length: 8 }, (_, i) => People.words((rank + 3 * i) % 40)).join(" ")
+  ),
   "nobody's name": letters.map((letter) => `qx${letter}zz`)
 }
 
