@@ -23,8 +23,8 @@ const migrationTable = "effect_sql_migrations"
 /** The newest schema this version knows. */
 const schemaVersion = Object.keys(migrations).length
 
-/** Bytes. A file that was closed properly is read through at start only up to this size: about half a second. */
-const checkedMax = 256 * 1024 * 1024
+/** Bytes. A file that was closed properly is read through at start only up to this size: 30 to 90 ms. */
+const checkedMax = 64 * 1024 * 1024
 
 const sqliteHeader = "SQLite format 3\0"
 

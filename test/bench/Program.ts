@@ -1,6 +1,7 @@
 /** What a side runs: the service of a checkout, or a peer of it. */
 import type { Event } from "@nostr-relay/common"
 import { Effect } from "effect"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Block } from "./Corpus.ts"
 import * as Store from "./Store.ts"
@@ -12,8 +13,16 @@ export interface Program {
   readonly write: (path: string, blocks: Iterable<Block>) => Effect.Effect<void>
 }
 
+/** As its package names it, which other checkouts do otherwise. */
+const entryOf = (root: string): string => {
+  const { bin } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    readonly bin: { readonly "profile-aggregator": string }
+  }
+  return join(root, bin["profile-aggregator"])
+}
+
 export const service = (root: string): Program => ({
-  entry: join(root, "src/entry.js"),
+  entry: entryOf(root),
   write: (path, blocks) => Store.write(root, path, blocks)
 })
 
