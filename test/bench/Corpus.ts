@@ -27,7 +27,7 @@ const unsignedFrom = 10
 const profilesPerBlock = 8000
 const notesPerAuthor = 20
 
-/** 2025-07-01T00:00:00Z in Unix seconds; events are spread over the 200 days after it. */
+/** 2025-07-01T00:00:00Z in Unix seconds; a store has events of the 200 days after it. */
 export const oldest = 1_751_328_000
 export const newest = oldest + 200 * 86_400
 
@@ -43,19 +43,29 @@ const text = (dice: Dice, length: number): string => {
 /** Words of an essay: more than 99 of 100 people write. */
 const essayWords = 65
 
-const profileOf = (dice: Dice, set: Set, seed: string): EventTemplate => ({
+const profileOf = (dice: Dice, set: Set, seed: string, created_at: number): EventTemplate => ({
   kind: 0,
-  created_at: oldest + dice.between(0, newest - oldest),
+  created_at,
   tags: [],
   content: set === "essays" ? People.content(dice, seed, essayWords) : People.content(dice, seed)
 })
 
-const noteOf = (dice: Dice): EventTemplate => ({
+const noteOf = (dice: Dice, created_at: number): EventTemplate => ({
   kind: 1,
-  created_at: oldest + dice.between(0, newest - oldest),
+  created_at,
   tags: [],
   content: text(dice, 450 + dice.between(0, 400))
 })
+
+/** Events that are signed in a second, and how many seconds they are on their way at most. */
+const perSecond = 100
+const wayMax = 60
+
+/** A store has all times in any order; what is published has just been signed. */
+const timeOf = (dice: Dice, set: Set, index: number): number =>
+  set === "store"
+    ? oldest + dice.between(0, newest - oldest)
+    : newest + Math.floor(index / perSecond) - dice.between(0, wayMax)
 
 const authorOf = (set: Set, block: number, index: number): string => {
   if (set !== "store" || index < profilesPerBlock) return `bench/${set}/${block}/${index}`
@@ -67,9 +77,10 @@ const make = (set: Set, block: number): Block => {
   return Array.from({ length: blockEvents }, (_, index) => {
     const author = authorOf(set, block, index)
     const isProfile = set === "profiles" || set === "essays" || (set === "store" && index < profilesPerBlock)
-    const template = isProfile ? profileOf(dice, set, author) : noteOf(dice)
+    const time = timeOf(dice, set, block * blockEvents + index)
+    const template = isProfile ? profileOf(dice, set, author, time) : noteOf(dice, time)
     if (set !== "store" || block < unsignedFrom) return JSON.stringify(sign(template, keyOf(author)))
-    const pubkey = eventId(author, noteOf(dice))
+    const pubkey = eventId(author, noteOf(dice, oldest))
     const id = eventId(pubkey, template)
     return JSON.stringify({ id, pubkey, ...template, sig: id + id })
   })
@@ -83,7 +94,7 @@ const folder = join(import.meta.dirname, "../../node_modules/.cache/bench")
 /** The same on every call; made at the first, in about a second. */
 export const block = (set: Set, index: number): Block => {
   if (!isKept(set, index)) return make(set, index)
-  const path = join(folder, `v3-${set}-${index}.jsonl`)
+  const path = join(folder, `v4-${set}-${index}.jsonl`)
   try {
     return readFileSync(path, "utf8").split("\n")
   } catch {

@@ -50,12 +50,16 @@ const cost = (
 })
 
 const profiles = "ingest: kind 0, 8 × 32 unanswered"
+const notes = "ingest: kind 1, 8 × 32 unanswered"
 const growing = ["growth: kind 0 into 20,000", "growth: kind 0 into 1,000,000"] as const
 
 const targets: ReadonlyArray<Target> = [
-  cost("ingest, CPU per new event, whole process", 85, "µs", "a prototype: 75 to 85", [profiles, "cpu"]),
-  cost("ingest, main thread", 38, "µs", "a prototype: 36 to 39", [profiles, "main"]),
-  rate("ingest", 12_084, "OK/s", "strfry 6,042, nostr-relay 401", profiles),
+  cost("ingest, CPU per new profile, whole process", 85, "µs", "a prototype: 75 to 85", [profiles, "cpu"]),
+  cost("the same, a note", 85, "µs", "a prototype: 75 to 85", [notes, "cpu"]),
+  cost("ingest, main thread, a profile", 38, "µs", "a prototype: 36 to 39", [profiles, "main"]),
+  cost("the same, a note", 38, "µs", "a prototype: 36 to 39", [notes, "main"]),
+  rate("ingest, profiles", 12_084, "OK/s", "strfry 6,042, nostr-relay 401", profiles),
+  rate("ingest, notes", 12_084, "OK/s", "strfry 6,109, nostr-relay 407", notes),
   rate("one at a time", 657, "OK/s", "strfry 657", "ingest: one at a time"),
   cost("duplicates, CPU each", 14, "µs", "a prototype: 10 to 13", ["ingest: duplicates", "cpu"]),
   rate("REQ: one id", 17_728, "EOSE/s", "strfry 17,728, nostr-relay 6,710", "REQ: one id"),
