@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import { block, blockEvents, newest, oldest } from "./Corpus.ts"
 import * as Load from "./Load.ts"
 import { median } from "./Measures.ts"
+import * as People from "./People.ts"
 import { residentBytes } from "./ProcessMeter.ts"
 import { start, type Started } from "./Relay.ts"
 import { connectMany, RelayFailed, reqMessage } from "./RelayClient.ts"
@@ -30,7 +31,7 @@ const questions = [
   reqMessage("q", { kinds: [0], limit: 100 }),
   reqMessage("q", { kinds: [0], until: Math.floor((oldest + newest) / 2), limit: 500 }),
   reqMessage("q", { kinds: [1], since: oldest, limit: 20 }),
-  reqMessage("q", { kinds: [0], search: "harbour", limit: 20 })
+  reqMessage("q", { kinds: [0], search: People.words(3), limit: 20 })
 ]
 
 /** One second's load; `index` counts them. */
