@@ -164,12 +164,16 @@ export const make = (
   ) {
     const isOfSeveral = isSorted && query.words.length > 1
     const most = Math.max(isOfSeveral ? listOfSeveralMax : listMax, limit)
-    const chunk = isSorted ? Math.min(most, limit + spare) : most
+    // Asking the index costs as much as 30 profiles: the first few are often enough, and where they are not, many are needed.
+    let chunk = isSorted ? Math.min(most, limit + spare) : most
     let { last } = whole
-    for (let left = most; left > 0; left -= chunk) {
-      const candidates = read(expression, { first: whole.first, last }, now, Math.min(left, chunk))
+    for (let left = most; left > 0;) {
+      const wanted = Math.min(left, chunk)
+      const candidates = read(expression, { first: whole.first, last }, now, wanted)
       yield* look(candidates, answers)
-      if (candidates.length < Math.min(left, chunk)) return true
+      if (candidates.length < wanted) return true
+      left -= wanted
+      chunk *= 2
       if (answers.count(atLeast) >= limit) return false
       const { created_at, id_key } = candidates.at(-1)!
       const row = rowAt(placeOf(created_at, id_key))
