@@ -39,19 +39,19 @@ export const reasons: ReadonlyArray<Reason> = [
     "the consumer begins a turn later; what is sent meanwhile waits for it"
   ], [
     "> is >=",
-    "orphans.add(lease)",
+    "orphans.add(this)",
     "memory only: a lease without requests has nobody to be told"
   ], [
-    "without: Effect.annotateLogs({ mailbox: name, holder: label",
-    "Effect.annotateLogs({ mailbox: name, holder: label",
+    "without: Effect.annotateLogs({ mailbox: name, holder: lease.holder",
+    "Effect.annotateLogs({ mailbox: name, holder: lease.holder",
     "logging only"
   ], [
     "never: if (Queue.offerUnsafe(queue, message))",
     "if (Queue.offerUnsafe(queue, message)) return Effect.void",
     "the slower way to the same queue"
   ], [
-    "never: if (lease.released",
-    "orphans.delete(lease)",
+    "never: if (this.#isReleased && this.inFlight === 0)",
+    "orphans.delete(this)",
     "memory only: its requests are gone from it one by one"
   ]),
   ...of("lifecycle/Output.ts", [
