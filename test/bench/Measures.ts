@@ -5,31 +5,25 @@ import type { Relay } from "./Relay.ts"
 
 /** In the order of the report. `better` is the direction that a change is judged by; a `noisy` one is only shown. */
 export const measures = {
-  rate: { title: "per s", better: "more", noisy: true, scales: "rate" },
-  cpu: { title: "CPU µs", better: "less", noisy: false, scales: "time" },
-  main: { title: "main µs", better: "less", noisy: false, scales: "time" },
-  p50: { title: "p50 ms", better: "less", noisy: true, scales: "time" },
-  p99: { title: "p99 ms", better: "less", noisy: true, scales: "time" },
-  loop: { title: "loop p99 ms", better: "less", noisy: true, scales: "time" },
-  events: { title: "events/s", better: "more", noisy: true, scales: "rate" },
+  rate: { title: "per s", better: "more", noisy: true },
+  cpu: { title: "CPU µs", better: "less", noisy: false },
+  main: { title: "main µs", better: "less", noisy: false },
+  p50: { title: "p50 ms", better: "less", noisy: true },
+  p99: { title: "p99 ms", better: "less", noisy: true },
+  loop: { title: "loop p99 ms", better: "less", noisy: true },
+  events: { title: "events/s", better: "more", noisy: true },
   /** What the other clients of the round were answered. */
-  busy: { title: "busy/s", better: "more", noisy: true, scales: "rate" },
-  resident: { title: "resident kB", better: "less", noisy: false, scales: "no" },
-  live: { title: "live kB", better: "less", noisy: false, scales: "no" },
-  accepts: { title: "accepts ms", better: "less", noisy: true, scales: "time" },
-  first: { title: "first EOSE ms", better: "less", noisy: true, scales: "time" },
-  startCpu: { title: "start CPU ms", better: "less", noisy: false, scales: "time" },
-  stops: { title: "stops ms", better: "less", noisy: true, scales: "time" },
-  code: { title: "exit code", better: "less", noisy: false, scales: "no" },
-  unanswered: { title: "unanswered", better: "less", noisy: false, scales: "no" }
+  busy: { title: "busy/s", better: "more", noisy: true },
+  resident: { title: "resident kB", better: "less", noisy: false },
+  live: { title: "live kB", better: "less", noisy: false },
+  accepts: { title: "accepts ms", better: "less", noisy: true },
+  first: { title: "first EOSE ms", better: "less", noisy: true },
+  startCpu: { title: "start CPU ms", better: "less", noisy: false },
+  stops: { title: "stops ms", better: "less", noisy: true },
+  code: { title: "exit code", better: "less", noisy: false },
+  unanswered: { title: "unanswered", better: "less", noisy: false }
 } as const satisfies {
-  readonly [name: string]: {
-    readonly title: string
-    readonly better: "more" | "less"
-    readonly noisy: boolean
-    /** How it goes with the speed of the machine. */
-    readonly scales: "time" | "rate" | "no"
-  }
+  readonly [name: string]: { readonly title: string; readonly better: "more" | "less"; readonly noisy: boolean }
 }
 export type MeasureName = keyof typeof measures
 export type Measures = { readonly [name in MeasureName]?: number }

@@ -12,8 +12,6 @@ export interface Report {
   readonly node: string
   readonly date: string
   readonly rounds: number
-  /** `Yardstick`, in µs; absent where it cannot be taken. */
-  readonly yardstick?: number
   /** Medians. */
   readonly stages: { readonly [stage: string]: Measures }
 }
@@ -40,20 +38,12 @@ const commitOf = (root: string): string => {
   }
 }
 
-export interface Facts {
-  readonly root: string
-  readonly date: Date
-  /** Yardsticks that were taken in between, in µs. */
-  readonly yardsticks: ReadonlyArray<number>
-}
-
-export const reportOf = ({ date, root, yardsticks }: Facts, rounds: Rounds): Report => ({
+export const reportOf = (root: string, date: Date, rounds: Rounds): Report => ({
   commit: commitOf(root),
   machine: `${availableParallelism()} × ${cpus()[0]?.model ?? "unknown"}`,
   node: process.version,
   date: date.toISOString(),
   rounds: Math.max(0, ...Array.from(rounds.values(), (values) => values.length)),
-  ...(yardsticks.length === 0 ? {} : { yardstick: Number(median(yardsticks).toPrecision(3)) }),
   stages: Object.fromEntries(Array.from(rounds, ([stage, values]) => [stage, mediansOf(values)]))
 })
 
@@ -106,26 +96,13 @@ export const pairedTable = (ours: Rounds, theirs: Rounds): string => {
   )
 }
 
-/** What a measure would be on a machine that is `factor` times as fast. */
-export const atSpeed = (name: MeasureName, value: number, factor: number): number => {
-  const { scales } = measures[name]
-  if (scales === "no") return value
-  return scales === "rate" ? value * factor : value / factor
-}
-
-/**
- * What is worse than accepted by more than the tolerance, of the measures that a busy machine does not change much; as it
- * would be on a machine as fast as the one that was accepted.
- */
-export const regressions = (now: Report, accepted: Report, tolerance: number): ReadonlyArray<string> => {
-  const factor = (now.yardstick ?? 1) / (now.yardstick === undefined ? 1 : accepted.yardstick ?? now.yardstick)
-  return Object.entries(now.stages).flatMap(([stage, measured]) =>
+/** What is worse than accepted by more than the tolerance, of the measures that a busy machine does not change much. */
+export const regressions = (now: Report, accepted: Report, tolerance: number): ReadonlyArray<string> =>
+  Object.entries(now.stages).flatMap(([stage, measured]) =>
     names.flatMap((name) => {
       const [value, before] = [measured[name], accepted.stages[stage]?.[name]]
       if (value === undefined || before === undefined || measures[name].noisy) return []
-      const scaled = atSpeed(name, value, factor)
-      const isWorse = before === 0 ? scaled > 0 : gain(name, scaled, before) < 1 / tolerance
-      return isWorse ? [`${stage}: ${measures[name].title} ${shown(before)} → ${shown(scaled)}`] : []
+      const isWorse = before === 0 ? value > 0 : gain(name, value, before) < 1 / tolerance
+      return isWorse ? [`${stage}: ${measures[name].title} ${shown(before)} → ${shown(value)}`] : []
     })
   )
-}

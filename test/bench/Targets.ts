@@ -1,7 +1,6 @@
 /** What the service is to reach, and the table that says what it does (`docs/performance.md`). */
 import type { MeasureName, Measures } from "./Measures.ts"
-import { atSpeed, type Report, shown, table } from "./Report.ts"
-import * as Yardstick from "./Yardstick.ts"
+import { type Report, shown, table } from "./Report.ts"
 
 type Stages = Report["stages"]
 
@@ -11,8 +10,6 @@ interface Target {
   readonly reference: string
   /** Undefined where its stages were not run. */
   readonly measured: (stages: Stages) => number | undefined
-  /** How it goes with the speed of the machine, as this measure does. */
-  readonly as: MeasureName
   readonly isReached: (measured: number) => boolean
 }
 
@@ -31,7 +28,6 @@ const rate = (line: string, reach: number, unit: string, reference: string, stag
   reach: `≥ ${reach.toLocaleString("en")} ${unit}`,
   reference,
   measured: of(stage, unit === "events/s" ? "events" : "rate"),
-  as: "rate",
   isReached: atLeast(reach)
 })
 const cost = (
@@ -45,7 +41,6 @@ const cost = (
   reach: `≤ ${reach} ${unit}`,
   reference,
   measured: of(stage, measure),
-  as: measure,
   isReached: atMost(reach)
 })
 
@@ -84,7 +79,6 @@ const targets: ReadonlyArray<Target> = [
       const resident = of("memory: resident on 100,000 events", "resident")(stages)
       return resident === undefined ? undefined : resident / 1024
     },
-    as: "resident",
     isReached: atMost(200)
   },
   cost("start on 100,000 events, accepts", 500, "ms", "nostr-relay 211, strfry 38", [
@@ -99,7 +93,6 @@ const targets: ReadonlyArray<Target> = [
       const searches = Object.entries(stages).filter(([stage]) => stage.startsWith("search:"))
       return largest("p99")(Object.fromEntries(searches))
     },
-    as: "p99",
     isReached: atMost(10)
   },
   {
@@ -110,8 +103,6 @@ const targets: ReadonlyArray<Target> = [
       const [small, large] = growing.map((stage) => of(stage, "cpu")(stages))
       return small === undefined || large === undefined ? undefined : large / small
     },
-    // A ratio.
-    as: "code",
     isReached: atMost(1.6)
   },
   {
@@ -119,26 +110,18 @@ const targets: ReadonlyArray<Target> = [
     reach: "≤ 20 ms",
     reference: "",
     measured: largest("loop"),
-    as: "loop",
     isReached: atMost(20)
   }
 ]
 
 /** The targets whose stages were run; Markdown. */
-export const targetTable = ({ commit, date, machine, node, rounds, stages, yardstick }: Report): string => {
-  const factor = (yardstick ?? Yardstick.reference) / Yardstick.reference
-  const rows = targets.flatMap(({ as, isReached, line, measured, reach, reference }) => {
+export const targetTable = ({ commit, date, machine, node, rounds, stages }: Report): string => {
+  const rows = targets.flatMap(({ isReached, line, measured, reach, reference }) => {
     const value = measured(stages)
-    if (value === undefined) return []
-    const there = atSpeed(as, value, factor)
-    const verdict = isReached(value) ? "yes" : isReached(there) ? "as there" : "**no**"
-    return [[line, reach, reference, shown(value), shown(there), verdict]]
+    return value === undefined ? [] : [[line, reach, reference, shown(value), isReached(value) ? "yes" : "**no**"]]
   })
-  const speed = yardstick === undefined ? "" : ` Yardstick ${yardstick} µs, ${Yardstick.reference} there.`
-  return `Commit \`${commit}\`, ${machine}, Node ${node}, ${
-    date.slice(0, 10)
-  }, medians of ${rounds} rounds.${speed}\n\n` +
-    table(["", "reach", "reference", "measured", "as there", "reached"], rows)
+  return `Commit \`${commit}\`, ${machine}, Node ${node}, ${date.slice(0, 10)}, medians of ${rounds} rounds.\n\n` +
+    table(["", "reach", "reference", "measured", "reached"], rows)
 }
 
 const marks = ["<!-- measured: begin -->", "<!-- measured: end -->"] as const

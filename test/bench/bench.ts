@@ -30,7 +30,6 @@ import { search } from "./Searching.ts"
 import { soak } from "./Soak.ts"
 import type { Group, Side, Stage } from "./Stage.ts"
 import { targetTable, withTable } from "./Targets.ts"
-import * as Yardstick from "./Yardstick.ts"
 
 const { values: flags } = parseArgs({
   options: {
@@ -141,11 +140,8 @@ const compare = Effect.fnUntraced(function*(report: Report.Report) {
 
 const measure = Effect.gen(function*() {
   const results = sides.map(() => new Map<string, Array<Measures>>())
-  const yardsticks: Array<number> = []
   for (const group of groups) {
     if (!isOpened(group.name)) continue
-    const yardstick = yield* Effect.promise(Yardstick.measure)
-    if (yardstick !== undefined) yardsticks.push(yardstick)
     yield* Effect.scoped(Effect.gen(function*() {
       const prepared = yield* Effect.forEach(sides, group.prepare)
       for (let i = 0; i < (prepared[0]?.length ?? 0); i++) {
@@ -154,10 +150,7 @@ const measure = Effect.gen(function*() {
       }
     }))
   }
-  const date = new Date()
-  const reports = results.map((result, i) =>
-    Report.reportOf({ root: (sides[i] as Side).root, date, yardsticks }, result)
-  )
+  const reports = results.map((result, i) => Report.reportOf((sides[i] as Side).root, new Date(), result))
   for (const [i, report] of reports.entries()) {
     yield* say(`\n${sides[i]?.label}: ${report.commit}, ${report.machine}, ${report.node}, ${report.date}\n`)
     yield* say(Report.tableOf(report))
