@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawnSync } from "node:child_process"
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -16,7 +16,32 @@ const threadEnvIn = (env: Record<string, string>): unknown =>
      console.log(JSON.stringify(threadEnv()))`
   ], { cwd: root, env: { PATH: process.env["PATH"], ...env }, encoding: "utf8" }))
 
+/** Does a process load what strips types, though its code is in the cache that lies with it? */
+const stripsTypes = (entry: string): boolean => {
+  const report = `process.on("exit", () => {
+    process.stderr.write(process.moduleLoadList.some((name) => name.includes("amaro")) ? "strips" : "plain")
+  })`
+  const run = () =>
+    spawnSync(
+      process.execPath,
+      ["--import", `data:text/javascript,${encodeURIComponent(report)}`, entry, "--version"],
+      {
+        cwd: root,
+        env: { PATH: process.env["PATH"] },
+        encoding: "utf8"
+      }
+    ).stderr
+  run()
+  const second = run()
+  assert.match(second, /^(?:strips|plain)$/)
+  return second === "strips"
+}
+
 describe("the cache of compiled code", () => {
+  it("spares the second start what strips types", { timeout: 60_000 }, () => {
+    assert.isFalse(stripsTypes("src/entry.js"))
+  })
+
   it("lies with the code, unless the operator chose another place or none", () => {
     const folder = mkdtempSync(join(tmpdir(), "profile-aggregator-"))
     try {

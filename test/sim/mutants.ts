@@ -8,7 +8,7 @@
  */
 import { globSync, readFileSync, writeFileSync } from "node:fs"
 import { setPriority } from "node:os"
-import { join } from "node:path"
+import { basename, extname, join } from "node:path"
 import { parseArgs } from "node:util"
 import { type Check, cleanUp, copyOf, Findings, limitsIn, notices, simulation, vitest } from "./MutantChecks.ts"
 import { type Mutant, mutantsOf } from "./Mutations.ts"
@@ -58,7 +58,9 @@ const subjects: Readonly<Record<string, ReadonlyArray<Check>>> = {
 const files = ["database/Ingester.ts", ...globSync("lifecycle/**/*.{ts,js}", { cwd: join(root, "src") })].toSorted()
 const checksOf = (file: string): ReadonlyArray<Check> => subjects[file] ?? [shutdown, everyProcess]
 const wanted = values.files?.split(",")
-const chosen = files.filter((file) => wanted === undefined || wanted.some((name) => file.endsWith(`/${name}.ts`)))
+const chosen = files.filter((file) =>
+  wanted === undefined || wanted.some((name) => basename(file, extname(file)) === name)
+)
 
 interface Task {
   readonly file: string
