@@ -2,8 +2,9 @@
  * One client: what it says, what it is told, and the scope in which that happens.
  *
  * A connection is a scope that holds its own sender to admission; both are gone when its socket is. Messages of one turn
- * are handled together, without a fiber of their own: an EVENT is called back after its commit. What waits for the store or a
- * signature gets one (REQ, COUNT, AUTH), and an EVENT for which admission has no room. Nothing else waits for them.
+ * are handled together, without a fiber of their own; what has to wait, waits in one of its parts (`Submissions`,
+ * `OpenSubscriptions`, `Reconciliations`), and nothing else waits for it. A client with too many EVENTs and AUTHs
+ * unanswered is not read.
  *
  * Most clients are idle most of the time, so one that is has no fiber, no timer and no collection that is empty: 5 kB with
  * its socket, of which half are Node's (`docs/performance.md`).
@@ -13,9 +14,8 @@
  * that takes nothing for long is cut too.
  */
 import { Effect, Exit, Fiber, Scope } from "effect"
-import { Admission, type AdmissionOutcome, type AdmissionSender } from "../aggregation/Admission.ts"
+import { Admission, type AdmissionSender } from "../aggregation/Admission.ts"
 import { answerOf as answerOfProblem, clientMessageOf } from "../domain/ClientMessage.ts"
-import type { Event } from "../domain/Event.ts"
 import type { Readers } from "../domain/PrivateMessage.ts"
 import * as RelayMessage from "../domain/RelayMessage.ts"
 import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
@@ -24,14 +24,10 @@ import { Authentication } from "./Authentication.ts"
 import { type ClientSocket, type ClientSocketListener, drainMin, type Frame, type SharedFrame } from "./ClientSocket.ts"
 import { Keepalive } from "./Keepalive.ts"
 import { OpenSubscriptions, type Outlet } from "./OpenSubscriptions.ts"
-import * as publish from "./publish.ts"
 import { costOf, TokenBucket } from "./RateLimit.ts"
 import { Reconciliations } from "./Reconciliations.ts"
 import type { Shared } from "./Shared.ts"
-
-/** EVENTs and AUTHs of one client that may be without an answer, in number and in characters; then its socket is not read. */
-const inFlightMax = 256
-const inFlightCharactersMax = 1_048_576
+import { type Outlet as SubmissionsOutlet, Submissions } from "./Submissions.ts"
 
 /** Pings of a client between two looks at it; a client that sends more is closed. */
 const pingsMax = 300
@@ -41,14 +37,6 @@ type Message = ReturnType<typeof clientMessageOf>
 /** What a client has said that was not looked at yet, mostly. */
 const none: ReadonlyArray<string> = []
 
-/** An EVENT or AUTH without an answer. */
-interface InFlight {
-  readonly eventId: string
-  readonly characters: number
-  /** Monotonic milliseconds. */
-  readonly since: number
-}
-
 /** Who keeps the connections of a server. */
 export interface Registry {
   readonly opened: (connection: Connection) => void
@@ -56,7 +44,7 @@ export interface Registry {
   readonly ended: (connection: Connection) => void
 }
 
-export class Connection implements ClientSocketListener, Outlet {
+export class Connection implements ClientSocketListener, Outlet, SubmissionsOutlet {
   /** Whom the connection is counted under (`ClientAddress`). */
   readonly client: string
   readonly #registry: Registry
@@ -77,12 +65,9 @@ export class Connection implements ClientSocketListener, Outlet {
   #texts: ReadonlyArray<string> = none
   #next = 0
 
-  /** Made for the first EVENT. */
-  #inFlight: Set<InFlight> | undefined
-  #inFlightCharacters = 0
-
   readonly #authentication: Authentication
-  /** Made for the first REQ or COUNT, and for the first NEG-OPEN. */
+  /** Made for the first EVENT or AUTH, for the first REQ or COUNT, and for the first NEG-OPEN. */
+  #submissions: Submissions | undefined
   #subscriptions: OpenSubscriptions | undefined
   #reconciliations: Reconciliations | undefined
 
@@ -172,6 +157,14 @@ export class Connection implements ClientSocketListener, Outlet {
     this.#socket.send(frame)
   }
 
+  isOpen(): boolean {
+    return this.#open
+  }
+
+  settled(): void {
+    if (this.#paused && this.#submissions?.hasRoom === true) this.#work()
+  }
+
   mayScan(): boolean {
     return this.#open && this.#reading
   }
@@ -205,7 +198,9 @@ export class Connection implements ClientSocketListener, Outlet {
   #work(): void {
     if (this.#working) return
     this.#working = true
-    while (this.#next < this.#texts.length && !this.#isFull()) this.#handle(this.#texts[this.#next++] as string)
+    while (this.#next < this.#texts.length && this.#submissions?.isFull !== true) {
+      this.#handle(this.#texts[this.#next++] as string)
+    }
     this.#working = false
     if (this.#next < this.#texts.length) {
       if (this.#paused) return
@@ -221,8 +216,8 @@ export class Connection implements ClientSocketListener, Outlet {
     }
   }
 
-  #isFull(): boolean {
-    return this.#inFlightCount >= inFlightMax || this.#inFlightCharacters >= inFlightCharactersMax
+  #submitting(): Submissions {
+    return this.#submissions ??= new Submissions(this.#shared, this, this.#sender, this.#authentication)
   }
 
   #subscribing(): OpenSubscriptions {
@@ -233,10 +228,6 @@ export class Connection implements ClientSocketListener, Outlet {
     return this.#reconciliations ??= new Reconciliations(this.#shared, this)
   }
 
-  get #inFlightCount(): number {
-    return this.#inFlight?.size ?? 0
-  }
-
   #handle(text: string): void {
     if (!this.#open) return
     const message = clientMessageOf(text, this.#shared.limits)
@@ -244,7 +235,7 @@ export class Connection implements ClientSocketListener, Outlet {
     if (!this.#mayAfford(message, text.length)) return this.#refuseForNow(message)
     switch (message._tag) {
       case "EVENT":
-        return this.#event(message.event, text.length)
+        return this.#submitting().publish(message.event, text.length)
       case "REQ":
         return this.#subscribing().open(message.subscription, message.filters)
       case "CLOSE":
@@ -252,10 +243,7 @@ export class Connection implements ClientSocketListener, Outlet {
       case "COUNT":
         return this.#subscribing().count(message.subscription, message.filters)
       case "AUTH":
-        return this.#await(
-          this.#begin(message.event.id, text.length),
-          this.#authentication.authenticate(message.event)
-        )
+        return this.#submitting().authenticate(message.event, text.length)
       case "NEG-OPEN":
         return this.#reconciling().open(message.subscription, message.filter, message.message)
       case "NEG-MSG":
@@ -264,7 +252,7 @@ export class Connection implements ClientSocketListener, Outlet {
         return this.#reconciliations?.close(message.subscription)
       case "Problem":
         if (message.answer === "OK") {
-          return this.#answer(message.eventId, { accepted: false, reply: message.reply })
+          return this.#submitting().answer(message.eventId, { accepted: false, reply: message.reply })
         }
         // What is refused by its name is over by that name, were it open.
         if (message.answer === "CLOSED") this.#subscriptions?.close(message.subscription)
@@ -289,7 +277,7 @@ export class Connection implements ClientSocketListener, Outlet {
     switch (message._tag) {
       case "EVENT":
       case "AUTH":
-        return this.#answer(message.event.id, { accepted: false, reply })
+        return this.#submitting().answer(message.event.id, { accepted: false, reply })
       case "REQ":
       case "COUNT":
         this.#subscriptions?.close(message.subscription)
@@ -300,77 +288,6 @@ export class Connection implements ClientSocketListener, Outlet {
         return this.send(RelayMessage.negErr(message.subscription, reply))
       default:
         return this.send(RelayMessage.notice(reply))
-    }
-  }
-
-  // EVENT
-
-  #event(event: Event, characters: number): void {
-    const { readers } = this.#authentication
-    const refusal = publish.refusalOf(event, { readers, powMin: this.#shared.limits.powMin })
-    if (refusal === publish.anonymous) this.#authentication.challenge()
-    if (refusal !== undefined) return this.#answer(event.id, refusal)
-    const from = readers.has(event.pubkey) ? "author" : "anybody"
-    const inFlight = this.#begin(event.id, characters)
-    const isOffered = this.#sender.offer(
-      event,
-      from,
-      (exit) =>
-        this.#settle(
-          inFlight,
-          Exit.isSuccess(exit) ? this.#answerOf(event, exit.value) : publish.answerOfCause(exit.cause)
-        )
-    )
-    if (isOffered) return
-    this.#await(inFlight, Effect.map(this.#sender.submit(event, from), (outcome) => this.#answerOf(event, outcome)))
-  }
-
-  #answerOf(event: Event, outcome: AdmissionOutcome): publish.Answer {
-    const isUnheard = outcome._tag === "Ephemeral" && !this.#shared.subscriptions.isAwaited(event)
-    return isUnheard ? publish.unheard : publish.answerOf(outcome)
-  }
-
-  #begin(eventId: string, characters: number): InFlight {
-    const inFlight: InFlight = { eventId, characters, since: this.#shared.journal.now() }
-    this.#inFlight ??= new Set()
-    this.#inFlight.add(inFlight)
-    this.#inFlightCharacters += characters
-    this.#shared.inFlight.add()
-    return inFlight
-  }
-
-  /** Answers an EVENT or AUTH when it has been decided. */
-  #await(inFlight: InFlight, decision: Effect.Effect<publish.Answer, MailboxClosed>): void {
-    this.fork(decision).addObserver((exit) => {
-      if (Exit.isSuccess(exit)) return this.#settle(inFlight, exit.value)
-      const answer = publish.answerOfCause(exit.cause)
-      if (answer === publish.failed) this.fork(Effect.logError("submission failed", exit.cause))
-      this.#settle(inFlight, answer)
-    })
-  }
-
-  /** Answers once; whoever comes second finds nothing to answer. */
-  #settle(inFlight: InFlight, answer: publish.Answer): void {
-    if (this.#inFlight?.delete(inFlight) !== true) return
-    this.#inFlightCharacters -= inFlight.characters
-    this.#answer(inFlight.eventId, answer)
-    const { count, journal } = this.#shared
-    count(Metrics.websocketEventOkSeconds, (journal.now() - inFlight.since) / 1000)
-    this.#shared.inFlight.done()
-    // Half, so that a socket is not paused and resumed for every event.
-    if (this.#paused && this.#inFlightCount <= inFlightMax / 2) this.#work()
-  }
-
-  #answer(eventId: string, answer: publish.Answer): void {
-    if (!this.#open) return
-    const { counters } = this.#shared.journal
-    this.#shared.count(Metrics.websocketOks[`${answer.accepted}`], 1)
-    if (answer.accepted) {
-      counters.answeredTrue++
-      this.send(RelayMessage.ok(eventId, true, answer.reply))
-    } else {
-      counters.answeredFalse++
-      this.send(RelayMessage.ok(eventId, false, answer.reply))
     }
   }
 
@@ -415,7 +332,7 @@ export class Connection implements ClientSocketListener, Outlet {
 
   /** Answers what is still in flight: it was not decided in time. */
   refuseInFlight(): void {
-    for (const inFlight of this.#inFlight ?? []) this.#settle(inFlight, publish.shuttingDown)
+    this.#submissions?.refuseAll()
   }
 
   /** Tells the client that its subscriptions are over, one by one (NIP-01, CLOSED). */
@@ -446,7 +363,7 @@ export class Connection implements ClientSocketListener, Outlet {
     this.#next = 0
     this.#subscriptions?.closeAll()
     this.#reconciliations?.closeAll()
-    for (const inFlight of this.#inFlight ?? []) this.#settle(inFlight, publish.shuttingDown)
+    this.#submissions?.refuseAll()
   }
 }
 

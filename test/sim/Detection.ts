@@ -17,12 +17,12 @@ interface Found {
   readonly kinds: Readonly<Record<string, number>>
 }
 
-/** Exit code 1 is what is hoped for, so the last line is what counts. */
+/** Exit code 1 is what is hoped for, so the last line is what counts; without one the variant could not be planted. */
 const foundWith = async (variant: string, seeds: number, seed: number): Promise<Found> => {
   const args = [sim, "--json", "--seeds", String(seeds), "--seed", String(seed), "--variant", variant]
-  const { stdout } = await promisify(execFile)(process.execPath, args).catch((error: { readonly stdout: string }) =>
-    error
-  )
+  type Output = { readonly stdout: string; readonly stderr: string }
+  const { stderr, stdout } = await promisify(execFile)(process.execPath, args).catch((error: Output) => error)
+  if (stdout === "") throw new Error(`${variant}: ${stderr}`)
   return JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") as Found
 }
 

@@ -104,11 +104,10 @@ export const variants: ReadonlyArray<Variant> = [
     name: "double answer",
     breaks: "a duplicate is answered once because it is known, and once more as what became of it",
     rewrites: [{
-      file: "websocket/Connection.ts",
-      from: "    this.#answer(inFlight.eventId, answer)\n    const { count, journal }",
-      to: "    this.#answer(inFlight.eventId, answer)\n" +
-        "    if (answer.accepted && answer.reply !== \"\") this.#answer(inFlight.eventId, answer)\n" +
-        "    const { count, journal }"
+      file: "websocket/Submissions.ts",
+      from: "    this.answer(submission.eventId, answer)\n",
+      to: "    this.answer(submission.eventId, answer)\n" +
+        "    if (answer.accepted && answer.reply !== \"\") this.answer(submission.eventId, answer)\n"
     }]
   },
   {
