@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Latch, PubSub } from "effect"
+import { Deferred, Effect, Exit, Latch, PubSub } from "effect"
 import { type Overrides, Settings } from "../../src/Config.ts"
 import { Database } from "../../src/database/Database.ts"
-import { rawOf } from "../../src/domain/Event.ts"
+import { type Event, rawOf } from "../../src/domain/Event.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { type Connection, serve } from "../../src/websocket/Connection.ts"
 import { AddressRates } from "../../src/websocket/RateLimit.ts"
@@ -109,6 +109,73 @@ describe("Connection", () => {
       for (const gate of waiting) yield* Deferred.succeed(gate, undefined)
       yield* settle
       assert.sameMembers(socket.of("OK").map(([, id]) => id), events.map(({ id }) => id))
+    })
+  )
+
+  test(
+    "stops reading while the events that wait have a million characters, whatever their number",
+    Effect.gen(function*() {
+      const { socket, store } = yield* open
+      const waiting: Array<Deferred.Deferred<void>> = []
+      store.submit = (event) =>
+        Effect.suspend(() => {
+          const gate = Deferred.makeUnsafe<void>()
+          waiting.push(gate)
+          return Effect.andThen(Deferred.await(gate), store.save(event))
+        })
+      const events = Array.from({ length: 30 }, (_, i) => signed({ content: `${i} ${"x".repeat(60_000)}` }))
+      socket.say(...events.map((event) => ["EVENT", event]))
+      assert.isTrue(socket.isPaused)
+      assert.strictEqual(waiting.length, 18)
+      yield* Deferred.succeed(waiting[0]!, undefined)
+      yield* settle
+      assert.strictEqual(waiting.length, 19, "as many as were answered")
+      for (let i = 1; i < 30; i++) {
+        yield* Deferred.succeed(waiting[i]!, undefined)
+        yield* settle
+      }
+      assert.isFalse(socket.isPaused)
+      assert.sameMembers(socket.of("OK").map(([, id]) => id), events.map(({ id }) => id))
+    })
+  )
+
+  test(
+    "submits an event once, and needs no fiber where admission has room",
+    Effect.gen(function*() {
+      const { socket, store } = yield* open
+      const waited: Array<Event> = []
+      store.submit = (event) => Effect.suspend(() => (waited.push(event), store.save(event)))
+      store.taken = []
+      const [first, second] = notes(2) as [Event, Event]
+      socket.say(["EVENT", first])
+      yield* settle
+      assert.deepStrictEqual([store.taken.map(({ event }) => event.id), waited.length], [[first.id], 0])
+      store.taken[0]!.decide(Exit.succeed({ _tag: "Saved", seq: 1 }))
+      assert.deepStrictEqual(socket.of("OK"), [["OK", first.id, true, ""]])
+      store.taken = undefined
+      socket.say(["EVENT", second])
+      yield* settle
+      assert.deepStrictEqual(waited.map(({ id }) => id), [second.id])
+      assert.strictEqual(socket.of("OK").length, 2)
+    })
+  )
+
+  test(
+    "counts as answered what its client could hear, and nothing after the socket is gone",
+    Effect.gen(function*() {
+      const { socket, store, journal, ended, shared } = yield* open
+      const latch = yield* Latch.make()
+      const [first, second] = notes(2) as [Event, Event]
+      socket.say(["EVENT", first])
+      yield* settle
+      store.submit = (event) => Effect.andThen(latch.await, store.save(event))
+      socket.say(["EVENT", second])
+      socket.end(1000)
+      yield* ended
+      yield* latch.open
+      yield* settle
+      assert.deepStrictEqual([journal.counters.answeredTrue, journal.counters.answeredFalse], [1, 0])
+      assert.strictEqual(shared.inFlight.count, 0)
     })
   )
 

@@ -4,7 +4,7 @@
  * `pace` holds a query between its read and its answer, and `submit` decides what becomes of an event.
  */
 import { Context, Effect, Layer, PubSub, References } from "effect"
-import { Admission, type AdmissionOutcome } from "../../src/aggregation/Admission.ts"
+import { Admission, type AdmissionOutcome, type AdmissionSender } from "../../src/aggregation/Admission.ts"
 import { Moderation } from "../../src/aggregation/Moderation.ts"
 import { Settings } from "../../src/Config.ts"
 import type { Overrides } from "../../src/Config.ts"
@@ -29,6 +29,8 @@ export class FakeStore extends Context.Service<FakeStore, {
   givenBack: number
   /** What becomes of a client's event. */
   submit: (event: Event) => Effect.Effect<AdmissionOutcome>
+  /** What admission took at once, and how to decide it; undefined where it has no room. */
+  taken: Array<{ readonly event: Event; readonly decide: Parameters<AdmissionSender["offer"]>[2] }> | undefined
   /** Names of those who hold a sender to admission. */
   readonly holders: Set<string>
   readonly commits: Array<Commit>
@@ -56,6 +58,7 @@ export class FakeStore extends Context.Service<FakeStore, {
         isPacking: false,
         givenBack: 0,
         submit: save,
+        taken: undefined,
         holders: new Set(),
         commits,
         saved
@@ -117,7 +120,10 @@ const layerAdmission = Layer.effect(
         Effect.acquireRelease(
           Effect.sync(() => {
             store.holders.add(holder)
-            return { submit: (event) => store.submit(event), offer: () => false }
+            return {
+              submit: (event) => store.submit(event),
+              offer: (event, _from, decide) => store.taken !== undefined && store.taken.push({ event, decide }) > 0
+            }
           }),
           () => Effect.sync(() => void store.holders.delete(holder))
         )
