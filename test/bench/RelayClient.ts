@@ -64,20 +64,39 @@ export interface Listener {
   readonly closed?: (code: number) => void
 }
 
+/**
+ * What all sockets read into, one after the other: a chunk, and before it room for what its client has left of the last
+ * one, so that a message is always in one piece. A buffer for each chunk is garbage that costs more than reading it.
+ */
+const room = 1_048_576
+const arena = Buffer.allocUnsafeSlow(room + 262_144)
+
 export class RelayClient {
   readonly #stream: Socket
+  /** The beginning of a message of which the rest is still to come. */
   #rest: Buffer | undefined
   #closeCode = 1006
+  /** Takes what comes before the first frame, and says how much of it is not one; undefined once it has. */
+  #greeting: ((answer: Buffer) => number) | undefined
   listener: Listener = { message: () => {} }
 
-  constructor(stream: Socket) {
-    this.#stream = stream
-    stream.on("data", (chunk: Buffer) => this.#read(chunk))
-    stream.on("error", () => {})
-    stream.on("close", () => this.listener.closed?.(this.#closeCode))
+  /** `greeting` is called until it says that the handshake's answer is complete. */
+  constructor(address: { readonly host: string; readonly port: number }, greeting: (answer: Buffer) => number) {
+    this.#greeting = greeting
+    this.#stream = connectTcp({
+      ...address,
+      noDelay: true,
+      onread: { buffer: arena.subarray(room), callback: (length) => this.#read(length) }
+    })
+    this.#stream.on("error", () => {})
+    this.#stream.on("close", () => this.listener.closed?.(this.#closeCode))
   }
 
-  write(frames: Buffer): void {
+  get stream(): Socket {
+    return this.#stream
+  }
+
+  write(frames: Buffer | string): void {
     this.#stream.write(frames)
   }
 
@@ -85,24 +104,38 @@ export class RelayClient {
     this.#stream.destroy()
   }
 
-  #read(chunk: Buffer): void {
-    const bytes = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk])
-    this.#rest = undefined
-    let at = 0
-    while (at + 2 <= bytes.length) {
-      const short = (bytes[at + 1] as number) & 0x7f
+  /** `length` more bytes are in the arena. */
+  #read(length: number): boolean {
+    let at = room - (this.#rest?.length ?? 0)
+    if (at < 0) throw new Error(`a message of more than ${room} bytes`)
+    this.#rest?.copy(arena, at)
+    const until = room + length
+    if (this.#greeting !== undefined) {
+      const taken = this.#greeting(arena.subarray(at, until))
+      if (taken > 0) this.#greeting = undefined
+      at += taken
+    }
+    if (this.#greeting === undefined) at = this.#frames(at, until)
+    this.#rest = at < until ? Buffer.from(arena.subarray(at, until)) : undefined
+    this.listener.turn?.()
+    return true
+  }
+
+  /** The whole frames of these bytes; says where the first one begins that is not whole. */
+  #frames(from: number, until: number): number {
+    let at = from
+    while (at + 2 <= until) {
+      const short = (arena[at + 1] as number) & 0x7f
       const header = short < 126 ? 2 : short === 126 ? 4 : 10
-      if (at + header > bytes.length) break
-      const length = short < 126 ? short : short === 126 ? bytes.readUInt16BE(at + 2) : bytes.readUInt32BE(at + 6)
+      if (at + header > until) break
+      const length = short < 126 ? short : short === 126 ? arena.readUInt16BE(at + 2) : arena.readUInt32BE(at + 6)
       const start = at + header
       const end = start + length
-      if (end > bytes.length) break
-      this.#frame((bytes[at] as number) & 0x0f, bytes, start, end)
+      if (end > until) break
+      this.#frame((arena[at] as number) & 0x0f, arena, start, end)
       at = end
     }
-    // A copy, so that a few bytes do not keep a whole chunk.
-    if (at < bytes.length) this.#rest = Buffer.from(bytes.subarray(at))
-    this.listener.turn?.()
+    return at
   }
 
   #frame(opcode: number, bytes: Buffer, start: number, end: number): void {
@@ -119,33 +152,32 @@ export const connect = (url: string): Effect.Effect<RelayClient, RelayFailed, Sc
   Effect.acquireRelease(
     Effect.callback<RelayClient, RelayFailed>((resume) => {
       const { host, hostname, pathname, port } = new URL(url)
-      const stream = connectTcp({ host: hostname, port: Number(port) || 80, noDelay: true })
-      const fail = (detail: string) => {
-        stream.destroy()
+      const fail = (detail: string): number => {
+        client.end()
         resume(Effect.fail(new RelayFailed({ detail: `${url}: ${detail}` })))
+        return 0
       }
-      stream.once("error", (error) => fail(error.message))
-      stream.once("connect", () =>
-        stream.write([
-          `GET ${pathname} HTTP/1.1`,
-          `Host: ${host}`,
-          "Upgrade: websocket",
-          "Connection: Upgrade",
-          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-          "Sec-WebSocket-Version: 13",
-          "",
-          ""
-        ].join("\r\n")))
-      stream.once("data", (head: Buffer) => {
-        const answer = head.toString("latin1")
+      const client = new RelayClient({ host: hostname, port: Number(port) || 80 }, (bytes) => {
+        const answer = bytes.toString("latin1")
         const end = answer.indexOf("\r\n\r\n")
-        if (!answer.startsWith("HTTP/1.1 101") || end < 0) return fail(answer.slice(0, 40))
-        stream.removeAllListeners("error")
-        const client = new RelayClient(stream)
-        // A greeting may have come with the handshake's answer.
-        if (head.length > end + 4) stream.unshift(head.subarray(end + 4))
+        if (end < 0) return 0
+        if (!answer.startsWith("HTTP/1.1 101")) return fail(answer.slice(0, 40))
+        client.stream.off("error", refused)
         resume(Effect.succeed(client))
+        return end + 4
       })
+      const refused = (error: Error) => void fail(error.message)
+      client.stream.once("error", refused)
+      client.write([
+        `GET ${pathname} HTTP/1.1`,
+        `Host: ${host}`,
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+        "",
+        ""
+      ].join("\r\n"))
     }),
     (client) => Effect.sync(() => client.end())
   )
