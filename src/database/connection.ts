@@ -15,8 +15,11 @@ const autocheckpoint = 8192
 /** How long a statement waits for a foreign writer, such as an operator's `sqlite3`, in milliseconds. */
 const patience = { writer: 5000, reader: 1000 } as const
 
-/** KiB of page cache per connection; a reader's pages come from the kernel's cache as fast, and there are five of them. */
-const cache = { writer: 131_072, reader: 8192 } as const
+/**
+ * KiB of page cache per connection. A reader's pages come from the kernel's cache as fast, and there are five of them. The
+ * writer's need to hold what a transaction changes; all of them are looked through after one that split a page.
+ */
+const cache = { writer: 32_768, reader: 8192 } as const
 
 /** A row as SQLite returns it, by position. */
 export type Row = ReadonlyArray<null | number | string | Uint8Array>
