@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --disable-sigusr1
+#!/usr/bin/env -S node --disable-sigusr1 --max-semi-space-size=8
 /**
  * Where the process starts: the cache of its code, its handlers, then the application.
  *

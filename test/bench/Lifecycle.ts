@@ -15,7 +15,7 @@ import { database, type Group, publicationsOf, type Side, type Stage } from "./S
 const starting = (side: Side, blocks: number): Stage => ({
   name: `start: on ${(blocks * blockEvents).toLocaleString("en")} events`,
   round: Effect.fnUntraced(function*() {
-    const relay = yield* Relay.start({ entry: side.program.entry, database: yield* database(side, blocks) })
+    const relay = yield* Relay.start({ program: side.program, database: yield* database(side, blocks) })
     const client = yield* connect(relay.url)
     const accepts = performance.now() - relay.startedAt
     yield* Load.query([client], [reqMessage("q", { kinds: [0], limit: 1 })], 0)
@@ -48,7 +48,7 @@ export const stop: Group = {
     Effect.succeed([{
       name: "stop: SIGTERM under 8 × 32 unanswered events",
       round: Effect.fnUntraced(function*(index) {
-        const relay = yield* Relay.start({ entry: side.program.entry })
+        const relay = yield* Relay.start({ program: side.program })
         const clients = yield* connectMany(relay.url, 8)
         const publications = publicationsOf(block("profiles", index + 1))
         // It ends when the relay says goodbye, which is a failure of any other load.
@@ -98,7 +98,7 @@ const harvesting = (side: Side, share: number): Stage => ({
     yield* side.program.write(stored, [known])
     const url = yield* upstreamProcess(path)
     const relay = yield* Relay.start({
-      entry: side.program.entry,
+      program: side.program,
       flags: side.flags,
       database: stored,
       env: { DISCOVERY_RELAY_URL: url }

@@ -3,12 +3,15 @@ import type { Event } from "@nostr-relay/common"
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { nodeFlagsOf } from "../support/nodeFlags.ts"
 import type { Block } from "./Corpus.ts"
 import * as Store from "./Store.ts"
 
 export interface Program {
   /** The module that its process runs. */
   readonly entry: string
+  /** With which its Node is started. */
+  readonly nodeFlags: ReadonlyArray<string>
   /** Creates its database file at `path`, by its own code, past its sockets and signature checks. */
   readonly write: (path: string, blocks: Iterable<Block>) => Effect.Effect<void>
 }
@@ -23,11 +26,13 @@ const entryOf = (root: string): string => {
 
 export const service = (root: string): Program => ({
   entry: entryOf(root),
+  nodeFlags: nodeFlagsOf(root),
   write: (path, blocks) => Store.write(root, path, blocks)
 })
 
 const nostrRelay: Program = {
   entry: join(import.meta.dirname, "peer/nostrRelay.ts"),
+  nodeFlags: [],
   write: (path, blocks) =>
     Effect.promise(async () => {
       const { EventRepositorySqlite } = await import("@nostr-relay/event-repository-sqlite")

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import type { Answers, Question } from "./probe.ts"
+import type { Program } from "./Program.ts"
 import { RelayFailed } from "./RelayClient.ts"
 
 export interface Ended {
@@ -35,12 +36,11 @@ export interface Started extends Relay {
 }
 
 export interface Options {
-  /** The module that its process runs. */
-  readonly entry: string
+  readonly program: Pick<Program, "entry" | "nodeFlags">
   /** A database to start on; it is copied. */
   readonly database?: string
   readonly env?: Readonly<Record<string, string>>
-  /** Node's own flags, such as `--cpu-prof`. */
+  /** More flags of Node, such as `--cpu-prof`. */
   readonly flags?: ReadonlyArray<string>
 }
 
@@ -70,12 +70,12 @@ export const start = Effect.fnUntraced(
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
         spawn(process.execPath, [
-          "--disable-sigusr1",
           "--expose-gc",
-          ...options.flags ?? [],
           "--import",
           probe,
-          options.entry
+          ...options.program.nodeFlags,
+          ...options.flags ?? [],
+          options.program.entry
         ], {
           cwd: home,
           env: {

@@ -52,7 +52,7 @@ const megabytes = (bytes: number): string => (bytes / 1024 / 1024).toFixed(1)
 
 /** Succeeds with one line; fails where memory grew by more than it may. */
 export const soak = Effect.fnUntraced(function*(side: Side, minutes: number) {
-  const relay = yield* start({ entry: side.program.entry, flags: side.flags, database: yield* database(side, 10) })
+  const relay = yield* start({ program: side.program, flags: side.flags, database: yield* database(side, 10) })
   const readers = yield* connectMany(relay.url, subscribers)
   yield* Load.query(readers, [reqMessage("live", { kinds: [1], limit: 0 })], 0)
 

@@ -58,9 +58,9 @@ export const database = Effect.fnUntraced(function*(side: Side, blocks: number) 
 
 /** A relay with so many blocks of events in its store. */
 export const relayWith = Effect.fnUntraced(function*(side: Side, blocks: number) {
-  const { external, flags, program: { entry } } = side
+  const { external, flags, program } = side
   if (external === undefined) {
-    return yield* Relay.start({ entry, flags, ...(blocks === 0 ? {} : { database: yield* database(side, blocks) }) })
+    return yield* Relay.start({ program, flags, ...(blocks === 0 ? {} : { database: yield* database(side, blocks) }) })
   }
   yield* Effect.scoped(Effect.gen(function*() {
     const clients = yield* connectMany(external.url, 8)

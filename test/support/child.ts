@@ -7,6 +7,7 @@ import { Deferred, Effect, Exit, Schema, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import type { Certificate } from "../../src/lifecycle/Certificate.ts"
+import { nodeFlags } from "./nodeFlags.ts"
 
 /** What was waited for did not come; `tail` is the end of what the process said. */
 export class ChildFailed extends Schema.TaggedError<ChildFailed>()("ChildFailed", {
@@ -85,7 +86,7 @@ export const start = Effect.fnUntraced(
     const watchers = new Set<() => void>()
     const spawned = yield* Effect.acquireRelease(
       Effect.sync(() => {
-        const node = ["--disable-sigusr1", ...options.execArgv ?? [], file, ...args]
+        const node = [...nodeFlags, ...options.execArgv ?? [], file, ...args]
         const [command, ...before] = [...options.under ?? [], process.execPath]
         return spawn(command, [...before, ...node], {
           cwd: options.cwd,

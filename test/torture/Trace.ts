@@ -7,6 +7,7 @@ import { spawn, spawnSync } from "node:child_process"
 import { createReadStream, statSync } from "node:fs"
 import { basename, join } from "node:path"
 import { createInterface } from "node:readline"
+import { nodeFlags } from "../support/nodeFlags.ts"
 
 export type Operation =
   | { readonly _tag: "Write"; readonly file: string; readonly at: number; readonly bytes: Buffer }
@@ -74,7 +75,7 @@ export const start = Effect.fnUntraced(function*(options: {
     Effect.sync(() =>
       spawn(
         "strace",
-        [...flags, "-o", record, "--", process.execPath, "--disable-sigusr1", ...options.execArgv, entry],
+        [...flags, "-o", record, "--", process.execPath, ...nodeFlags, ...options.execArgv, entry],
         {
           cwd: options.folder,
           env: {

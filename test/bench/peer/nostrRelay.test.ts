@@ -18,7 +18,7 @@ describe("the peer of the benchmark", () => {
       assert.isDefined(program)
       const database = `${yield* Relay.folder}/events.db`
       yield* program.write(database, [[JSON.stringify(stored)]])
-      const relay = yield* Relay.start({ entry: program.entry, database })
+      const relay = yield* Relay.start({ program, database })
 
       const reader = yield* connect(relay.url)
       yield* Load.query([reader], [reqMessage("live", { kinds: [0], limit: 0 })], 0)
