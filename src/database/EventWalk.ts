@@ -9,7 +9,7 @@ import { type Event, newestFirst } from "../domain/Event.ts"
 import { type Filter, matches } from "../domain/Filter.ts"
 import { prepare } from "./connection.ts"
 import * as FilterScan from "./FilterScan.ts"
-import { idOfRaw } from "./keys.ts"
+import { idOfRaw } from "./rawEvent.ts"
 
 export interface Walked {
   readonly created_at: number

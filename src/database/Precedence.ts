@@ -6,7 +6,8 @@
 import type { DatabaseSync } from "node:sqlite"
 import { addressOf, type Event, expirationOf, isAddressable, isEphemeral, wins } from "../domain/Event.ts"
 import { prepare, type Row } from "./connection.ts"
-import { addressKey, bytesOf, headLength, idOfRaw, prefixKey, pubkeyOfRaw } from "./keys.ts"
+import { addressKey, bytesOf, prefixKey } from "./keys.ts"
+import { headLength, idOfRaw, pubkeyOfRaw } from "./rawEvent.ts"
 
 /** A stored event as far as replacing or removing it goes. */
 export interface Stored {

@@ -14,7 +14,7 @@ import { searchQueryOf } from "../domain/SearchQuery.ts"
 import { prepare, type Row } from "./connection.ts"
 import type { AskedBy, Committed, Items, Preview, Sketch, StoredRecord } from "./Database.ts"
 import * as FilterScan from "./FilterScan.ts"
-import { idOfRaw, kindOfRaw, pubkeyOfRaw } from "./keys.ts"
+import { idOfRaw, kindOfRaw, pubkeyOfRaw } from "./rawEvent.ts"
 import * as Precedence from "./Precedence.ts"
 import * as SearchScan from "./search/SearchScan.ts"
 

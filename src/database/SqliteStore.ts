@@ -9,9 +9,10 @@ import { addressOf, type Event, expirationOf, isAddressable, isReplaceable } fro
 import { messageOf } from "../observability/messageOf.ts"
 import { prepare } from "./connection.ts"
 import type { Outcome } from "./Database.ts"
-import { addressKey, bytesOf, idOfRaw, kindOfRaw, prefixKey, pubkeyOfRaw, tagKey, tagKeys } from "./keys.ts"
+import { addressKey, bytesOf, prefixKey, tagKey, tagKeys } from "./keys.ts"
 import * as Precedence from "./Precedence.ts"
 import { deletionKind, giftWrapKind, type Stored, storedColumns, storedOf, vanishKind } from "./Precedence.ts"
+import { idOfRaw, kindOfRaw, pubkeyOfRaw, RawEvent } from "./rawEvent.ts"
 import { SearchIndex } from "./search/SearchIndex.ts"
 import type {
   StoreAnswer,
@@ -155,7 +156,7 @@ export class SqliteStore {
   #operate(operation: StoreOperation, now: number): Outcome {
     switch (operation._tag) {
       case "Save":
-        return this.#save(JSON.parse(operation.raw) as Event, operation.raw, now)
+        return this.#save(new RawEvent(operation.raw), operation.raw, now)
       case "Delete":
         for (const id of operation.ids) {
           const stored = this.#precedence.find(id)
@@ -207,7 +208,7 @@ export class SqliteStore {
   }
 
   #tagsOf(seq: number): Event["tags"] {
-    return (JSON.parse(this.#statements.rawOf.get(seq)?.[0] as string) as Event).tags
+    return new RawEvent(this.#statements.rawOf.get(seq)?.[0] as string).tags
   }
 
   /** Removes what a kind 5 event names and its author owns, now and whenever it arrives later (NIP-09). */

@@ -13,24 +13,6 @@ export const addressKey = (address: string): Uint8Array => hash("sha256", addres
 /** An id or pubkey as the 32 bytes it stands for. */
 export const bytesOf = (hex: string): Uint8Array => Buffer.from(hex, "hex")
 
-/**
- * Characters of an event's canonical JSON (`rawOf`) in which its id, pubkey and kind lie, whatever its numbers: all that
- * tells one event from another, at a fifth of the price of the whole text.
- */
-export const headLength = 192
-
-/** The id of an event, cut out of its canonical JSON (`rawOf`). */
-export const idOfRaw = (raw: string): string => raw.slice(7, 71)
-
-/** The pubkey of an event, cut out of its canonical JSON (`rawOf`). */
-export const pubkeyOfRaw = (raw: string): string => raw.slice(83, 147)
-
-/** The kind of an event, cut out of its canonical JSON (`rawOf`), where it follows a number after the pubkey. */
-export const kindOfRaw = (raw: string): number => {
-  const at = raw.indexOf(",", 163) + 8
-  return Number(raw.slice(at, raw.indexOf(",", at)))
-}
-
 /** The keys of an event's tags with a single-letter name and a value, each once (NIP-01, "Tags"). */
 export const tagKeys = (tags: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<number> => {
   const keys = new Set<number>()

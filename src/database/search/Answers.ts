@@ -9,7 +9,7 @@ import {
   searchDocumentOf,
   type SearchQuery
 } from "../../domain/SearchQuery.ts"
-import { idOfRaw, pubkeyOfRaw } from "../keys.ts"
+import { contentOfRaw, idOfRaw, pubkeyOfRaw } from "../rawEvent.ts"
 
 /** A row that may be an answer. */
 export interface Candidate {
@@ -63,8 +63,7 @@ export class Answers {
 
   #relevance(raw: string): Relevance {
     const query = this.#query
-    const { content } = JSON.parse(raw) as { readonly content: string }
-    const profile = profileOf(content, Infinity)
+    const profile = profileOf(contentOfRaw(raw), Infinity)
     if (typeof profile === "string") return relevances.none
     if (query.domain !== undefined) {
       const name = nip05NameOf(profile.nip05)

@@ -4,11 +4,11 @@
  */
 import { Clock, Effect } from "effect"
 import type { DatabaseSync } from "node:sqlite"
-import type { Event } from "../../domain/Event.ts"
 import { ExitCode } from "../../lifecycle/Certificate.ts"
 import { StartError } from "../../lifecycle/StartError.ts"
 import { messageOf } from "../../observability/messageOf.ts"
 import { connect, prepare } from "../connection.ts"
+import { RawEvent } from "../rawEvent.ts"
 import { SearchIndex } from "./SearchIndex.ts"
 
 /** Profiles of one transaction, which this thread waits for: about 30 ms. */
@@ -36,7 +36,7 @@ const stepsOf = (db: DatabaseSync) => {
     const last = rows.at(-1)
     db.exec("BEGIN IMMEDIATE")
     try {
-      for (const [, , seq, raw] of rows) index.added(seq as number, JSON.parse(raw as string) as Event)
+      for (const [, , seq, raw] of rows) index.added(seq as number, new RawEvent(raw as string))
       index.flush()
       if (last === undefined) done.run()
       else reached.run(last[0] as number, last[1] as number)

@@ -11,6 +11,7 @@ import { profileOf } from "../../domain/Profile.ts"
 import { searchDocumentOf } from "../../domain/SearchQuery.ts"
 import { prepare } from "../connection.ts"
 import { prefixKey } from "../keys.ts"
+import { contentOfRaw } from "../rawEvent.ts"
 import { type Place, placeOf, profilesAt, rowAt, timeMax } from "./places.ts"
 import { termsOf } from "./terms.ts"
 
@@ -75,7 +76,7 @@ export class SearchIndex {
     const changes = [...this.#changes].toSorted(([a], [b]) => a - b).map(([row, change]) => {
       const seqs = this.#seqsAt(change.place)
       const contents = seqs.map((seq) =>
-        seq === change.seq ? change.content : (JSON.parse(rawOf.get(seq)?.[0] as string) as Event).content
+        seq === change.seq ? change.content : contentOfRaw(rawOf.get(seq)?.[0] as string)
       )
       const terms = contents.map(termsOfContent).join("")
       return { row, isTaken: change.wasTaken || seqs.length > 1, terms }
