@@ -14,8 +14,8 @@ import { searchQueryOf } from "../domain/SearchQuery.ts"
 import { prepare, type Row } from "./connection.ts"
 import type { AskedBy, Committed, Items, Preview, Sketch, StoredRecord } from "./Database.ts"
 import * as FilterScan from "./FilterScan.ts"
-import { idOfRaw, kindOfRaw, pubkeyOfRaw } from "./rawEvent.ts"
 import * as Precedence from "./Precedence.ts"
+import { idOfRaw, kindOfRaw, pubkeyOfRaw } from "./rawEvent.ts"
 import * as SearchScan from "./search/SearchScan.ts"
 
 /** A piece of work at a time; the value is what it was for. */
