@@ -25,6 +25,9 @@ import { RetryQueue } from "./RetryQueue.ts"
 /** Events judged at a time, clients' and upstreams' live ones together. */
 export const pipelinesMax = 256
 
+/** Events of one pipeline on an open relay: the next ones are checked while these are on their way to the disk. */
+const togetherMax = 64
+
 /** Milliseconds from an event's arrival after which it is left to the retry queue, and after which it is answered anyway. */
 export const patience = 9000
 export const answerTimeout = 10_000
@@ -264,7 +267,7 @@ const make = Effect.fnUntraced(function*() {
   const { mailbox } = yield* Mailbox.make<Submission, never>({
     name: "aggregation",
     capacity,
-    batchMax: pipelinesMax,
+    batchMax: togetherMax,
     // Once stopping, a batch ends with its pipelines: the mailbox takes an idle consumer for the end of all answers.
     handle: (batch) =>
       startAll(batch).pipe(
