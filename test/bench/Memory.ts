@@ -7,8 +7,8 @@ import type { Relay } from "./Relay.ts"
 import { connectMany, RelayFailed, reqMessage } from "./RelayClient.ts"
 import { type Group, relayWith, type Side } from "./Stage.ts"
 
-/** Connections that are measured, after some that only warm up. */
-const count = 2000
+/** Connections that are measured, after some that only warm up: so many that free places in the heap do not matter. */
+const count = 5000
 const warmUp = 300
 
 const memoryOf = Effect.fnUntraced(function*(relay: Relay) {
