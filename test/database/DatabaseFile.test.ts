@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import { dirname, join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { describe } from "vitest"
+import { connect } from "../../src/database/connection.ts"
 import { Database } from "../../src/database/Database.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { profileEvent, signed } from "../support/events.ts"
@@ -140,6 +141,43 @@ describe("opening a file", () => {
         assert.isTrue(fs.readFileSync(path).equals(bytes))
       }))
   }
+
+  /** Ends the file with one value of so many bytes, where a page in the middle of it is overwritten; not with `isClosed`. */
+  const damaged = (path: string, bytes: number, isClosed: boolean) =>
+    Effect.gen(function*() {
+      yield* open(path)
+      const db = connect(path, "writer")
+      const remember = db.prepare("INSERT INTO record VALUES ('test', ?, ?, NULL)")
+      remember.run("long", "x".repeat(bytes))
+      db.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+      remember.run("short", "")
+      fs.copyFileSync(path, `${path}.copy`)
+      if (!isClosed) fs.copyFileSync(`${path}-wal`, `${path}.copy-wal`)
+      db.close()
+      const file = fs.openSync(`${path}.copy`, "r+")
+      fs.writeSync(file, Buffer.alloc(8192, 0xa5), 0, 8192, Math.ceil(bytes / 2 / 8192) * 8192)
+      fs.closeSync(file)
+      return `${path}.copy`
+    })
+  const small = 8_000_000
+  const large = 68_000_000
+
+  inDirectory(
+    "reads a small file through, and a large one that was not closed properly",
+    (path) =>
+      Effect.gen(function*() {
+        yield* refuses(yield* damaged(`${path}.1`, small, true), 74, /is corrupt|cannot be read/)
+        yield* refuses(yield* damaged(`${path}.2`, large, false), 74, /is corrupt|cannot be read/)
+      })
+  )
+
+  inDirectory(
+    "starts at once on a large file that was closed properly: reading it through would take longer",
+    (path) =>
+      Effect.gen(function*() {
+        assert.isTrue(Exit.isSuccess(yield* open(yield* damaged(path, large, true))))
+      })
+  )
 
   inDirectory("exits 74 when the file is gone but its log is not", (path) =>
     Effect.gen(function*() {
