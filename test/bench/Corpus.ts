@@ -10,7 +10,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { type Dice, make as makeDice } from "../../src/demo/Dice.ts"
 import { eventId, keyOf, sign } from "../../src/demo/Signer.ts"
-import type { EventTemplate } from "../../src/domain/Event.ts"
+import { type EventTemplate, rawOf } from "../../src/domain/Event.ts"
 import * as People from "./People.ts"
 
 const sets = ["store", "profiles", "notes", "essays"] as const
@@ -79,10 +79,10 @@ const make = (set: Set, block: number): Block => {
     const isProfile = set === "profiles" || set === "essays" || (set === "store" && index < profilesPerBlock)
     const time = timeOf(dice, set, block * blockEvents + index)
     const template = isProfile ? profileOf(dice, set, author, time) : noteOf(dice, time)
-    if (set !== "store" || block < unsignedFrom) return JSON.stringify(sign(template, keyOf(author)))
+    if (set !== "store" || block < unsignedFrom) return rawOf(sign(template, keyOf(author)))
     const pubkey = eventId(author, noteOf(dice, oldest))
     const id = eventId(pubkey, template)
-    return JSON.stringify({ id, pubkey, ...template, sig: id + id })
+    return rawOf({ id, pubkey, ...template, sig: id + id })
   })
 }
 
