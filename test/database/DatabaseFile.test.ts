@@ -45,6 +45,27 @@ const pragma = (path: string, name: string) => {
   return Object.values(row ?? {})[0]
 }
 
+/**
+ * A file that ends with one value of so many bytes, in the middle of which a page is overwritten; with the log of a
+ * process that was killed, unless it `isClosed`.
+ */
+const damaged = (path: string, bytes: number, isClosed: boolean) =>
+  Effect.gen(function*() {
+    yield* open(path)
+    const db = connect(path, "writer")
+    const remember = db.prepare("INSERT INTO record VALUES ('test', ?, ?, NULL)")
+    remember.run("long", "x".repeat(bytes))
+    db.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+    remember.run("short", "")
+    fs.copyFileSync(path, `${path}.copy`)
+    if (!isClosed) fs.copyFileSync(`${path}-wal`, `${path}.copy-wal`)
+    db.close()
+    const file = fs.openSync(`${path}.copy`, "r+")
+    fs.writeSync(file, Buffer.alloc(8192, 0xa5), 0, 8192, Math.ceil(bytes / 2 / 8192) * 8192)
+    fs.closeSync(file)
+    return `${path}.copy`
+  })
+
 describe("opening a file", () => {
   inDirectory(
     "creates a missing one, for its owner only, with large pages and a log",
@@ -142,23 +163,6 @@ describe("opening a file", () => {
       }))
   }
 
-  /** Ends the file with one value of so many bytes, where a page in the middle of it is overwritten; not with `isClosed`. */
-  const damaged = (path: string, bytes: number, isClosed: boolean) =>
-    Effect.gen(function*() {
-      yield* open(path)
-      const db = connect(path, "writer")
-      const remember = db.prepare("INSERT INTO record VALUES ('test', ?, ?, NULL)")
-      remember.run("long", "x".repeat(bytes))
-      db.exec("PRAGMA wal_checkpoint(TRUNCATE)")
-      remember.run("short", "")
-      fs.copyFileSync(path, `${path}.copy`)
-      if (!isClosed) fs.copyFileSync(`${path}-wal`, `${path}.copy-wal`)
-      db.close()
-      const file = fs.openSync(`${path}.copy`, "r+")
-      fs.writeSync(file, Buffer.alloc(8192, 0xa5), 0, 8192, Math.ceil(bytes / 2 / 8192) * 8192)
-      fs.closeSync(file)
-      return `${path}.copy`
-    })
   const small = 8_000_000
   const large = 68_000_000
 

@@ -19,6 +19,16 @@ const longest: Event = {
   content: "日本"
 }
 
+const fields = ({ content, created_at, id, kind, pubkey, sig, tags }: Event): Event => ({
+  id,
+  pubkey,
+  created_at,
+  kind,
+  tags,
+  content,
+  sig
+})
+
 describe("the head of a stored event", () => {
   it("has its id, pubkey and kind, whatever its numbers", () => {
     for (const event of [shortest, longest]) {
@@ -35,15 +45,6 @@ describe("the head of a stored event", () => {
 })
 
 describe("an event from its canonical JSON", () => {
-  const fields = ({ content, created_at, id, kind, pubkey, sig, tags }: Event): Event => ({
-    id,
-    pubkey,
-    created_at,
-    kind,
-    tags,
-    content,
-    sig
-  })
   /** What looks like a part of the event, and what JSON escapes. */
   const texts = [
     "",
