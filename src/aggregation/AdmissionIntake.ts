@@ -1,7 +1,7 @@
 /**
  * Admission behind its mailbox: one pipeline per submitted event, judge → save → answer, many at a time. On an open relay,
- * where no check waits for the network, all events that have come meanwhile share one: a fiber, a message to the
- * verifier threads and a transaction for hundreds of events, where one for each costs three times as much.
+ * where no check waits for the network, events that have come meanwhile share one: a fiber, a message to the verifier
+ * threads and a message to the ingester for dozens of events, where one for each costs three times as much.
  *
  * A slow check holds nobody else up, but for later events of the same author, which keep their order: it occupies one of
  * `pipelinesMax` places, for `patience` at most, then it is left to the retry queue. When all places are taken the mailbox

@@ -11,7 +11,7 @@ const pubkeyEnd = pubkeyAt + 64
 const createdAtAt = pubkeyEnd + "\",\"created_at\":".length
 const kindName = ",\"kind\":"
 const tagsName = ",\"tags\":"
-/** Nowhere in tags, where a quote inside of a string has a backslash before it, and one that ends it no letter behind it. */
+/** Nowhere before: in tags, a quote inside of a string has a backslash before it, and one that ends it no letter behind it. */
 const contentName = ",\"content\":"
 const sigAt = -("\"}".length + 128)
 const contentEnd = sigAt - ",\"sig\":\"".length
@@ -33,10 +33,8 @@ export const kindOfRaw = (raw: string): number => {
   return Number(raw.slice(at, raw.indexOf(",", at)))
 }
 
-const tagsAtOf = (raw: string): number => raw.indexOf(",", kindAtOf(raw)) + tagsName.length
-
 export const contentOfRaw = (raw: string): string =>
-  JSON.parse(raw.slice(raw.indexOf(contentName, tagsAtOf(raw)) + contentName.length, contentEnd)) as string
+  JSON.parse(raw.slice(raw.indexOf(contentName, createdAtAt) + contentName.length, contentEnd)) as string
 
 const noTags: Event["tags"] = []
 

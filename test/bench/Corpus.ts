@@ -108,7 +108,3 @@ export const block = (set: Set, index: number): Block => {
 /** What is in a block of the store, for those who ask for it. */
 export const storedProfiles = (block: Block): Block => block.slice(0, profilesPerBlock)
 export const storedNotes = (block: Block): Block => block.slice(profilesPerBlock)
-
-/** Cut out of canonical JSON. */
-export const idOf = (raw: string): string => raw.slice(7, 71)
-export const pubkeyOf = (raw: string): string => raw.slice(83, 147)

@@ -1,7 +1,8 @@
 /** Asking for stored events, on a store of 100,000. */
 import { Effect } from "effect"
+import { idOfRaw, pubkeyOfRaw } from "../../src/database/rawEvent.ts"
 import { make as makeDice } from "../../src/demo/Dice.ts"
-import { idOf, newest, oldest, pubkeyOf, storedNotes, storedProfiles } from "./Corpus.ts"
+import { newest, oldest, storedNotes, storedProfiles } from "./Corpus.ts"
 import * as Load from "./Load.ts"
 import { under } from "./Measures.ts"
 import { connect, connectMany, countMessage, reqMessage } from "./RelayClient.ts"
@@ -20,9 +21,9 @@ export const blocks = 10
 const prepare = Effect.fnUntraced(function*(side: Side) {
   const relay = yield* relayWith(side, blocks)
   const store = storeBlocks(blocks)
-  const ids = store.flat().map(idOf)
-  const profiles = store.flatMap(storedProfiles).map(pubkeyOf)
-  const writers = [...new Set(store.flatMap(storedNotes).map(pubkeyOf))]
+  const ids = store.flat().map(idOfRaw)
+  const profiles = store.flatMap(storedProfiles).map(pubkeyOfRaw)
+  const writers = [...new Set(store.flatMap(storedNotes).map(pubkeyOfRaw))]
   const dice = makeDice(7)
   const any = (list: ReadonlyArray<string>) => list[dice.between(0, list.length - 1)] as string
   const some = (list: ReadonlyArray<string>, count: number) => Array.from({ length: count }, () => any(list))

@@ -168,6 +168,7 @@ export const connect = (url: string): Effect.Effect<RelayClient, RelayFailed, Sc
       })
       const refused = (error: Error) => void fail(error.message)
       client.stream.once("error", refused)
+      client.stream.once("close", () => fail("closed before it was open"))
       client.write([
         `GET ${pathname} HTTP/1.1`,
         `Host: ${host}`,

@@ -1,7 +1,8 @@
 /** What a benchmark is made of: groups of stages on one relay, stages of rounds; and the side that is measured. */
 import { Effect, Scope } from "effect"
 import { join } from "node:path"
-import { type Block, block, idOf } from "./Corpus.ts"
+import { idOfRaw } from "../../src/database/rawEvent.ts"
+import { type Block, block } from "./Corpus.ts"
 import * as Load from "./Load.ts"
 import type { Measures } from "./Measures.ts"
 import type { Program } from "./Program.ts"
@@ -36,7 +37,7 @@ export interface Side {
 }
 
 export const publicationsOf = (events: Block): ReadonlyArray<Load.Publication> =>
-  events.map((raw) => ({ id: idOf(raw), frame: eventMessage(raw) }))
+  events.map((raw) => ({ id: idOfRaw(raw), frame: eventMessage(raw) }))
 
 /** So many first blocks of the store. */
 export const storeBlocks = (count: number): ReadonlyArray<Block> =>

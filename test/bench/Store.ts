@@ -22,12 +22,16 @@ export const write = Effect.fnUntraced(function*(root: string, path: string, blo
     const db = connect(path, "writer")
     db.exec("PRAGMA synchronous = OFF")
     const store = new SqliteStore(db, "ws://localhost")
+    let written = 0
     for (const block of blocks) {
+      written += block.length
       for (let i = 0; i < block.length; i += batch) {
         const writes = block.slice(i, i + batch).map((raw) => [{ _tag: "Save", raw } as const])
         store.apply({ now: 1_767_225_600, writes })
       }
     }
+    // Refused writes are told of in answers, which nobody here reads.
+    if (store.sizes.events !== written) throw new Error(`stored ${store.sizes.events} of ${written} events`)
     store.close()
   })
 })
