@@ -342,6 +342,22 @@ describe("Admission of many events at once in open mode", () => {
       })
     ))
 
+  it.effect("hands the first ones to the disk before all are checked: 64 at a time", () =>
+    within(
+      open,
+      Effect.gen(function*() {
+        const { gate, waiting } = yield* Disk
+        yield* gate.close
+        const notes = Array.from({ length: 130 }, (_, n) => signed({ kind: 1, content: "note" }, `author ${n}`))
+        const answers = yield* offerAll(notes)
+        yield* eventually(() => waiting.count === 3)
+        assert.deepStrictEqual(answers, [])
+        yield* gate.open
+        yield* eventually(isAnswered(answers, notes.length))
+        assert.deepStrictEqual([...new Set(answers)], ["Saved"])
+      })
+    ))
+
   it.effect("answers Failed to those that the disk refuses", () =>
     within(
       open,
