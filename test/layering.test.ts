@@ -10,19 +10,19 @@ const table: ReadonlyArray<{
   readonly packages: "any" | "pure"
 }> = [
   { files: ["domain/"], may: [], packages: "pure" },
-  { files: ["observability/"], may: ["domain/", "Config.ts"], packages: "any" },
+  { files: ["observability/"], may: ["domain/", "config/"], packages: "any" },
   { files: ["lifecycle/"], may: ["observability/"], packages: "any" },
   {
-    files: ["Config.ts", "ConfigNotation.ts", "ConfigTable.ts", "ConfigFlags.ts"],
+    files: ["config/"],
     may: ["lifecycle/", "observability/"],
     packages: "any"
   },
-  { files: ["database/"], may: ["domain/", "lifecycle/", "observability/", "Config.ts"], packages: "any" },
-  { files: ["crypto/"], may: ["domain/", "lifecycle/", "observability/", "Config.ts"], packages: "any" },
+  { files: ["database/"], may: ["domain/", "lifecycle/", "observability/", "config/"], packages: "any" },
+  { files: ["crypto/"], may: ["domain/", "lifecycle/", "observability/", "config/"], packages: "any" },
   // How strangers' hosts are contacted; what for is its callers' business.
   {
     files: ["fetch/"],
-    may: ["domain/", "lifecycle/", "observability/", "Config.ts", "ConfigNotation.ts"],
+    may: ["domain/", "lifecycle/", "observability/", "config/"],
     packages: "any"
   },
   {
@@ -32,7 +32,7 @@ const table: ReadonlyArray<{
       "domain/",
       "lifecycle/",
       "observability/",
-      "Config.ts",
+      "config/",
       "database/Database.ts",
       "crypto/Verifier.ts",
       "fetch/"
@@ -45,17 +45,17 @@ const table: ReadonlyArray<{
       "domain/",
       "lifecycle/",
       "observability/",
-      "Config.ts",
+      "config/",
       "database/Database.ts",
       "crypto/Verifier.ts",
-      "aggregation/Admission.ts",
-      "aggregation/Moderation.ts",
-      "aggregation/Rules.ts"
+      "aggregation/admission/Admission.ts",
+      "aggregation/admission/Moderation.ts",
+      "aggregation/evidence/Rules.ts"
     ],
     packages: "any"
   },
   // Where the components meet; nothing else may import the demo.
-  { files: ["main.ts", "entry.js", "cli/", "demo/"], may: [""], packages: "any" }
+  { files: ["main.ts", "serve.ts", "entry.js", "cli/", "demo/"], may: [""], packages: "any" }
 ]
 
 /** Modules of `effect` that only compute. */
@@ -170,17 +170,25 @@ describe("layering, planted violations", () => {
     ["domain/X.ts", "import \"ws\"", "imports ws"],
     ["domain/X.ts", "import { Schema, type Effect } from \"effect\"", "imports Effect of effect"],
     ["domain/X.ts", "import * as Clock from \"effect/Clock\"", "imports Clock of effect"],
-    ["domain/X.ts", "import { Settings } from \"../Config.ts\"", "imports Config.ts"],
+    ["domain/X.ts", "import { Settings } from \"../Config.ts\"", "imports config/Settings.ts"],
     ["domain/X.ts", "const now = Date.now()", "asks Date.now"],
     ["database/X.ts", "import type { Verifier } from \"../crypto/Verifier.ts\"", "imports crypto/Verifier.ts"],
     ["crypto/engines/X.ts", "export * from \"../../database/Database.ts\"", "imports database/Database.ts"],
     [
       "aggregation/X.ts",
-      "import {\n  SqliteDatabase\n} from \"../database/SqliteDatabase.ts\"",
-      "imports database/SqliteDatabase.ts"
+      "import {\n  SqliteDatabase\n} from \"../database/sqlite/SqliteDatabase.ts\"",
+      "imports database/sqlite/SqliteDatabase.ts"
     ],
-    ["aggregation/X.ts", "await import(\"../websocket/Connection.ts\")", "imports websocket/Connection.ts"],
-    ["websocket/X.ts", "import { Judgement } from \"../aggregation/Judgement.ts\"", "imports aggregation/Judgement.ts"],
+    [
+      "aggregation/X.ts",
+      "await import(\"../websocket/client/Connection.ts\")",
+      "imports websocket/client/Connection.ts"
+    ],
+    [
+      "websocket/X.ts",
+      "import { Judgement } from \"../aggregation/admission/Judgement.ts\"",
+      "imports aggregation/admission/Judgement.ts"
+    ],
     ["websocket/X.ts", "import { keyOf } from \"../demo/Signer.ts\"", "imports demo/Signer.ts"],
     ["lifecycle/X.ts", "import { Database } from \"../database/Database.ts\"", "imports database/Database.ts"],
     [

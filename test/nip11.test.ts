@@ -2,7 +2,7 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { request } from "node:http"
-import { Settings } from "../src/Config.ts"
+import { Settings } from "../src/config/Settings.ts"
 import { Verifier } from "../src/crypto/Verifier.ts"
 import { Shutdown } from "../src/lifecycle/Shutdown.ts"
 import { RelayAddress } from "../src/websocket/RelayServer.ts"

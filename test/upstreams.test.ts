@@ -1,7 +1,7 @@
 /** What clients see of a relay that reads from others, over real sockets on both sides. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
-import type { Overrides } from "../src/Config.ts"
+import type { Overrides } from "../src/config/Settings.ts"
 import type { Event } from "../src/domain/Event.ts"
 import { RelayAddress } from "../src/websocket/RelayServer.ts"
 import { dmRelaysEvent, epoch, keyOf, profileEvent, relayListEvent, signed } from "./support/events.ts"

@@ -9,7 +9,7 @@ import {
   aggregationRetriesUnchecked,
   aggregationRetriesWaiting
 } from "../observability/Metrics.ts"
-import { RetryQueue } from "./RetryQueue.ts"
+import { RetryQueue } from "./admission/RetryQueue.ts"
 
 export const period = Duration.seconds(10)
 

@@ -2,12 +2,12 @@
 import { Cause, Clock, Duration, Effect, Layer } from "effect"
 import { Database, type DatabaseSender } from "../database/Database.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
-import { Grace } from "./Grace.ts"
-import { space as names } from "./Nip05.ts"
-import { space as proofs } from "./Outbox.ts"
-import { space as pictures } from "./RememberedPictures.ts"
-import { space as unwanted } from "./UnwantedIds.ts"
-import { space as verdicts } from "./Verdicts.ts"
+import { Grace } from "./admission/Grace.ts"
+import { space as verdicts } from "./admission/Verdicts.ts"
+import { space as names } from "./evidence/Nip05.ts"
+import { space as proofs } from "./evidence/Posts.ts"
+import { space as pictures } from "./evidence/RememberedPictures.ts"
+import { space as unwanted } from "./harvest/UnwantedIds.ts"
 
 export const period = Duration.minutes(1)
 

@@ -3,18 +3,18 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer } from "effect"
 import { CliError, Command } from "effect/cli"
 import manifest from "../../package.json" with { type: "json" }
-import { cliConfig } from "../ConfigFlags.ts"
+import { cliConfig } from "../config/Flags.ts"
 import type { Service } from "../demo/Demo.ts"
 import { defaults } from "../demo/Options.ts"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import type { ProcessHost } from "../lifecycle/process.ts"
 import { StartError } from "../lifecycle/StartError.ts"
+import { serve } from "../serve.ts"
 import { eventCommands } from "./EventCommands.ts"
 import { number } from "./flags.ts"
 import { operatorCommands } from "./OperatorCommands.ts"
 import * as Presenter from "./Presenter.ts"
 import { Root, serviceFlags, settingsLayer, settingsOf } from "./Root.ts"
-import { serve } from "./serve.ts"
 
 /** With native code that signs for made-up people: no other command is to start later for it. */
 const loadDemo = Effect.promise(() => import("../demo/Demo.ts"))

@@ -5,7 +5,7 @@
  * the exit code. A stop before the end is 75: what was accepted is safe, and there was more to do.
  */
 import { Cause, Effect, Exit, Layer, Runtime, Schema, Scope } from "effect"
-import { Settings } from "../Config.ts"
+import { Settings } from "../config/Settings.ts"
 import { DatabaseError } from "../database/Database.ts"
 import { certify, ExitCode, exitCode } from "../lifecycle/Certificate.ts"
 import { attach } from "../lifecycle/Launch.ts"

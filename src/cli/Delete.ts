@@ -5,8 +5,8 @@
  */
 import { Clock, Effect, Layer, Option } from "effect"
 import { Database } from "../database/Database.ts"
-import { EventFile } from "../database/EventFile.ts"
-import * as SqliteDatabase from "../database/SqliteDatabase.ts"
+import { EventFile } from "../database/sqlite/EventFile.ts"
+import * as SqliteDatabase from "../database/sqlite/SqliteDatabase.ts"
 import type { Filter } from "../domain/Filter.ts"
 import { say, usage } from "./DataCommand.ts"
 import * as Stdout from "./Stdout.ts"

@@ -9,20 +9,20 @@ import * as fs from "node:fs"
 import { resolve } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { Worker } from "node:worker_threads"
-import * as Upstream from "../aggregation/Upstream.ts"
-import * as UpstreamSocket from "../aggregation/UpstreamSocket.ts"
-import { Settings, type SettingsShape } from "../Config.ts"
+import * as Upstream from "../aggregation/upstream/PagedConnection.ts"
+import * as UpstreamSocket from "../aggregation/upstream/UpstreamSocket.ts"
+import { Settings, type SettingsShape } from "../config/Settings.ts"
 import { engineNames, selfTested } from "../crypto/engines/Engine.ts"
 import { loaders } from "../crypto/engines/EngineSelection.ts"
 import * as RelayKey from "../crypto/RelayKey.ts"
-import * as DatabaseFile from "../database/DatabaseFile.ts"
+import * as DatabaseFile from "../database/sqlite/DatabaseFile.ts"
+import type { Integrity } from "../database/sqlite/integrityThread.ts"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import type { Shutdown } from "../lifecycle/Shutdown.ts"
 import type { StartError } from "../lifecycle/StartError.ts"
 import { escape } from "../observability/Escape.ts"
 import { messageOf } from "../observability/messageOf.ts"
 import { CommandFailed } from "./DataCommand.ts"
-import type { Integrity } from "./integrityThread.ts"
 import { npubOf } from "./PublicKey.ts"
 import * as Stdout from "./Stdout.ts"
 
@@ -62,7 +62,9 @@ const isInUse = (path: string): boolean => {
 
 const integrityOf = (path: string): Effect.Effect<Integrity> =>
   Effect.callback<Integrity>((resume) => {
-    const worker = new Worker(new URL("./integrityThread.ts", import.meta.url), { workerData: { path } })
+    const worker = new Worker(new URL("../database/sqlite/integrityThread.ts", import.meta.url), {
+      workerData: { path }
+    })
     const broken = (problem: string) => resume(Effect.succeed({ problem, events: 0, logged: 0, seq: 0 }))
     worker.once("message", (integrity: Integrity) => resume(Effect.succeed(integrity)))
     worker.once("error", (error) => broken(messageOf(error)))

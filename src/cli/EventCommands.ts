@@ -1,7 +1,7 @@
 /** Commands over the stored events, as they are typed: flags, descriptions, examples. */
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { EventFile } from "../database/EventFile.ts"
+import { EventFile } from "../database/sqlite/EventFile.ts"
 import type { ProcessHost } from "../lifecycle/process.ts"
 import * as DataCommand from "./DataCommand.ts"
 import * as Delete from "./Delete.ts"

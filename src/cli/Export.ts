@@ -1,6 +1,6 @@
 /** `export`, `scan` and `count`: stored events, as they were signed, on stdout. */
 import { Effect } from "effect"
-import { EventFile, type Order } from "../database/EventFile.ts"
+import { EventFile, type Order } from "../database/sqlite/EventFile.ts"
 import type { Filter } from "../domain/Filter.ts"
 import { say } from "./DataCommand.ts"
 import * as Stdout from "./Stdout.ts"

@@ -7,10 +7,10 @@
  * asked: what an operator imports is kept.
  */
 import { Clock, Effect, Layer, Option, Stream } from "effect"
-import { Settings } from "../Config.ts"
+import { Settings } from "../config/Settings.ts"
 import { Verifier, type VerifierSender } from "../crypto/Verifier.ts"
 import { Database, type DatabaseSender, type Outcome } from "../database/Database.ts"
-import * as SqliteDatabase from "../database/SqliteDatabase.ts"
+import * as SqliteDatabase from "../database/sqlite/SqliteDatabase.ts"
 import { type Event, type EventLimits, eventOf } from "../domain/Event.ts"
 import { say, usage } from "./DataCommand.ts"
 import { type Line, stdin } from "./Lines.ts"

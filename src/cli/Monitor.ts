@@ -14,7 +14,7 @@
  *   matches comes in the order of the log, and the command ends.
  */
 import { Effect, Stream } from "effect"
-import { EventFile } from "../database/EventFile.ts"
+import { EventFile } from "../database/sqlite/EventFile.ts"
 import type { Event } from "../domain/Event.ts"
 import { type Filter, matchesAny } from "../domain/Filter.ts"
 import { usage } from "./DataCommand.ts"

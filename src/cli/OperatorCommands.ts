@@ -1,8 +1,8 @@
 /** Commands that look after the service and its relay, as they are typed: flags, descriptions, examples. */
 import { Effect, Layer, type Scope } from "effect"
 import { Argument, Command } from "effect/cli"
-import type { Settings } from "../Config.ts"
-import { EventFile } from "../database/EventFile.ts"
+import type { Settings } from "../config/Settings.ts"
+import { EventFile } from "../database/sqlite/EventFile.ts"
 import type { ProcessHost } from "../lifecycle/process.ts"
 import * as DataCommand from "./DataCommand.ts"
 import { doctor } from "./Doctor.ts"

@@ -7,8 +7,8 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer, type Option } from "effect"
 import { Command } from "effect/cli"
-import { Settings } from "../Config.ts"
-import { flags, fromFlags } from "../ConfigFlags.ts"
+import { flags, fromFlags } from "../config/Flags.ts"
+import { Settings } from "../config/Settings.ts"
 import type { StartError } from "../lifecycle/StartError.ts"
 
 /** Variables that mean something to every command. */

@@ -1,8 +1,8 @@
 /** One connection to a relay that is synced with: NIP-01 and NIP-77 messages, one frame after the other. */
 import { Duration, Effect, Option, Runtime, Schema } from "effect"
 import { Socket } from "effect/socket"
-import { goodbye, openTimeout, socketError } from "../aggregation/Upstream.ts"
-import * as UpstreamMessage from "../aggregation/UpstreamMessage.ts"
+import { goodbye, openTimeout, socketError } from "../aggregation/upstream/PagedConnection.ts"
+import * as UpstreamMessage from "../aggregation/upstream/UpstreamMessage.ts"
 import type { EventLimits } from "../domain/Event.ts"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import { escape } from "../observability/Escape.ts"

@@ -12,7 +12,7 @@
 import { Cause, Deferred, type Duration, Effect, Exit, Layer, Metric } from "effect"
 import { hash } from "node:crypto"
 import { availableParallelism } from "node:os"
-import { Settings, type SettingsShape } from "../Config.ts"
+import { Settings, type SettingsShape } from "../config/Settings.ts"
 import { canonical, type Event, type EventTemplate } from "../domain/Event.ts"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import * as Mailbox from "../lifecycle/Mailbox.ts"

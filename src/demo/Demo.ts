@@ -5,12 +5,12 @@
  * the world it reads from; so Ctrl-C releases them in this order: the show, the service component by component, the world.
  */
 import { Effect, Layer } from "effect"
-import { HarvestStatus } from "../aggregation/HarvestStatus.ts"
-import { serve } from "../cli/serve.ts"
-import type { Settings } from "../Config.ts"
+import { HarvestStatus } from "../aggregation/harvest/HarvestStatus.ts"
+import type { Settings } from "../config/Settings.ts"
 import type { ProcessHost } from "../lifecycle/process.ts"
 import { Shutdown } from "../lifecycle/Shutdown.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
+import { serve } from "../serve.ts"
 import { RelayAddress } from "../websocket/RelayServer.ts"
 import { DemoWorld, settingsLayer } from "./DemoWorld.ts"
 import * as HarvestReport from "./HarvestReport.ts"

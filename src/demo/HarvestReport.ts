@@ -1,7 +1,7 @@
 /** How a harvest is going, in words. Pure. */
-import type { AdmissionOutcome } from "../aggregation/Admission.ts"
-import type { UpstreamStatus } from "../aggregation/HarvestStatus.ts"
-import type { RetryStatus } from "../aggregation/Retries.ts"
+import type { AdmissionOutcome } from "../aggregation/admission/Admission.ts"
+import type { RetryStatus } from "../aggregation/admission/Retries.ts"
+import type { UpstreamStatus } from "../aggregation/harvest/HarvestStatus.ts"
 
 type Upstreams = ReadonlyArray<Pick<UpstreamStatus, "state" | "phase" | "outcomes" | "rejections" | "dropped">>
 

@@ -8,8 +8,8 @@
 import { Context, Effect, FiberSet, Layer, Result, Schema } from "effect"
 import type { LookupAddress } from "node:dns"
 import type { LookupFunction } from "node:net"
-import { Settings } from "../Config.ts"
-import type { Network } from "../ConfigNotation.ts"
+import type { Network } from "../config/Notation.ts"
+import { Settings } from "../config/Settings.ts"
 import { type ResolveError, Resolver } from "./Resolver.ts"
 import { type Address, isSpecial, matcher, parseAddress } from "./SpecialAddress.ts"
 

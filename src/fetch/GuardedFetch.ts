@@ -5,7 +5,7 @@
  * comes back is bounded in bytes, encodings and time. No cookies, no referrer, no credentials, no proxy.
  */
 import { Clock, Context, Effect, Exit, Layer, Result, Scope, type Stream } from "effect"
-import type { Settings } from "../Config.ts"
+import type { Settings } from "../config/Settings.ts"
 import { AddressGuard, type TargetRefused } from "./AddressGuard.ts"
 import { type Answer, type Caps, Deadline, type Deadlines, exchange } from "./Exchange.ts"
 import { FetchError } from "./FetchError.ts"

@@ -5,7 +5,7 @@
  * goes well afterwards gives one per minute back. One reservation is one request.
  */
 import { Clock, Context, Effect, Layer, Schema, type Scope, Semaphore } from "effect"
-import { Settings } from "../Config.ts"
+import { Settings } from "../config/Settings.ts"
 
 /** A host's pace: so many requests at once when it has been idle, and so many per minute. */
 export interface Quota {

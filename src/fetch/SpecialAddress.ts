@@ -6,7 +6,7 @@
  * its registry entry says about reachability: no picture is kept at an anycast sink.
  */
 import { BlockList, isIP } from "node:net"
-import type { Network } from "../ConfigNotation.ts"
+import type { Network } from "../config/Notation.ts"
 
 const ipv4Special: ReadonlyArray<readonly [string, number]> = [
   ["0.0.0.0", 8], //       this network

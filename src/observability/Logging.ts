@@ -5,7 +5,7 @@
  * once, whoever logs it.
  */
 import { Cause, Formatter, Layer, Logger, type LogLevel, Redactable, References } from "effect"
-import type { SettingsShape } from "../Config.ts"
+import type { SettingsShape } from "../config/Settings.ts"
 import { escape, escapeLines } from "./Escape.ts"
 
 /** UTF-16 code units of a phrase, which is ours, and of a field's text, which may be a stranger's. */

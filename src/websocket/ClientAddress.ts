@@ -2,7 +2,7 @@
 import { Result } from "effect"
 import { NetAddress } from "effect/net"
 import { BlockList, isIP } from "node:net"
-import type { SettingsShape } from "../Config.ts"
+import type { SettingsShape } from "../config/Settings.ts"
 
 /** An address as Node gives it. An IPv4 address mapped into IPv6 is the same client; a zone says nothing about it. */
 export const clientOf = (remoteAddress: string | undefined): string => {

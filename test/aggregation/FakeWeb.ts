@@ -3,8 +3,8 @@
  * `HostBudgets` allows. For real sockets there is `HostileHost`.
  */
 import { Clock, Effect, Layer, Stream } from "effect"
-import { Picture } from "../../src/aggregation/Picture.ts"
-import { PictureStore } from "../../src/aggregation/PictureStore.ts"
+import { Picture } from "../../src/aggregation/evidence/Picture.ts"
+import { PictureStore } from "../../src/aggregation/evidence/PictureStore.ts"
 import { FetchError } from "../../src/fetch/FetchError.ts"
 import { GuardedFetch } from "../../src/fetch/GuardedFetch.ts"
 import { HostBudgets } from "../../src/fetch/HostBudgets.ts"

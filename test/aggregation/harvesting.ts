@@ -1,9 +1,9 @@
 /** One upstream on the test clock, and what a test of the harvest asks of it and of the service. */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
-import { space } from "../../src/aggregation/HarvestSession.ts"
-import { HarvestStatus, type UpstreamStatus } from "../../src/aggregation/HarvestStatus.ts"
-import { floor, overlap } from "../../src/aggregation/HarvestWalk.ts"
+import { space } from "../../src/aggregation/harvest/HarvestSession.ts"
+import { HarvestStatus, type UpstreamStatus } from "../../src/aggregation/harvest/HarvestStatus.ts"
+import { floor, overlap } from "../../src/aggregation/harvest/HarvestWalk.ts"
 import type { Event } from "../../src/domain/Event.ts"
 import { type Coverage, decodeCoverage } from "../../src/domain/HarvestWindow.ts"
 import { epoch, profileEvent } from "../support/events.ts"

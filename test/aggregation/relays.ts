@@ -5,7 +5,7 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { Socket } from "effect/socket"
-import { LearntSocket } from "../../src/aggregation/RelayPool.ts"
+import { LearntSocket } from "../../src/aggregation/upstream/RelayPool.ts"
 import * as UpstreamEvents from "../../src/demo/UpstreamEvents.ts"
 import type { Event } from "../../src/domain/Event.ts"
 import { FakeSocket } from "../support/FakeUpstreamSocket.ts"

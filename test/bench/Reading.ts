@@ -1,6 +1,6 @@
 /** Asking for stored events, on a store of 100,000. */
 import { Effect } from "effect"
-import { idOfRaw, pubkeyOfRaw } from "../../src/database/rawEvent.ts"
+import { idOfRaw, pubkeyOfRaw } from "../../src/database/sqlite/rawEvent.ts"
 import { make as makeDice } from "../../src/demo/Dice.ts"
 import { newest, oldest, storedNotes, storedProfiles } from "./Corpus.ts"
 import * as Load from "./Load.ts"

@@ -1,7 +1,7 @@
 /** What a benchmark is made of: groups of stages on one relay, stages of rounds; and the side that is measured. */
 import { Effect, Scope } from "effect"
 import { join } from "node:path"
-import { idOfRaw } from "../../src/database/rawEvent.ts"
+import { idOfRaw } from "../../src/database/sqlite/rawEvent.ts"
 import { type Block, block } from "./Corpus.ts"
 import * as Load from "./Load.ts"
 import type { Measures } from "./Measures.ts"

@@ -2,9 +2,9 @@
 import { Effect } from "effect"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
-import type * as Connection from "../../src/database/connection.ts"
-import type * as DatabaseFile from "../../src/database/DatabaseFile.ts"
-import type * as Store from "../../src/database/SqliteStore.ts"
+import type * as Connection from "../../src/database/sqlite/connection.ts"
+import type * as DatabaseFile from "../../src/database/sqlite/DatabaseFile.ts"
+import type * as Store from "../../src/database/sqlite/SqliteStore.ts"
 import type { Block } from "./Corpus.ts"
 
 /** Events per transaction. */
@@ -13,7 +13,7 @@ const batch = 1000
 /** Creates the file at `path`. */
 export const write = Effect.fnUntraced(function*(root: string, path: string, blocks: Iterable<Block>) {
   const load = <A>(name: string) =>
-    Effect.promise(() => import(pathToFileURL(join(root, "src/database", name)).href) as Promise<A>)
+    Effect.promise(() => import(pathToFileURL(join(root, "src/database/sqlite", name)).href) as Promise<A>)
   const { connect } = yield* load<typeof Connection>("connection.ts")
   const { migrate } = yield* load<typeof DatabaseFile>("DatabaseFile.ts")
   const { SqliteStore } = yield* load<typeof Store>("SqliteStore.ts")

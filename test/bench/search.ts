@@ -15,10 +15,10 @@ import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
-import * as connection from "../../src/database/connection.ts"
-import type * as DatabaseFile from "../../src/database/DatabaseFile.ts"
-import * as SqliteReader from "../../src/database/SqliteReader.ts"
-import type * as Store from "../../src/database/SqliteStore.ts"
+import * as connection from "../../src/database/sqlite/connection.ts"
+import type * as DatabaseFile from "../../src/database/sqlite/DatabaseFile.ts"
+import * as SqliteReader from "../../src/database/sqlite/SqliteReader.ts"
+import type * as Store from "../../src/database/sqlite/SqliteStore.ts"
 import type { Filter } from "../../src/domain/Filter.ts"
 import * as People from "./People.ts"
 
@@ -41,7 +41,7 @@ const say = (text: string) => Effect.sync(() => void process.stdout.write(`${tex
 /** Saves all profiles; CPU microseconds of each. */
 const save = Effect.fnUntraced(function*(root: string, path: string) {
   const load = <A>(name: string) =>
-    Effect.promise(() => import(pathToFileURL(join(root, "src/database", name)).href) as Promise<A>)
+    Effect.promise(() => import(pathToFileURL(join(root, "src/database/sqlite", name)).href) as Promise<A>)
   const { connect } = yield* load<typeof connection>("connection.ts")
   const { migrate } = yield* load<typeof DatabaseFile>("DatabaseFile.ts")
   const { SqliteStore } = yield* load<typeof Store>("SqliteStore.ts")

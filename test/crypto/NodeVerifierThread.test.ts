@@ -1,7 +1,7 @@
 /** Real threads, whole and broken. */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer, Option, Redacted } from "effect"
-import { Settings } from "../../src/Config.ts"
+import { Settings } from "../../src/config/Settings.ts"
 import type { EnginePreference } from "../../src/crypto/engines/EngineSelection.ts"
 import * as NodeVerifierThread from "../../src/crypto/NodeVerifierThread.ts"
 import { pack } from "../../src/crypto/protocol.ts"

@@ -4,7 +4,7 @@ import { Cause, Effect, Exit, Logger, Option, Redacted, Runtime } from "effect"
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Settings } from "../../src/Config.ts"
+import { Settings } from "../../src/config/Settings.ts"
 import * as RelayKey from "../../src/crypto/RelayKey.ts"
 import { StartError } from "../../src/lifecycle/StartError.ts"
 

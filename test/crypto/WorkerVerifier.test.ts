@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Metric, Option, Redacted, Runtime, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { Settings } from "../../src/Config.ts"
+import { Settings } from "../../src/config/Settings.ts"
 import { CryptoError, type Verification, Verifier } from "../../src/crypto/Verifier.ts"
 import * as WorkerVerifier from "../../src/crypto/WorkerVerifier.ts"
 import type { Event } from "../../src/domain/Event.ts"

@@ -1,6 +1,6 @@
 /** A database thread that does as it is told: answers, dies, or says nothing for ever. */
 import { parentPort } from "node:worker_threads"
-import type { ToThread } from "../../src/database/threadProtocol.ts"
+import type { ToThread } from "../../src/database/sqlite/thread/threadProtocol.ts"
 
 const port = parentPort!
 port.on("message", (message: ToThread<"answer" | "throw" | "exit" | "hang" | "fail">) => {

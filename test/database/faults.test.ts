@@ -5,12 +5,13 @@ import { TestClock } from "effect/testing"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { describe } from "vitest"
-import { AnswerBuffers } from "../../src/database/AnswerBuffers.ts"
-import { connect } from "../../src/database/connection.ts"
 import { Database } from "../../src/database/Database.ts"
-import * as DatabaseThread from "../../src/database/DatabaseThread.ts"
 import * as Ingester from "../../src/database/Ingester.ts"
-import { SqliteStore } from "../../src/database/SqliteStore.ts"
+import { connect } from "../../src/database/sqlite/connection.ts"
+import { SqliteStore } from "../../src/database/sqlite/SqliteStore.ts"
+import * as SqliteWriter from "../../src/database/sqlite/SqliteWriter.ts"
+import { AnswerBuffers } from "../../src/database/sqlite/thread/AnswerBuffers.ts"
+import * as DatabaseThread from "../../src/database/sqlite/thread/DatabaseThread.ts"
 import type { StoreBatch, StoreRequest } from "../../src/database/storeProtocol.ts"
 import * as StoreWriter from "../../src/database/StoreWriter.ts"
 import { type Event, rawOf } from "../../src/domain/Event.ts"
@@ -134,7 +135,7 @@ describe("the ingester", () => {
 
   it.effect("gives up on a thread that does not answer for ten seconds, and not a moment sooner", () =>
     Effect.gen(function*() {
-      const writer = StoreWriter.threaded({
+      const writer = SqliteWriter.threaded({
         request: () => Effect.never,
         buffers: new AnswerBuffers(),
         close: Effect.succeed("closed"),
@@ -242,7 +243,7 @@ describe("a database thread", () => {
         const waiting = yield* Effect.forkChild(Effect.flip(thread.request("hang")), { startImmediately: true })
         assert.strictEqual((yield* Effect.flip(thread.request(payload))).detail, detail)
         assert.strictEqual((yield* Fiber.join(waiting)).detail, detail)
-        const writer = StoreWriter.threaded(
+        const writer = SqliteWriter.threaded(
           thread as unknown as DatabaseThread.DatabaseThread<StoreRequest, never>,
           { seq: 0, events: 0 }
         )

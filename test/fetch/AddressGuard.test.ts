@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Result } from "effect"
 import type { LookupAddress } from "node:dns"
-import type { Network } from "../../src/ConfigNotation.ts"
+import type { Network } from "../../src/config/Notation.ts"
 import { AddressGuard } from "../../src/fetch/AddressGuard.ts"
 import { isSpecial, parseAddress } from "../../src/fetch/SpecialAddress.ts"
 import * as FakeDns from "../support/FakeDns.ts"

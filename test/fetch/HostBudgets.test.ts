@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { type Overrides, Settings } from "../../src/Config.ts"
+import { type Overrides, Settings } from "../../src/config/Settings.ts"
 import { defaults, HostBudgets, type Options, type Reservation } from "../../src/fetch/HostBudgets.ts"
 
 const test = (

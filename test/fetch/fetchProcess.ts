@@ -5,7 +5,7 @@
 import { Effect, Layer, Stream } from "effect"
 import { Socket } from "effect/socket"
 import { readFileSync } from "node:fs"
-import type { Network } from "../../src/ConfigNotation.ts"
+import type { Network } from "../../src/config/Notation.ts"
 import { GuardedFetch } from "../../src/fetch/GuardedFetch.ts"
 import * as GuardedWebSocket from "../../src/fetch/GuardedWebSocket.ts"
 import * as FakeDns from "../support/FakeDns.ts"

@@ -4,7 +4,8 @@
  * It checks what it is told at the moment it is told it: an `OK true` must already be on the disk, as any later moment may
  * be a power cut.
  */
-import { type ClientSocket, type ClientSocketListener, type Frame, FrameRun } from "../../src/websocket/ClientSocket.ts"
+import { type ClientSocket, type ClientSocketListener } from "../../src/websocket/client/ClientSocket.ts"
+import { type Frame, FrameRun } from "../../src/websocket/client/Frames.ts"
 import { forged, notes } from "./events.ts"
 import { FakeStream } from "./fakes/http.ts"
 import type { Action, ClientPlan } from "./Plan.ts"

@@ -5,7 +5,7 @@
  */
 import { Clock, Effect, Exit, type Fiber, Layer, Option, Random, Redacted, References } from "effect"
 import { hash } from "node:crypto"
-import { Settings } from "../../src/Config.ts"
+import { Settings } from "../../src/config/Settings.ts"
 import { type Certificate, certify } from "../../src/lifecycle/Certificate.ts"
 import { launch } from "../../src/lifecycle/Launch.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"

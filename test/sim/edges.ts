@@ -17,13 +17,13 @@ const edges: ReadonlyArray<readonly [from: string, specifier: string, fake: stri
   ["websocket/RelayServer.ts", "node:http", "http.ts"],
   ["websocket/RelayServer.ts", "node:net", "http.ts"],
   ["websocket/RelayServer.ts", "@effect/platform-node/NodeWS", "platformNode.ts"],
-  ["websocket/RelayServer.ts", "./ClientSocket.ts", "clientSocket.ts"],
+  ["websocket/RelayServer.ts", "./client/ClientSocket.ts", "clientSocket.ts"],
   ["main.ts", "./aggregation/Aggregation.ts", "aggregation.ts"],
   // The disk, and its threads.
-  ["database/SqliteDatabase.ts", "./DatabaseThread.ts", "databaseThread.ts"],
-  ["database/SqliteDatabase.ts", "./DatabaseFile.ts", "databaseFile.ts"],
-  ["database/SqliteDatabase.ts", "./StoreReader.ts", "storeReader.ts"],
-  ["database/SqliteDatabase.ts", "./SqliteReader.ts", "storeReader.ts"],
+  ["database/sqlite/SqliteDatabase.ts", "./thread/DatabaseThread.ts", "databaseThread.ts"],
+  ["database/sqlite/SqliteDatabase.ts", "./DatabaseFile.ts", "databaseFile.ts"],
+  ["database/sqlite/SqliteDatabase.ts", "./StoreReader.ts", "storeReader.ts"],
+  ["database/sqlite/SqliteDatabase.ts", "./SqliteReader.ts", "storeReader.ts"],
   // Signatures, and their threads.
   ["crypto/WorkerVerifier.ts", "./engines/EngineSelection.ts", "engineSelection.ts"],
   ["crypto/WorkerVerifier.ts", "./NodeVerifierThread.ts", "verifierThread.ts"],

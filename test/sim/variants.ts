@@ -37,7 +37,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "sender cloned out of its scope",
     breaks: "a connection's sender is taken into a scope that nobody closes",
     rewrites: [{
-      file: "websocket/Connection.ts",
+      file: "websocket/client/Connection.ts",
       from: "yield* Scope.provide(admission.sender(`websocket/connection ${number}`), scope)",
       to: "yield* Scope.provide(admission.sender(`websocket/connection ${number}`), Scope.makeUnsafe())"
     }]
@@ -74,7 +74,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "sleep that ignores interruption",
     breaks: "a loop sleeps its twenty seconds whatever is asked of it",
     rewrites: [{
-      file: "aggregation/Harvest.ts",
+      file: "aggregation/harvest/Harvest.ts",
       from: "Effect.sleep(logPeriod)",
       to: "Effect.uninterruptible(Effect.sleep(logPeriod))"
     }]
@@ -83,7 +83,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "cursor ahead of events",
     breaks: "a page's coverage is written before the events that it stands for",
     rewrites: [{
-      file: "aggregation/HarvestSession.ts",
+      file: "aggregation/harvest/HarvestSession.ts",
       from: "    yield* admit(fresh, [{ _tag: \"Record\", space, key: url, value, due: null }])\n",
       to: "    yield* Effect.orDie(sender.write([{ _tag: \"Record\", space, key: url, value, due: null }]))\n" +
         "    yield* admit(fresh, [])\n"
@@ -104,7 +104,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "double answer",
     breaks: "a duplicate is answered once because it is known, and once more as what became of it",
     rewrites: [{
-      file: "websocket/Submissions.ts",
+      file: "websocket/client/Submissions.ts",
       from: "    this.answer(submission.eventId, answer)\n",
       to: "    this.answer(submission.eventId, answer)\n" +
         "    if (answer.accepted && answer.reply !== \"\") this.answer(submission.eventId, answer)\n"

@@ -1,6 +1,6 @@
 /** The fetcher as the service builds it, with a fake DNS and loopback exempt, and deadlines short enough for tests. */
 import { Layer } from "effect"
-import type { Network } from "../../src/ConfigNotation.ts"
+import type { Network } from "../../src/config/Notation.ts"
 import { AddressGuard } from "../../src/fetch/AddressGuard.ts"
 import type { Deadlines } from "../../src/fetch/Exchange.ts"
 import { GuardedFetch } from "../../src/fetch/GuardedFetch.ts"

@@ -1,9 +1,9 @@
 /** Database files with any number of events in them, at 30 µs each: made up to the signature, and put past all checks. */
 import { Effect } from "effect"
 import { hash } from "node:crypto"
-import { connect } from "../../src/database/connection.ts"
-import { migrate } from "../../src/database/DatabaseFile.ts"
-import { SqliteStore } from "../../src/database/SqliteStore.ts"
+import { connect } from "../../src/database/sqlite/connection.ts"
+import { migrate } from "../../src/database/sqlite/DatabaseFile.ts"
+import { SqliteStore } from "../../src/database/sqlite/SqliteStore.ts"
 import { rawOf } from "../../src/domain/Event.ts"
 import { epoch } from "./events.ts"
 

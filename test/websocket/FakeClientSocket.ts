@@ -1,5 +1,6 @@
 /** A socket in memory: what a client says and reads is up to the test. */
-import { type ClientSocket, type ClientSocketListener, type Frame, FrameRun } from "../../src/websocket/ClientSocket.ts"
+import { type ClientSocket, type ClientSocketListener } from "../../src/websocket/client/ClientSocket.ts"
+import { type Frame, FrameRun } from "../../src/websocket/client/Frames.ts"
 
 /** The payloads of frames of less than 64 KiB (RFC 6455 §5.2). */
 export const payloadsOf = (wire: Uint8Array): ReadonlyArray<string> => {

@@ -3,11 +3,6 @@ import { SimSocket } from "../Client.ts"
 import { run } from "../Run.ts"
 import type { FakeWebSocket } from "./platformNode.ts"
 
-export class Flusher {
-  /** Frames arrive in the moment they are sent. */
-  add(): void {}
-}
-
 export class WsClientSocket extends SimSocket {
   constructor(webSocket: FakeWebSocket) {
     super(webSocket.client, run())

@@ -1,6 +1,6 @@
 /** The ingester's thread and the reader's: they take their time, fail as planned, and notice who comes too late. */
 import { Deferred, Effect, Exit } from "effect"
-import { ThreadFailed } from "../../../src/database/DatabaseThread.ts"
+import { ThreadFailed } from "../../../src/database/sqlite/thread/DatabaseThread.ts"
 import type { StoreAnswer, StoreRequest, SweepAnswer } from "../../../src/database/storeProtocol.ts"
 import { run } from "../Run.ts"
 

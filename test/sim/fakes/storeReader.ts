@@ -1,6 +1,6 @@
 /** Reads of a world's disk, as far as it is synced; long ones take a while. */
 import { Effect } from "effect"
-import type * as StoreReader from "../../../src/database/StoreReader.ts"
+import type * as StoreReader from "../../../src/database/sqlite/StoreReader.ts"
 import { newestFirst } from "../../../src/demo/UpstreamEvents.ts"
 import type { Event } from "../../../src/domain/Event.ts"
 import { type Filter, matches } from "../../../src/domain/Filter.ts"

@@ -1,0 +1,46 @@
+/**
+ * The one way in. Every event, harvested or published by a client, goes
+ * decode → cheap rejects → verify → admit → save.
+ */
+import { Context, type Effect, type Exit, type Scope } from "effect"
+import type { Outcome } from "../../database/Database.ts"
+import type { Event } from "../../domain/Event.ts"
+import type { Verdict } from "../../domain/Quality.ts"
+import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
+
+/** What became of one event; each has exactly one answer on the wire (`websocket/client/publish.ts`). */
+export type AdmissionOutcome =
+  | Exclude<Outcome, { readonly _tag: "Done" }>
+  /** Wrong id or signature. `detail` follows the prefix `invalid: `. */
+  | { readonly _tag: "Invalid"; readonly detail: string }
+  /** A rule said no on evidence. */
+  | Extract<Verdict, { readonly _tag: "Rejected" }>
+  /** The world did not answer in time; the check goes on, and an acceptance is stored and announced later. */
+  | Extract<Verdict, { readonly _tag: "Undetermined" }>
+  /** Our side failed: storage, threads, or we are stopping. `detail` follows the prefix `error: `. */
+  | { readonly _tag: "Failed"; readonly detail: string }
+
+/** Who hands an event in: its author, who has proved it (NIP-42), or anybody. Only an author may bring what is protected (NIP-70). */
+export type Bearer = "author" | "anybody"
+
+/** A scoped right to submit, registered under its holder's name. */
+export interface AdmissionSender {
+  /**
+   * Admits and saves one well-formed event; succeeds with exactly one outcome, after the commit where there is one. Waits
+   * for room.
+   */
+  submit(event: Event, from?: Bearer): Effect.Effect<AdmissionOutcome, MailboxClosed>
+  /**
+   * The same without a fiber (`Mailbox`): `answered` is called once, later. False where there is no room: then nothing
+   * came of it, and `submit` will wait.
+   */
+  offer(
+    event: Event,
+    from: Bearer,
+    answered: (exit: Exit.Exit<AdmissionOutcome, MailboxClosed>) => void
+  ): boolean
+}
+
+export class Admission extends Context.Service<Admission, {
+  readonly sender: (holder: string) => Effect.Effect<AdmissionSender, MailboxClosed, Scope.Scope>
+}>()("profile-aggregator/aggregation/admission/Admission") {}

@@ -1,0 +1,138 @@
+/**
+ * What the operator has said about authors, events, kinds and addresses (NIP-86), remembered across restarts.
+ *
+ * Asked for every event, so it is all in memory; changed rarely, and then first on disk. A ban removes what is stored, and
+ * keeps out what comes later, whoever brings it. Deletions and requests to vanish are taken from anybody: that is their
+ * authors' right.
+ */
+import { Clock, Context, Effect, Layer, Option, Schema } from "effect"
+import { Settings } from "../../config/Settings.ts"
+import { Database, type DatabaseError, type DatabaseSender } from "../../database/Database.ts"
+import type { Event } from "../../domain/Event.ts"
+import type { Filter } from "../../domain/Filter.ts"
+import type { ManagementRequest, Rule, Subject } from "../../domain/Management.ts"
+import type { RejectionReason } from "../../domain/Quality.ts"
+import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
+
+/** Name of the space where rules are kept, by subject and name. */
+export const space = "management"
+
+/** Kinds kept in `profiles` mode: profiles, relay lists (NIP-65), DM relays (NIP-17). */
+export const profileKinds: ReadonlyArray<number> = [0, 10_002, 10_050]
+
+/** Deletion (NIP-09) and vanishing (NIP-62). */
+const removalKinds: ReadonlySet<number> = new Set([5, 62])
+
+/** Ids that are removed in one write. */
+const removedAtOnce = 500
+
+/** A change to the rules. */
+export type Change = Extract<ManagementRequest, { readonly _tag: "Put" | "Remove" }>
+
+export class Moderation extends Context.Service<Moderation, {
+  /** Why the operator wants none of it; says nothing of what the rules for everybody say. */
+  readonly refusalOf: (event: Event) => RejectionReason | undefined
+  /** Profiles of this author are kept without a look at their quality. */
+  readonly isTrusted: (pubkey: string) => boolean
+  /** The rules of a sort, as they stand. For allowed kinds all that are kept, where not every kind is. */
+  readonly rules: (subject: Subject, state: Rule["state"]) => ReadonlyArray<Rule>
+  /** What a text of the relay's was changed to. */
+  readonly text: (name: "name" | "description" | "icon") => string | undefined
+  /** Succeeds once the change is on disk and holds. `by` is the operator's pubkey. */
+  readonly apply: (change: Change, by: string) => Effect.Effect<void, DatabaseError | MailboxClosed>
+}>()("profile-aggregator/aggregation/admission/Moderation") {
+  static readonly layer: Layer.Layer<Moderation, DatabaseError, Database | Settings> = Layer.effect(
+    Moderation,
+    Effect.suspend(() => make())
+  )
+}
+
+const Stored = Schema.fromJsonString(Schema.Struct({
+  version: Schema.Literal(1),
+  state: Schema.Literals(["banned", "allowed", "changed"]),
+  text: Schema.String,
+  by: Schema.String,
+  /** Unix milliseconds. */
+  at: Schema.Int
+}))
+const decode = Schema.decodeUnknownOption(Stored)
+
+const subjects: ReadonlyArray<string> = ["pubkey", "event", "kind", "ip", "relay"] satisfies ReadonlyArray<Subject>
+const isSubject = (text: string): text is Subject => subjects.includes(text)
+
+const keyOf = (subject: Subject, name: string): string => `${subject} ${name}`
+
+const ruleOf = (key: string, value: string): Rule | undefined => {
+  const at = key.indexOf(" ")
+  const subject = key.slice(0, at)
+  const stored = decode(value)
+  if (!isSubject(subject) || Option.isNone(stored)) return undefined
+  return { subject, name: key.slice(at + 1), state: stored.value.state, text: stored.value.text }
+}
+
+const make = Effect.fnUntraced(function*() {
+  const { admission } = yield* Settings
+  const database = yield* Database
+  const standing = new Map<string, Rule>()
+  for (const { key, value } of yield* database.records(space)) {
+    const rule = ruleOf(key, value)
+    if (rule !== undefined) standing.set(key, rule)
+  }
+
+  const stateOf = (subject: Subject, name: string) => standing.get(keyOf(subject, name))?.state
+
+  const keepsKind = (kind: number): boolean => {
+    const state = stateOf("kind", String(kind))
+    if (state !== undefined) return state === "allowed"
+    return admission === "open" || removalKinds.has(kind) || profileKinds.includes(kind)
+  }
+
+  /** Removes what is stored of somebody, however much that is. */
+  const remove = Effect.fnUntraced(function*(sender: DatabaseSender, filter: Filter) {
+    for (;;) {
+      const { ids, timestamps } = yield* database.items(filter, { itemsMax: removedAtOnce })
+      if (timestamps.length === 0) return
+      const hex = Array.from(timestamps, (_, i) => Buffer.from(ids.subarray(32 * i, 32 * i + 32)).toString("hex"))
+      yield* sender.write([{ _tag: "Delete", ids: hex }])
+    }
+  })
+
+  const apply = Effect.fn("Moderation.apply")(function*(change: Change, by: string) {
+    // Rare enough to hold a sender for its own time only.
+    const sender = yield* database.sender("aggregation/moderation")
+    if (change._tag === "Remove") {
+      const { name, state, subject } = change
+      if (stateOf(subject, name) !== state) return
+      yield* sender.write([{ _tag: "Record", space, key: keyOf(subject, name), value: null, due: null }])
+      standing.delete(keyOf(subject, name))
+      return
+    }
+    const { name, state, subject, text } = change.rule
+    const value = JSON.stringify({ version: 1, state, text, by, at: yield* Clock.currentTimeMillis })
+    yield* sender.write([{ _tag: "Record", space, key: keyOf(subject, name), value, due: null }])
+    standing.set(keyOf(subject, name), change.rule)
+    if (state !== "banned") return
+    if (subject === "pubkey") yield* remove(sender, { authors: [name] })
+    if (subject === "event") yield* remove(sender, { ids: [name] })
+    if (subject === "kind") yield* remove(sender, { kinds: [Number(name)] })
+  }, Effect.scoped)
+
+  return Moderation.of({
+    refusalOf: ({ id, kind, pubkey }) => {
+      if (!keepsKind(kind)) return "kind is not kept here"
+      if (standing.size === 0 || removalKinds.has(kind)) return undefined
+      return stateOf("pubkey", pubkey) === "banned" || stateOf("event", id) === "banned"
+        ? "banned by the operator"
+        : undefined
+    },
+    isTrusted: (pubkey) => stateOf("pubkey", pubkey) === "allowed",
+    rules: (subject, state) => {
+      const rules = [...standing.values()].filter((rule) => rule.subject === subject && rule.state === state)
+      if (subject !== "kind" || state !== "allowed" || admission === "open") return rules
+      const usual = [...profileKinds, ...removalKinds].filter((kind) => stateOf("kind", String(kind)) === undefined)
+      return [...rules, ...usual.map((kind): Rule => ({ subject, name: String(kind), state, text: "" }))]
+    },
+    text: (name) => standing.get(keyOf("relay", name))?.text,
+    apply
+  })
+})

@@ -1,0 +1,94 @@
+/**
+ * Rejections that took a network to find out, remembered by event id across restarts, so that nobody is asked twice.
+ *
+ * A verdict holds for the rules it was reached by and for some days, spread out so that not all are asked again together.
+ * Of rejections that cost nothing only the latest are kept, in memory. What was accepted needs no memory: the store knows.
+ */
+import { Clock, Context, Effect, Layer, Option, Random, Schema } from "effect"
+import { Settings } from "../../config/Settings.ts"
+import { Database, type DatabaseError, type Record } from "../../database/Database.ts"
+import type { Event } from "../../domain/Event.ts"
+import { Rejected, type RejectionReason } from "../../domain/Quality.ts"
+import { rulesIdOf } from "../evidence/Rules.ts"
+import { RecentRejections, type Rejection } from "./RecentRejections.ts"
+
+/** Name of the space where verdicts are kept, by event id; due when they expire. */
+export const space = "verdict"
+
+const day = 24 * 3_600_000
+
+/** Milliseconds for which a rejection is believed, before the spread of a fifth either way. */
+const lifetimes: Partial<{ readonly [reason in RejectionReason]: number }> = {
+  // A line in a file is soon added.
+  "NIP-05 name is not listed": day,
+  "NIP-05 name belongs to another key": 3 * day,
+  "NIP-05 domain is not public": 7 * day,
+  "picture is too small": 7 * day,
+  "picture is not an image": 7 * day,
+  "picture target is not public": 7 * day,
+  "picture is gone": 3 * day,
+  // People begin to write.
+  "no text note": day,
+  "bridged account": 30 * day
+}
+
+const Stored = Schema.fromJsonString(Schema.Struct({
+  version: Schema.Literal(1),
+  reason: Schema.String,
+  /** `rulesIdOf` the settings it was reached by. */
+  rules: Schema.String,
+  /** Unix milliseconds. */
+  at: Schema.Int,
+  retryAt: Schema.Int
+}))
+const decode = Schema.decodeUnknownOption(Stored)
+
+export class Verdicts extends Context.Service<Verdicts, {
+  /** The rejection of exactly this event, while it holds. */
+  readonly recall: (event: Event) => Effect.Effect<Rejection | undefined, DatabaseError>
+  /** Of an event whose signature is valid: what to write with whatever else becomes of it. `asked`: a network was. */
+  readonly remember: (event: Event, rejection: Rejection, asked: boolean) => Effect.Effect<ReadonlyArray<Record>>
+}>()("profile-aggregator/aggregation/admission/Verdicts") {
+  static readonly layer: Layer.Layer<Verdicts, never, Database | Settings> = Layer.effect(
+    Verdicts,
+    Effect.suspend(() => make())
+  )
+}
+
+const make = Effect.fnUntraced(function*() {
+  const database = yield* Database
+  const settings = yield* Settings
+  const rules = rulesIdOf(settings)
+  /** Otherwise nothing is kept that would hold. */
+  const keepsAny = settings.pictures === "on" || settings.proof === "on" || settings.nip05 === "require"
+  const recent = new RecentRejections()
+
+  return Verdicts.of({
+    recall: Effect.fnUntraced(function*(event) {
+      const now = yield* Clock.currentTimeMillis
+      const latest = recent.get(event.id)
+      if (latest !== undefined && latest.until > now) return latest.rejection
+      // Other kinds are rejected without asking anybody.
+      if (event.kind !== 0 || !keepsAny) return undefined
+      const stored = yield* database.record(space, event.id)
+      if (stored === undefined) return undefined
+      const verdict = Option.getOrUndefined(decode(stored.value))
+      if (verdict === undefined || verdict.rules !== rules || verdict.retryAt <= now) return undefined
+      const rejection = Rejected(verdict.reason as RejectionReason)
+      recent.add(event.id, { rejection, until: verdict.retryAt })
+      return rejection
+    }),
+
+    remember: Effect.fnUntraced(function*(event, rejection, asked) {
+      const lifetime = lifetimes[rejection.reason]
+      const at = yield* Clock.currentTimeMillis
+      const retryAt = lifetime === undefined
+        ? Number.POSITIVE_INFINITY
+        : at + Math.round(lifetime * (0.8 + 0.4 * (yield* Random.next)))
+      recent.add(event.id, { rejection, until: retryAt })
+      if (!asked || lifetime === undefined) return []
+      const value = JSON.stringify({ version: 1, reason: rejection.reason, rules, at, retryAt })
+      return [{ _tag: "Record", space, key: event.id, value, due: retryAt }]
+    })
+  })
+})

@@ -1,0 +1,137 @@
+/**
+ * The rules a profile is held to, once it is known to be its author's: gathers facts, lets `domain/Quality` decide.
+ *
+ * Facts come in the order of their cost, and none is gathered once a rule has said no: the event itself, then the domain of
+ * its NIP-05 name, the picture's host, relays that may have seen its author post. What was found out is remembered by what it depends on
+ * (the picture's URL, the author), so that a later version is asked about only where it differs.
+ */
+import { Clock, Context, Effect, Layer } from "effect"
+import { Settings } from "../../config/Settings.ts"
+import type { CryptoError } from "../../crypto/Verifier.ts"
+import type { DatabaseError, Operation } from "../../database/Database.ts"
+import type { Event } from "../../domain/Event.ts"
+import * as Quality from "../../domain/Quality.ts"
+import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
+import { HostPacing } from "./HostPacing.ts"
+import { Nip05 } from "./Nip05.ts"
+import { factOf, Picture } from "./Picture.ts"
+import { Outbox } from "./Posts.ts"
+import { thresholdsOf } from "./Rules.ts"
+
+export interface Examination {
+  readonly verdict: Quality.Verdict
+  /** Verified events by the same author that were met on the way: lists to keep if the profile is kept. */
+  readonly companions: ReadonlyArray<Event>
+  /** What was found out, to be written whatever the verdict. */
+  readonly operations: ReadonlyArray<Operation>
+  /** To be written with the profile if it is stored. */
+  readonly onceStored: ReadonlyArray<Operation>
+}
+
+/** Our side failed, so that nothing can be said about the profile. */
+export type ExaminerError = DatabaseError | CryptoError | MailboxClosed
+
+export class Examiner extends Context.Service<Examiner, {
+  /** By what the event says itself. `Accepted`: nothing speaks against it so far. Asks nobody. */
+  readonly glance: (event: Event) => Effect.Effect<Quality.Verdict>
+  /** Whether `examine` has to ask anybody. */
+  readonly asks: boolean
+  /** By all that can be found out. Bounded in time, and may be interrupted at any moment. */
+  readonly examine: (event: Event) => Effect.Effect<Examination, ExaminerError>
+  /** What to write with a profile that is stored without having been examined; absent: nothing. */
+  readonly onStored?: (event: Event) => Effect.Effect<ReadonlyArray<Operation>, DatabaseError>
+}>()("profile-aggregator/aggregation/evidence/Examiner") {
+  /** Judges by the event alone, whatever the settings say. */
+  static readonly layer: Layer.Layer<Examiner, never, Settings> = Layer.effect(
+    Examiner,
+    Effect.map(Settings, (settings) => {
+      const glance = glanceWith(thresholdsOf(settings))
+      return Examiner.of({ asks: false, glance, examine: (event) => Effect.map(glance(event), withoutFacts) })
+    })
+  )
+
+  /** Asks pictures' hosts and authors' relays too, where the settings say so. */
+  static readonly layerNetwork: Layer.Layer<Examiner, never, Settings | Nip05 | Picture | Outbox> = Layer.effect(
+    Examiner,
+    Effect.suspend(() => make())
+  )
+}
+
+/** A verdict that nothing was found out for. */
+export const withoutFacts = (verdict: Quality.Verdict): Examination => ({
+  verdict,
+  companions: [],
+  operations: [],
+  onceStored: []
+})
+
+const factsNow = (event: Event, thresholds: Quality.Thresholds) =>
+  Effect.map(Clock.currentTimeMillis, (now) => Quality.factsOf(event, Math.floor(now / 1000), thresholds))
+
+const glanceWith = (thresholds: Quality.Thresholds) => (event: Event) =>
+  Effect.map(factsNow(event, thresholds), (facts) => Quality.judge(facts, thresholds))
+
+const make = Effect.fnUntraced(function*() {
+  const settings = yield* Settings
+  const thresholds = thresholdsOf(settings)
+  const picture = yield* Picture
+  const outbox = yield* Outbox
+  const nip05 = yield* Nip05
+  const pacing = new HostPacing(settings.hostPerMinute, settings.hostQuotas)
+
+  /** Our own pace: everybody who waits for this host gets a turn of their own, instead of all trying at once. */
+  const paced = Effect.fnUntraced(
+    function*<Fact extends NonNullable<Quality.Facts["nip05"] | Quality.Facts["picture"]>>(
+      host: string,
+      fact: Fact
+    ) {
+      if (fact._tag !== "Unanswered" || fact.reason !== "not checked in time") return fact
+      const now = yield* Clock.currentTimeMillis
+      return { ...fact, retryAfter: pacing.turn(host, now, fact.retryAfter) }
+    }
+  )
+
+  const lookAtPicture = Effect.fnUntraced(function*({ pictureUrl, profile }: Quality.Facts) {
+    if (settings.pictures === "off" || pictureUrl._tag === "Refused" || typeof profile === "string") return undefined
+    if (pictureUrl._tag === "Inline") return factOf(yield* picture.look(profile.picture))
+    return yield* paced(pictureUrl.host, factOf(yield* picture.look(pictureUrl.url)))
+  })
+
+  /** Where the name decides nothing, it is looked at when the profile is stored. */
+  const askDomain = Effect.fnUntraced(function*(event: Event, { nip05Name }: Quality.Facts) {
+    if (settings.nip05 !== "require" || typeof nip05Name === "string") {
+      return { fact: undefined, operations: [], onceStored: yield* nip05.onStored(event) }
+    }
+    const checked = yield* nip05.check(event.pubkey, nip05Name)
+    return { ...checked, fact: yield* paced(nip05Name.domain, checked.fact) }
+  })
+
+  return Examiner.of({
+    asks: settings.pictures === "on" || settings.proof === "on" || settings.nip05 === "require",
+
+    glance: glanceWith(thresholds),
+
+    examine: Effect.fn("Examiner.examine")(function*(event) {
+      const said = yield* factsNow(event, thresholds)
+      const first = Quality.judge(said, thresholds)
+      if (first._tag !== "Accepted") return withoutFacts(first)
+
+      const { fact, onceStored, operations } = yield* askDomain(event, said)
+      const named: Quality.Facts = { ...said, nip05: fact }
+      const second = Quality.judge(named, thresholds)
+      if (second._tag !== "Accepted") return { ...withoutFacts(second), operations }
+
+      const seen: Quality.Facts = { ...named, picture: yield* lookAtPicture(said) }
+      const third = Quality.judge(seen, thresholds)
+      if (third._tag !== "Accepted" || settings.proof === "off") {
+        return { ...withoutFacts(third), operations, onceStored }
+      }
+
+      const { bridge, companions, operations: proved, textNotes } = yield* outbox.prove(event.pubkey)
+      const verdict = Quality.judge({ ...seen, bridge, textNotes }, thresholds)
+      return { verdict, companions, operations: [...operations, ...proved], onceStored }
+    }),
+
+    ...(settings.nip05 === "off" ? {} : { onStored: nip05.onStored })
+  })
+})

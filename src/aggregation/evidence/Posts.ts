@@ -1,0 +1,272 @@
+/**
+ * Has this author really posted?
+ *
+ * Relays are asked for one event of `PROOF_KINDS` by the author: first those that the operator configured, then those the
+ * author writes to (kind 10002, NIP-65), as stored here or as found on the way. What a relay sends is proof only if it
+ * is what was asked for and its signature is valid, so a relay can keep silent about somebody and cannot vouch for them.
+ * That there is nothing takes several relays to say, all where there are fewer, and one of the author's own where any are
+ * known.
+ */
+import { Clock, Context, Deferred, Effect, Layer, Metric, Option, Random, Schema } from "effect"
+import { Settings } from "../../config/Settings.ts"
+import { type CryptoError, Verifier } from "../../crypto/Verifier.ts"
+import { Database, type DatabaseError, type Record, textOf } from "../../database/Database.ts"
+import { type BridgeEvidence, bridgeEvidenceOf } from "../../domain/Bridge.ts"
+import { type Event, newestFirst } from "../../domain/Event.ts"
+import { type Filter, matchesAny } from "../../domain/Filter.ts"
+import type { Facts } from "../../domain/Quality.ts"
+import { relayListOf } from "../../domain/RelayList.ts"
+import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
+import { aggregationOutboxAsks } from "../../observability/Metrics.ts"
+import { aliasOf, RelayPool } from "../upstream/RelayPool.ts"
+import { thresholdsOf } from "./Rules.ts"
+
+/** Name of the space where it is kept what was found out, by author; due when it is to be found out again. */
+export const space = "proof"
+
+/** Milliseconds for which it is believed, before the spread of a fifth either way. */
+const day = 24 * 3_600_000
+const foundFresh = 30 * day
+const noneFresh = day
+
+/** Milliseconds for all relays together. */
+export const proveTimeout = 15_000
+
+/** Milliseconds for which other relays may still bring lists once there is proof. */
+const foundWait = 300
+
+/** Milliseconds after which an unanswered question makes sense again. */
+const retryAfter = 60_000
+
+/** Relays asked about one author: configured ones, and the author's own. */
+const configuredMax = 8
+const ownMax = 4
+
+/** Kinds kept of an author whose profile is: relay lists, DM relays, and a request to vanish. */
+const listKinds = [10_002, 10_050]
+const companionKinds = [...listKinds, 62]
+
+export interface Proof {
+  readonly textNotes: NonNullable<Facts["textNotes"]>
+  /** Of any event that was met. */
+  readonly bridge: BridgeEvidence | undefined
+  /** Verified, the newest of each kind. */
+  readonly companions: ReadonlyArray<Event>
+  readonly operations: ReadonlyArray<Record>
+}
+
+export class Outbox extends Context.Service<Outbox, {
+  /** Bounded in time; may be interrupted at any moment. */
+  readonly prove: (pubkey: string) => Effect.Effect<Proof, DatabaseError | CryptoError | MailboxClosed>
+}>()("profile-aggregator/aggregation/evidence/Posts") {
+  static readonly layer: Layer.Layer<Outbox, MailboxClosed, Database | RelayPool | Settings | Verifier> = Layer.effect(
+    Outbox,
+    Effect.suspend(() => make())
+  )
+}
+
+const Stored = Schema.fromJsonString(Schema.Struct({
+  version: Schema.Literal(1),
+  /** What it was asked by: other kinds are another question. */
+  kinds: Schema.Array(Schema.Int),
+  /** How many were looked for; absent: one. */
+  min: Schema.optional(Schema.Int),
+  found: Schema.Boolean,
+  /** How many relays had to say that there is nothing; absent where there is something. */
+  quorum: Schema.optional(Schema.Int),
+  /** Lists were met on the way; whether they were kept depended on the profile. */
+  lists: Schema.optional(Schema.Boolean),
+  bridge: Schema.optional(
+    Schema.Literals(["proxy tag", "bridge label", "bridge domain", "bridged address", "feed name"])
+  )
+}))
+const decode = Schema.decodeUnknownOption(Stored)
+
+/** What relays have said about one author so far. */
+interface Findings {
+  readonly proofs: Map<string, Event>
+  readonly companions: Map<number, Event>
+  /** Aliases of relays that were asked, and of those that answered, and had no proof. */
+  readonly asked: Set<string>
+  readonly empty: Set<string>
+}
+
+const keepNewest = ({ companions }: Findings, event: Event) => {
+  const known = companions.get(event.kind)
+  if (known === undefined || newestFirst(event, known) < 0) companions.set(event.kind, event)
+}
+
+const counted = (outcome: keyof typeof aggregationOutboxAsks) => Metric.update(aggregationOutboxAsks[outcome], 1)
+
+const make = Effect.fnUntraced(function*() {
+  const settings = yield* Settings
+  const database = yield* Database
+  const pool = yield* RelayPool
+  const verifier = yield* (yield* Verifier).sender("aggregation/outbox")
+  const { proofKinds, proofMin, proofQuorum } = settings
+  const { bridges } = thresholdsOf(settings)
+  const configured = [
+    ...new Map([...settings.outboxRelays, ...settings.upstreams].map((url) => [aliasOf(url), url])).values()
+  ]
+    .slice(0, configuredMax)
+
+  const filtersOf = (pubkey: string): ReadonlyArray<Filter> => [
+    { authors: [pubkey], kinds: proofKinds, limit: proofMin },
+    { authors: [pubkey], kinds: companionKinds, limit: companionKinds.length }
+  ]
+
+  /** Sorts what a relay sent; nothing that was not asked for, is of the future, or was forged. */
+  const sift = Effect.fnUntraced(function*(
+    findings: Findings,
+    filters: ReadonlyArray<Filter>,
+    events: ReadonlyArray<Event>
+  ) {
+    const latest = Math.floor((yield* Clock.currentTimeMillis) / 1000) + settings.limits.createdAtFutureMax
+    let valid = 0
+    for (const event of events.slice(0, proofMin + 2 * companionKinds.length)) {
+      if (!matchesAny(filters, event) || event.created_at > latest) continue
+      if ((yield* verifier.verify(event)) !== "Valid") continue
+      valid++
+      if (proofKinds.includes(event.kind)) findings.proofs.set(event.id, event)
+      if (companionKinds.includes(event.kind)) keepNewest(findings, event)
+    }
+    return valid
+  })
+
+  const isProven = ({ proofs }: Findings) => proofs.size >= proofMin
+
+  /** Asks one relay; succeeds with whether it had proof. A relay that fails is one that did not answer. */
+  const askOne = Effect.fnUntraced(function*(findings: Findings, url: string, filters: ReadonlyArray<Filter>) {
+    const alias = aliasOf(url)
+    findings.asked.add(alias)
+    const events = yield* Effect.option(pool.ask(url, filters))
+    if (Option.isNone(events)) return yield* counted("no answer")
+    const before = findings.proofs.size
+    const valid = yield* sift(findings, filters, events.value)
+    // Who sends nothing but forgeries has not answered.
+    if (valid === 0 && events.value.length > 0) return yield* counted("forged")
+    findings.empty.add(alias)
+    return yield* counted(findings.proofs.size > before ? "proof" : "nothing")
+  })
+
+  /** Asks relays side by side until one of them has proof, and a moment longer, or all are done. */
+  const askAll = Effect.fnUntraced(function*(
+    findings: Findings,
+    urls: ReadonlyArray<string>,
+    filters: ReadonlyArray<Filter>
+  ) {
+    const found = yield* Deferred.make<void>()
+    const all = Effect.forEach(
+      urls.filter((url) => !findings.asked.has(aliasOf(url))),
+      (url) =>
+        Effect.tap(
+          askOne(findings, url, filters),
+          () => isProven(findings) ? Deferred.succeed(found, undefined) : Effect.void
+        ),
+      { concurrency: "unbounded", discard: true }
+    )
+    yield* Effect.raceFirst(all, Effect.andThen(Deferred.await(found), Effect.sleep(foundWait)))
+  })
+
+  const storedList = (pubkey: string) =>
+    Effect.map(
+      database.query([{ authors: [pubkey], kinds: [10_002], limit: 1 }], { limitMax: 1 }),
+      ({ events: [raw] }) => raw === undefined ? undefined : JSON.parse(textOf(raw)) as Event
+    )
+
+  /** Succeeds with whether finding nothing would mean something. */
+  const ask = Effect.fnUntraced(function*(pubkey: string, findings: Findings) {
+    const filters = filtersOf(pubkey)
+    yield* askAll(findings, configured, filters)
+    if (isProven(findings)) return false
+    const list = [yield* storedList(pubkey), findings.companions.get(10_002)]
+      .filter((event) => event !== undefined).toSorted(newestFirst)[0]
+    const own = list === undefined ? [] : relayListOf(list).write
+    yield* askAll(findings, own.slice(0, ownMax), filters)
+    // The author's own relays know best, wherever they were asked.
+    const hasOwnAnswered = own.length === 0 || own.some((url) => findings.empty.has(aliasOf(url)))
+    // Where there are fewer relays than that, all of them have to say it.
+    const quorum = Math.min(proofQuorum, findings.asked.size)
+    return hasOwnAnswered && quorum > 0 && findings.empty.size >= quorum
+  })
+
+  const remember = Effect.fnUntraced(function*(pubkey: string, stored: typeof Stored.Type) {
+    const now = yield* Clock.currentTimeMillis
+    const fresh = (stored.found ? foundFresh : noneFresh) * (0.8 + 0.4 * (yield* Random.next))
+    const record: Record = {
+      _tag: "Record",
+      space,
+      key: pubkey,
+      value: JSON.stringify(stored),
+      due: now + Math.round(fresh)
+    }
+    return record
+  })
+
+  const recall = Effect.fnUntraced(function*(pubkey: string) {
+    const record = yield* database.record(space, pubkey)
+    const now = yield* Clock.currentTimeMillis
+    if (record === undefined || (record.due ?? 0) <= now) return undefined
+    const stored = Option.getOrUndefined(decode(record.value))
+    if (stored === undefined || String(stored.kinds) !== String(proofKinds)) return undefined
+    const isSame = (stored.min ?? 1) === proofMin && (stored.found || stored.quorum === proofQuorum)
+    return isSame ? stored : undefined
+  })
+
+  /** Proof is there, and the author's lists were left behind with an earlier version of the profile. */
+  const isListless = Effect.fnUntraced(function*(pubkey: string, { found, lists }: typeof Stored.Type) {
+    if (!found || lists !== true) return false
+    const filter = { authors: [pubkey], kinds: listKinds, limit: 1 }
+    const { events } = yield* database.query([filter], { limitMax: 1 })
+    return events.length === 0
+  })
+
+  const investigate = Effect.fnUntraced(function*(pubkey: string) {
+    const findings: Findings = { proofs: new Map(), companions: new Map(), asked: new Set(), empty: new Set() }
+    const isConclusive = Option.getOrElse(yield* Effect.timeoutOption(ask(pubkey, findings), proveTimeout), () => false)
+    const companions = [...findings.companions.values()]
+    const bridge = [...findings.proofs.values(), ...companions]
+      .map((event) => bridgeEvidenceOf(event, undefined, bridges)).find((evidence) => evidence !== undefined)
+    return { findings, isConclusive, companions, bridge }
+  })
+
+  const prove = Effect.fn("Outbox.prove")(function*(pubkey: string) {
+    const remembered = yield* recall(pubkey)
+    if (remembered !== undefined) {
+      const met = (yield* isListless(pubkey, remembered)) ? yield* investigate(pubkey) : undefined
+      return {
+        textNotes: { _tag: "Found", count: remembered.found ? proofMin : 0 },
+        bridge: remembered.bridge ?? met?.bridge,
+        companions: met?.companions ?? [],
+        operations: []
+      } satisfies Proof
+    }
+    const { bridge, companions, findings, isConclusive } = yield* investigate(pubkey)
+    const isFound = isProven(findings)
+    if (!isFound && !isConclusive) {
+      return {
+        textNotes: { _tag: "Unanswered", reason: "outbox relays did not answer", retryAfter },
+        bridge,
+        companions,
+        operations: []
+      } satisfies Proof
+    }
+    const stored = {
+      version: 1,
+      kinds: proofKinds,
+      ...(proofMin === 1 ? {} : { min: proofMin }),
+      found: isFound,
+      ...(isFound ? {} : { quorum: proofQuorum }),
+      ...(companions.some(({ kind }) => listKinds.includes(kind)) ? { lists: true } : {}),
+      ...(bridge === undefined ? {} : { bridge })
+    } as const
+    return {
+      textNotes: { _tag: "Found", count: findings.proofs.size },
+      bridge,
+      companions,
+      operations: [yield* remember(pubkey, stored)]
+    } satisfies Proof
+  })
+
+  return Outbox.of({ prove })
+})

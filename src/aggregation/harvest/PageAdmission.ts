@@ -1,0 +1,69 @@
+/**
+ * What becomes of the events that one connection brings: judged many at a time, written in one transaction with whatever
+ * they prove.
+ */
+import { Effect, Metric } from "effect"
+import type { DatabaseSender, Record } from "../../database/Database.ts"
+import type { Event } from "../../domain/Event.ts"
+import { aggregationEventsHarvested, aggregationEventsSpared } from "../../observability/Metrics.ts"
+import type { AdmissionOutcome } from "../admission/Admission.ts"
+import { count } from "../admission/AdmissionCount.ts"
+import { commit } from "../admission/Commits.ts"
+import { Judgement } from "../admission/Judgement.ts"
+import { RetryQueue } from "../admission/RetryQueue.ts"
+import { UpstreamError } from "../upstream/UpstreamError.ts"
+import type { Progress } from "./HarvestStatus.ts"
+
+/** Events of one page judged at a time. */
+const judgedMax = 64
+
+/** Forgeries on one connection before it is ended. */
+const forgeriesMax = 100
+
+const ours = (detail: string) => new UpstreamError({ reason: "ours", detail })
+
+/** Judges events and writes what is kept, with `records`, in one transaction; answers what became of each. */
+export type Admit = (
+  events: ReadonlyArray<Event>,
+  records: ReadonlyArray<Record>
+) => Effect.Effect<ReadonlyArray<AdmissionOutcome>, UpstreamError>
+
+/** For one connection: it counts forgeries. */
+export const make = Effect.fnUntraced(function*(sender: DatabaseSender, progress: Progress) {
+  const { judge } = yield* Judgement
+  const queue = yield* RetryQueue
+  let forgeries = 0
+
+  const admit: Admit = Effect.fnUntraced(function*(events, records) {
+    yield* Metric.update(aggregationEventsHarvested, events.length)
+    // What has to be asked about is left to the retry queue; while too much waits there, so do we, and so the upstream.
+    yield* queue.room
+    const decisions = yield* Effect.forEach(events, (event) => judge(event), { concurrency: judgedMax })
+    const isWhole = decisions.every(({ outcome }) => outcome?._tag !== "Failed")
+    // What could not be judged must be read again, so nothing may be recorded as covered.
+    const outcomes = yield* Effect.mapError(
+      commit(sender, queue, decisions, isWhole ? records : []),
+      (error) => ours(error._tag === "DatabaseError" ? "storage is unavailable" : "shutting down")
+    )
+    const sparedBefore = progress.spared
+    const all = outcomes.map((outcome, i) => {
+      // A profile that waits already is not new, from wherever it came first.
+      const isKnown = outcome._tag === "Undetermined" && decisions[i]?.operations.length === 0 && events[i]?.kind === 0
+      const counted = isKnown ? { _tag: "Duplicate" } as const : outcome
+      progress.count(counted)
+      if (decisions[i]?.isUnverified === true) progress.spared++
+      if (outcome._tag === "Invalid") forgeries++
+      return counted
+    })
+    yield* Effect.forEach(all, count, { discard: true })
+    yield* Metric.update(aggregationEventsSpared, progress.spared - sparedBefore)
+    const error = isWhole
+      ? forgeries > forgeriesMax
+        ? new UpstreamError({ reason: "misbehaved", detail: `${forgeries} forged events` })
+        : undefined
+      : ours("events could not be judged")
+    if (error !== undefined) return yield* error
+    return all
+  })
+  return admit
+})

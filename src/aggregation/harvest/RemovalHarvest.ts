@@ -1,0 +1,160 @@
+/**
+ * What authors have removed before we were there: requests to vanish (kind 62, NIP-62), and deletions (kind 5, NIP-09) that
+ * say in their `k` tags that they are about profiles or lists. Read backwards like profiles, with a coverage of their own.
+ *
+ * These are few, where all deletions together would be many times what is kept; deletions without a `k` tag are asked for by
+ * author (`AuthorHarvest`). A page in between two pages of profiles is all the upstream is asked for, and one that has no
+ * ear for it is left alone: nothing here ends a connection that is good for anything else.
+ */
+import { Clock, Duration, Effect, Option, Schema } from "effect"
+import { Database, type Record } from "../../database/Database.ts"
+import type { Filter } from "../../domain/Filter.ts"
+import * as HarvestWindow from "../../domain/HarvestWindow.ts"
+import type { Connection } from "../upstream/PagedConnection.ts"
+import { UpstreamError } from "../upstream/UpstreamError.ts"
+import type { Progress } from "./HarvestStatus.ts"
+import { ask, floor, nowSeconds, overlap, readPage } from "./HarvestWalk.ts"
+import type { Admit } from "./PageAdmission.ts"
+
+/** Name of the space where it is kept how far each of them was read, by upstream. */
+export const space = "removals"
+
+/** Seconds that may be missing at the top before it is looked at again: what arrives meanwhile arrives live. */
+export const staleAfter = 3600
+
+/** For how long an upstream is left alone that does not answer, and one that has before. */
+export const pauseUnable = Duration.days(7)
+export const pauseFailed = Duration.hours(1)
+
+/** For how long; an upstream that has too much to do answers another time. */
+export const pauseAfter = ({ isAble }: { readonly isAble: boolean }, { detail }: UpstreamError): Duration.Duration =>
+  isAble || detail.startsWith("rate-limited:") ? pauseFailed : pauseUnable
+
+/** Whether an error says that a question is not welcome, or not understood, where others may be. */
+export const isDeaf = (reason: UpstreamError["reason"]): boolean =>
+  reason === "refused" || reason === "forbidden" || reason === "silent" || reason === "misbehaved"
+
+/** Kinds of which a removal is worth knowing, as values of `k` tags. */
+const kindsKept = ["0", "10002", "10050"]
+
+const filters: Readonly<{ [name: string]: Filter }> = {
+  vanish: { kinds: [62] },
+  deletions: { kinds: [5], tags: new Map([["k", kindsKept]]) }
+}
+
+const Interval = Schema.Tuple([Schema.Int, Schema.Int])
+const Stored = Schema.fromJsonString(Schema.Struct({
+  version: Schema.Literal(1),
+  intervals: Schema.Array(Interval),
+  /** Unix milliseconds before which nothing is to be asked. */
+  retryAt: Schema.Int,
+  /** It has answered before. */
+  isAble: Schema.Boolean
+}))
+type Stored = typeof Stored.Type
+const decode = Schema.decodeUnknownOption(Stored)
+
+const blank: Stored = { version: 1, intervals: [], retryAt: 0, isAble: false }
+
+/** One of `filters`, and where reading it has got to. */
+interface Reading {
+  readonly filter: Filter
+  readonly key: string
+  stored: Stored | undefined
+  /** Gaps that are being closed, the next one first. */
+  gaps: Array<HarvestWindow.Walk>
+}
+
+const remember = (reading: Reading, next: Stored): Record => {
+  reading.stored = next
+  const intervals = next.intervals.slice(0, HarvestWindow.intervalsMax)
+  return { _tag: "Record", space, key: reading.key, value: JSON.stringify({ ...next, intervals }), due: null }
+}
+
+export interface Options {
+  readonly connection: Connection
+  readonly admit: Admit
+  readonly progress: Progress
+}
+
+export interface Removals {
+  /** Reads one page, where there is any to read; answers whether there was. */
+  readonly step: Effect.Effect<boolean, UpstreamError>
+}
+
+export const make = Effect.fnUntraced(function*({ admit, connection, progress }: Options) {
+  const { url } = progress
+  const database = yield* Database
+  const readings = Object.entries(filters).map(([name, filter]): Reading => ({
+    filter,
+    key: `${name} ${url}`,
+    stored: undefined,
+    gaps: []
+  }))
+
+  const load = Effect.fnUntraced(function*(reading: Reading) {
+    const record = yield* Effect.mapError(
+      database.record(space, reading.key),
+      () => new UpstreamError({ reason: "ours", detail: "storage is unavailable" })
+    )
+    return reading.stored ??= Option.getOrUndefined(decode(record?.value)) ?? blank
+  })
+
+  /** The gap to go on with; undefined while there is nothing to do. */
+  const gapOf = Effect.fnUntraced(function*(reading: Reading) {
+    const { intervals, retryAt } = yield* load(reading)
+    if ((yield* Clock.currentTimeMillis) < retryAt) return undefined
+    const now = yield* nowSeconds
+    const isDue = HarvestWindow.gaps(intervals, [floor, now - overlap - staleAfter]).length > 0
+    if (reading.gaps.length === 0 && isDue) {
+      reading.gaps = HarvestWindow.gaps(intervals, [floor, now]).map((gap) =>
+        HarvestWindow.walk(gap, progress.pageSize)
+      )
+    }
+    return reading.gaps[0]
+  })
+
+  const read = Effect.fnUntraced(function*({ filter }: Reading, from: HarvestWindow.Walk) {
+    const answered = yield* ask(connection, filter, from)
+    return { at: answered.at, ...(yield* readPage(filter, answered)) }
+  })
+
+  const keep = Effect.fnUntraced(
+    function*(reading: Reading, { at, fresh, page, strange }: Effect.Success<ReturnType<typeof read>>) {
+      progress.dropped += strange
+      const step = HarvestWindow.advance(at, page, progress.pageSize)
+      const [oldest, newest] = step.covered
+      const settled = (yield* nowSeconds) - overlap
+      const { intervals = [] } = reading.stored ?? {}
+      const covered = HarvestWindow.cover(intervals, [oldest, Math.min(newest, settled)])
+      yield* admit(fresh, [remember(reading, { version: 1, intervals: covered, retryAt: 0, isAble: true })])
+      reading.gaps = [...step.next === undefined ? [] : [step.next], ...reading.gaps.slice(1)]
+    }
+  )
+
+  /** Whoever does not answer, or something else, is not asked again for a while. */
+  const pause = Effect.fnUntraced(function*(reading: Reading, error: UpstreamError) {
+    const stored = yield* load(reading)
+    const retryAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(pauseAfter(stored, error))
+    reading.gaps = []
+    yield* Effect.logInfo("upstream does not tell of removals").pipe(
+      Effect.annotateLogs({ upstream: url, kinds: reading.filter.kinds, reason: error.message })
+    )
+    yield* admit([], [remember(reading, { ...stored, retryAt })])
+  })
+
+  const step = Effect.gen(function*() {
+    for (const reading of readings) {
+      const gap = yield* gapOf(reading)
+      if (gap === undefined) continue
+      yield* Effect.matchEffect(read(reading, gap), {
+        onSuccess: (found) => keep(reading, found),
+        onFailure: (error) => isDeaf(error.reason) ? pause(reading, error) : Effect.fail(error)
+      })
+      return true
+    }
+    return false
+  })
+  const removals: Removals = { step }
+  return removals
+})

@@ -1,0 +1,153 @@
+/**
+ * The stored events as a file to read: for commands that work beside a running service, which owns the file and its lock.
+ *
+ * Everything is read on the calling thread, in short pieces, through one connection that cannot write.
+ */
+import { Clock, Context, Effect, Layer, PubSub } from "effect"
+import { resolve } from "node:path"
+import { Settings } from "../../config/Settings.ts"
+import type { Filter } from "../../domain/Filter.ts"
+import type { StartError } from "../../lifecycle/StartError.ts"
+import { type Commit, Database, DatabaseError } from "../Database.ts"
+import { prepare } from "./connection.ts"
+import * as DatabaseFile from "./DatabaseFile.ts"
+import * as EventWalk from "./EventWalk.ts"
+import * as SqliteReader from "./SqliteReader.ts"
+import * as StoreReader from "./StoreReader.ts"
+
+/** One line of the commit log, as far as it is still stored. */
+export interface Committed {
+  readonly seq: number
+  readonly raw: string
+}
+
+export type Order = "newest first" | "oldest first"
+
+export class EventFile extends Context.Service<EventFile, {
+  /**
+   * Hands on all events that match any filter, in batches that follow one another as `handle` succeeds. Each filter's own
+   * `limit` binds it, and nothing else does. All of it is one snapshot: what is written meanwhile is not seen, and stays in
+   * the writer's log until the end.
+   */
+  readonly walk: <E, R>(
+    filters: ReadonlyArray<Filter>,
+    order: Order,
+    handle: (events: ReadonlyArray<EventWalk.Walked>) => Effect.Effect<void, E, R>
+  ) => Effect.Effect<void, DatabaseError | E, R>
+  /** How many events match any filter, each counted once; limits do not count. */
+  readonly count: (filters: ReadonlyArray<Filter>) => Effect.Effect<number, DatabaseError>
+  /** The last sequence number that was committed. */
+  readonly seq: Effect.Effect<number, DatabaseError>
+  /** Up to `max` events committed after `seq`, in their order. What was replaced or removed since is not among them. */
+  readonly after: (seq: number, max: number) => Effect.Effect<ReadonlyArray<Committed>, DatabaseError>
+  /** The questions of `Database`, answered on the calling thread. */
+  readonly reader: ReturnType<typeof StoreReader.make>
+}>()("profile-aggregator/database/sqlite/EventFile") {
+  /** The file at `Settings.databasePath`, which must exist. */
+  static readonly layer: Layer.Layer<EventFile, StartError, Settings> = Layer.effect(
+    EventFile,
+    Effect.suspend(() => make())
+  )
+}
+
+/** Milliseconds of reading before others have the thread, and events and characters of one batch. */
+const slice = 8
+const batchMax = 1000
+const charactersMax = 256 * 1024
+
+const attempt = <A>(body: () => A): Effect.Effect<A, DatabaseError> =>
+  Effect.try({ try: body, catch: (cause) => new DatabaseError({ operation: "read", cause }) })
+
+const now = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
+
+/** Drives a generator to its end, a slice at a time. */
+const drive = Effect.fnUntraced(function*<A>(work: SqliteReader.Work<A>) {
+  for (;;) {
+    const step = yield* attempt(() => {
+      const until = performance.now() + slice
+      let step = work.next()
+      while (step.done !== true && performance.now() < until) step = work.next()
+      return step
+    })
+    if (step.done === true) return step.value
+    yield* Effect.yieldNow
+  }
+})
+
+/** The next events of a walk; empty when there is only more to look for. */
+const batchOf = (walk: EventWalk.Walk) => {
+  const events: Array<EventWalk.Walked> = []
+  const until = performance.now() + slice
+  for (let characters = 0;;) {
+    const { done, value } = walk.next()
+    if (done === true) return { events, isLast: true }
+    if (value !== undefined) {
+      events.push(value)
+      characters += value.raw.length
+    }
+    if (events.length >= batchMax || characters >= charactersMax || performance.now() >= until) {
+      return { events, isLast: false }
+    }
+  }
+}
+
+const make = Effect.fnUntraced(function*() {
+  const db = yield* DatabaseFile.openReader(resolve((yield* Settings).databasePath))
+  const walks = EventWalk.make(db)
+  const reader = SqliteReader.make(db)
+  const statements = {
+    begin: prepare(db, "BEGIN"),
+    commit: prepare(db, "COMMIT"),
+    seq: prepare(db, "SELECT seq FROM commit_log"),
+    after: prepare(db, "SELECT seq, raw FROM event WHERE seq > ? ORDER BY seq LIMIT ?")
+  }
+
+  return EventFile.of({
+    walk: (filters, order, handle) =>
+      Effect.acquireUseRelease(
+        attempt(() => statements.begin.run()),
+        Effect.fnUntraced(function*() {
+          const walk = (order === "newest first" ? walks.newestFirst : walks.oldestFirst)(filters, yield* now)
+          for (;;) {
+            const { events, isLast } = yield* attempt(() => batchOf(walk))
+            if (events.length > 0) yield* handle(events)
+            if (isLast) return
+            yield* Effect.yieldNow
+          }
+        }),
+        () => Effect.ignore(attempt(() => statements.commit.run()))
+      ),
+    count: Effect.fnUntraced(function*(filters) {
+      const work = reader.work({ _tag: "Count", filters, now: yield* now }) as SqliteReader.Work<number>
+      // Gives its snapshot back, also when it is interrupted.
+      return yield* Effect.ensuring(drive(work), Effect.sync(() => work.return(0)))
+    }),
+    seq: attempt(() => statements.seq.get()?.[0] as number),
+    after: (seq, max) =>
+      attempt(() => statements.after.all(seq, max).map(([seq, raw]) => ({ seq: seq as number, raw: raw as string }))),
+    reader: StoreReader.make(reader, undefined)
+  })
+})
+
+const readOnly = new DatabaseError({ operation: "write", cause: "the file is only read" })
+
+/** A `Database` that knows what the file holds, refuses every write and announces nothing. */
+export const databaseLayer: Layer.Layer<Database, never, EventFile> = Layer.effect(
+  Database,
+  Effect.gen(function*() {
+    const { reader, seq } = yield* EventFile
+    return Database.of({
+      ...reader,
+      sender: () =>
+        Effect.succeed({
+          write: () => Effect.fail(readOnly),
+          writeAll: (writes) => Effect.succeed(writes.map(() => readOnly))
+        }),
+      commits: Effect.flatMap(PubSub.unbounded<ReadonlyArray<Commit>>(), PubSub.subscribe),
+      stats: Effect.map(
+        Effect.all({ seq, events: reader.count([{}]) }),
+        (sizes) => ({ ...sizes, committed: 0, queue: 0 })
+      )
+    })
+  })
+)

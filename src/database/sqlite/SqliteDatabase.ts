@@ -1,0 +1,151 @@
+/**
+ * The database component over SQLite: one file, one writer, as many readers as it takes.
+ *
+ * Acquired: the lock, the file, the ingester's thread, the readers, the mailbox. Released in the reverse order: the
+ * mailbox is drained, the readers close, the writer folds its log into the file and exits, the lock is given back.
+ */
+import { Cause, Effect, type Fiber, Layer, Schedule } from "effect"
+import { resolve } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { Settings } from "../../config/Settings.ts"
+import { announce, Shutdown } from "../../lifecycle/Shutdown.ts"
+import type { StartError } from "../../lifecycle/StartError.ts"
+import { Supervisor } from "../../lifecycle/Supervisor.ts"
+import { Database } from "../Database.ts"
+import * as Ingester from "../Ingester.ts"
+import type { StoreAnswer, StoreRequest, SweepAnswer } from "../storeProtocol.ts"
+import * as StoreWriter from "../StoreWriter.ts"
+import { connect, prepare } from "./connection.ts"
+import * as DatabaseFile from "./DatabaseFile.ts"
+import * as SqliteReader from "./SqliteReader.ts"
+import type { ReadRequest } from "./SqliteReader.ts"
+import { SqliteStore } from "./SqliteStore.ts"
+import * as SqliteWriter from "./SqliteWriter.ts"
+import * as StoreReader from "./StoreReader.ts"
+import * as DatabaseThread from "./thread/DatabaseThread.ts"
+import type { ThreadAnswer } from "./thread/packedSelection.ts"
+
+type Requirements = Settings | Shutdown | Supervisor
+
+/** How often expired events, which nobody is served, are removed. */
+const sweepInterval = "1 minute"
+
+/** Acquires the writer; its release closes the file, after the consumer has ended. */
+const acquireWriter = Effect.fnUntraced(function*(
+  writer: StoreWriter.StoreWriter,
+  consumer: () => Fiber.Fiber<void> | undefined
+) {
+  const { bounded, journal } = yield* Shutdown
+  return yield* Effect.acquireRelease(
+    Effect.sync(() => StoreWriter.guarded(writer, journal)),
+    (writer) =>
+      StoreWriter.release(writer, {
+        journal,
+        bounded,
+        isDrained: () => consumer()?.pollUnsafe() !== undefined || consumer() === undefined
+      })
+  )
+})
+
+const sweepForEver = (sweep: Effect.Effect<boolean, unknown>) =>
+  sweep.pipe(
+    Effect.repeat({ until: (done) => done }),
+    // Storage that fails stops the service by itself, and so does the mailbox's owner.
+    Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.void),
+    Effect.schedule(Schedule.spaced(sweepInterval))
+  )
+
+/** Builds the service over an open store. */
+const serve = Effect.fnUntraced(function*(
+  ingester: Effect.Success<ReturnType<typeof Ingester.make>>,
+  reader: ReturnType<typeof StoreReader.make>
+) {
+  const supervisor = yield* Supervisor
+  yield* supervisor.fork("database sweep", sweepForEver(yield* Effect.orDie(ingester.sweeper)))
+  return Database.of({
+    sender: ingester.sender,
+    commits: ingester.commits,
+    stats: ingester.stats,
+    ...reader
+  })
+})
+
+const make = Effect.fnUntraced(
+  function*() {
+    yield* announce("database")
+    const settings = yield* Settings
+    const supervisor = yield* Supervisor
+    const { bounded } = yield* Shutdown
+    const path = resolve(settings.databasePath)
+    let consumer: Fiber.Fiber<void> | undefined
+    yield* DatabaseFile.open(path)
+
+    const [writerThread, readerThread] = yield* Effect.all([
+      DatabaseThread.make<StoreRequest, StoreAnswer | SweepAnswer>({
+        name: "ingester",
+        entry: new URL("./thread/ingesterThread.ts", import.meta.url),
+        workerData: { path, relayUrl: settings.relayUrl }
+      }),
+      DatabaseThread.make<ReadRequest, ThreadAnswer>({
+        name: "reader",
+        entry: new URL("./thread/readerThread.ts", import.meta.url),
+        workerData: { path }
+      })
+    ], { concurrency: 2 })
+    const connection = yield* Effect.acquireRelease(
+      DatabaseFile.connection(path, "reader"),
+      (db) => Effect.sync(() => db.isOpen && db.close())
+    )
+    const [seq, events] = prepare(connection, "SELECT seq, events FROM commit_log").get() ?? []
+    const writer = yield* acquireWriter(
+      SqliteWriter.threaded(writerThread, { seq: seq as number, events: events as number }),
+      () => consumer
+    )
+    yield* Effect.addFinalizer(() =>
+      Effect.andThen(
+        Effect.sync(() => connection.close()),
+        bounded("worker stop", Effect.andThen(Effect.ignore(readerThread.close), readerThread.exited))
+      )
+    )
+    yield* supervisor.fork("database reader", readerThread.died)
+
+    const ingester = yield* Ingester.make(writer)
+    consumer = ingester.consumer
+    const stored = yield* ingester.stats
+    yield* Effect.logInfo("database opened").pipe(
+      Effect.annotateLogs({ file: path, events: stored.events, seq: stored.seq })
+    )
+    return yield* serve(ingester, StoreReader.make(SqliteReader.make(connection), readerThread))
+  },
+  Effect.annotateLogs({ component: "database" })
+)
+
+/** Names of stores in memory that live in this process. */
+let memories = 0
+
+const makeMemory = Effect.fnUntraced(
+  function*() {
+    yield* announce("database")
+    const settings = yield* Settings
+    let consumer: Fiber.Fiber<void> | undefined
+    // Lives as long as a connection to it does.
+    const path = `file:/profile-aggregator-${++memories}?vfs=memdb`
+    yield* Effect.acquireRelease(
+      Effect.sync(() => new DatabaseSync(path)),
+      (db) => Effect.sync(() => db.close())
+    )
+    yield* DatabaseFile.migrate(path)
+    const store = new SqliteStore(connect(path, "writer"), settings.relayUrl)
+    const writer = yield* acquireWriter(SqliteWriter.inline(store), () => consumer)
+    const ingester = yield* Ingester.make(writer)
+    consumer = ingester.consumer
+    return yield* serve(ingester, StoreReader.make(SqliteReader.make(store.connection), undefined))
+  },
+  Effect.annotateLogs({ component: "database" })
+)
+
+/** The file at `Settings.databasePath`, with the ingester and the heavy reads on threads of their own. */
+export const layer: Layer.Layer<Database, StartError, Requirements> = Layer.effect(Database, make())
+
+/** The same code over memory, in one thread and without timers of its own: for tests, `TestClock` included. */
+export const layerMemory: Layer.Layer<Database, StartError, Requirements> = Layer.effect(Database, makeMemory())

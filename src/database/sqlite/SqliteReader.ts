@@ -1,0 +1,370 @@
+/**
+ * Everything that is read from the store, over one connection.
+ *
+ * What may take long is a generator that yields after each bounded piece of work: run to its end in one go, or driven in
+ * slices by the reader thread. It holds one snapshot from its first step to its last, and gives it back when it is
+ * abandoned.
+ */
+import type { DatabaseSync } from "node:sqlite"
+import { type Event, expirationOf, newestFirst } from "../../domain/Event.ts"
+import { type Filter, matches } from "../../domain/Filter.ts"
+import { HyperLogLog } from "../../domain/HyperLogLog.ts"
+import { isPrivate, mayRead } from "../../domain/PrivateMessage.ts"
+import { searchQueryOf } from "../../domain/SearchQuery.ts"
+import type { AskedBy, Committed, Items, Preview, Sketch, StoredRecord } from "../Database.ts"
+import { prepare, type Row } from "./connection.ts"
+import * as FilterScan from "./FilterScan.ts"
+import * as Precedence from "./Precedence.ts"
+import { idOfRaw, kindOfRaw, pubkeyOfRaw } from "./rawEvent.ts"
+import * as SearchScan from "./search/SearchScan.ts"
+
+/** A piece of work at a time; the value is what it was for. */
+export type Work<A> = Generator<undefined, A>
+
+/** What the reader thread is asked for, as plain data. `now` in Unix seconds. */
+export type ReadRequest =
+  | ({
+    readonly _tag: "Query"
+    readonly filters: ReadonlyArray<Filter>
+    readonly limitMax: number
+    readonly now: number
+    /** Whose name the answer is to be told under, if anybody's. */
+    readonly subscription?: string | undefined
+  } & AskedBy)
+  | ({ readonly _tag: "Count"; readonly filters: ReadonlyArray<Filter>; readonly now: number } & AskedBy)
+  | ({ readonly _tag: "Sketch"; readonly filter: Filter; readonly offset: number; readonly now: number } & AskedBy)
+  | ({ readonly _tag: "Items"; readonly filter: Filter; readonly itemsMax: number; readonly now: number } & AskedBy)
+  | { readonly _tag: "Records"; readonly space: string }
+
+/** A `QueryResult` before anything is packed. */
+export interface Selection {
+  readonly asOf: number
+  readonly events: ReadonlyArray<string>
+  readonly complete: boolean
+}
+
+export type ReadAnswer = Selection | number | Sketch | Items | ReadonlyArray<StoredRecord>
+
+interface Found {
+  readonly created_at: number
+  readonly id_key: number
+  readonly seq: number
+  readonly id: string
+  readonly raw: string
+}
+
+/** Rows of an index that are counted at a time: half a millisecond. */
+const countedPerStep = 8192
+
+/** Rows of one statement over records. */
+const recordsPerStep = 1000
+
+const recordOf = (row: Row): StoredRecord => ({
+  key: row[0] as string,
+  value: row[1] as string,
+  due: row[2] as number | null
+})
+
+/** May this event be shown? What is private is rare, so nothing else is parsed. */
+const viewer = (readers: AskedBy["readers"]): (raw: string) => boolean => {
+  if (readers === undefined) return () => true
+  const keys = new Set(readers)
+  return (raw) => !isPrivate(kindOfRaw(raw)) || mayRead(JSON.parse(raw) as Event, keys)
+}
+
+/** Does it match, and may it be shown? */
+const matcher = (filter: Filter, { readers }: AskedBy): (raw: string) => boolean => {
+  const isWhole = wholeMatcher(filter)
+  const isShown = viewer(readers)
+  // Kinds were compared in full already.
+  return readers === undefined || filter.kinds?.some(isPrivate) === false
+    ? isWhole
+    : (raw) => isWhole(raw) && isShown(raw)
+}
+
+/** Decides on the full values, where the scan went by short keys. */
+const wholeMatcher = (filter: Filter): (raw: string) => boolean => {
+  const others = filter.tags !== undefined && filter.tags.size > 0
+  if (others || (filter.ids !== undefined && (filter.kinds !== undefined || filter.authors !== undefined))) {
+    return (raw) => matches(filter, JSON.parse(raw) as Event)
+  }
+  const ids = filter.ids === undefined ? undefined : new Set(filter.ids)
+  const authors = filter.authors === undefined ? undefined : new Set(filter.authors)
+  return (raw) => (ids?.has(idOfRaw(raw)) ?? true) && (authors?.has(pubkeyOfRaw(raw)) ?? true)
+}
+
+export const make = (db: DatabaseSync) => {
+  const precedence = Precedence.make(db)
+  const { scan } = FilterScan.make(db)
+  const { search } = SearchScan.make(db, scan)
+  const statements = {
+    begin: prepare(db, "BEGIN"),
+    commit: prepare(db, "COMMIT"),
+    sizes: prepare(db, "SELECT seq, events FROM commit_log"),
+    record: prepare(db, "SELECT key, value, due FROM record WHERE space = ? AND key = ?"),
+    records: prepare(
+      db,
+      `SELECT key, value, due FROM record WHERE space = ? AND key > ? ORDER BY key LIMIT ${recordsPerStep}`
+    ),
+    due: prepare(db, "SELECT key, value, due FROM record WHERE space = ? AND due <= ? ORDER BY due, key LIMIT ?"),
+    committedAfter: prepare(db, "SELECT seq, raw FROM event WHERE seq > ? ORDER BY seq LIMIT ?"),
+    countKind: prepare(
+      db,
+      "SELECT count(*) FROM event INDEXED BY event_kind WHERE kind = ? AND created_at >= ? AND created_at <= ?"
+    ),
+    behindCounted: prepare(
+      db,
+      `SELECT created_at FROM event INDEXED BY event_kind WHERE kind = ? AND created_at >= ? AND created_at <= ?
+        ORDER BY created_at DESC LIMIT 1 OFFSET ${countedPerStep}`
+    ),
+    countExpired: prepare(
+      db,
+      `SELECT count(*) FROM event INDEXED BY event_expiration
+        WHERE expiration <= ? AND kind = ? AND created_at >= ? AND created_at <= ?`
+    )
+  }
+
+  /** A snapshot for everything that is read until the end of the turn. */
+  let held = false
+  const release = () => {
+    held = false
+    if (db.isOpen && db.isTransaction) statements.commit.run()
+  }
+
+  function* snapshot<A>(body: () => Work<A>): Work<A> {
+    if (held) return yield* body()
+    statements.begin.run()
+    try {
+      return yield* body()
+    } finally {
+      statements.commit.run()
+    }
+  }
+
+  const sizes = () => {
+    const [seq, events] = statements.sizes.get() as Row
+    return { seq: seq as number, events: events as number }
+  }
+
+  /** The newest `limit` events of one filter, and whether there are no others. */
+  function* select(
+    filter: Filter,
+    limit: number,
+    { now, ...by }: { readonly now: number } & AskedBy
+  ): Work<{ found: Array<Found>; complete: boolean }> {
+    const isMatch = matcher(filter, by)
+    const isShown = viewer(by.readers)
+    const found: Array<Found> = []
+    let complete = true
+    for (const candidate of scan(filter, limit, now)) {
+      if (candidate === undefined) {
+        yield
+        continue
+      }
+      const { created_at, id_key, raw, seq } = candidate
+      // Ids that begin alike are read to the last of them, to be put in order. What comes after the limit may match or
+      // not: saying "incomplete" is always allowed (NIP-67).
+      const last = found[limit - 1]
+      if (last !== undefined && (created_at !== last.created_at || id_key !== last.id_key)) {
+        // That there is something hidden must not be told either.
+        if (raw !== null && !isShown(raw)) continue
+        complete = false
+        break
+      }
+      if (raw !== null && isMatch(raw)) found.push({ created_at, id_key, seq, id: idOfRaw(raw), raw })
+    }
+    if (found.length > limit) complete = false
+    return { found: found.toSorted(newestFirst).slice(0, limit), complete }
+  }
+
+  /** The best `limit` answers to a filter with a `search` (NIP-50), the best first. */
+  const find = (
+    filter: Filter,
+    limit: number,
+    { now, ...by }: { readonly now: number } & AskedBy
+  ): Work<{ found: ReadonlyArray<Found>; complete: boolean }> => {
+    const query = searchQueryOf(filter.search ?? "")
+    return query.isEmpty
+      ? select(filter, limit, { now, ...by })
+      : search({ query, filter, limit, now, isMatch: matcher(filter, by) })
+  }
+
+  /** In the order in which they are told: by relevance where there is a search, filter by filter. */
+  const query = (
+    filters: ReadonlyArray<Filter>,
+    limitMax: number,
+    at: { readonly now: number } & AskedBy
+  ): Work<Selection> =>
+    snapshot(function*() {
+      const asOf = sizes().seq
+      const all: Array<Found> = []
+      let complete = true
+      for (const filter of filters) {
+        const limit = Math.min(filter.limit ?? limitMax, limitMax)
+        if (limit <= 0) {
+          // Nothing is asked for, so nothing is looked up: that there is nothing could only be said by looking.
+          complete = false
+          continue
+        }
+        const selected = yield* filter.search === undefined ? select(filter, limit, at) : find(filter, limit, at)
+        complete &&= selected.complete
+        if (filters.length === 1) return { asOf, events: selected.found.map(({ raw }) => raw), complete }
+        for (const found of selected.found) all.push(found)
+      }
+      const events = [...new Map(all.map((found) => [found.seq, found])).values()]
+      const isRanked = filters.some((filter) => filter.search !== undefined)
+      return { asOf, events: (isRanked ? events : events.toSorted(newestFirst)).map(({ raw }) => raw), complete }
+    })
+
+  /** Rows of a kind, both ends inclusive: from the newest on, by whole seconds. */
+  function* countKind(kind: number, since: number, until: number): Work<number> {
+    const countOf = (from: number, to: number) => statements.countKind.get(kind, from, to)?.[0] as number
+    let total = 0
+    for (let last = until; last >= since;) {
+      const behind = statements.behindCounted.get(kind, since, last)?.[0] as number | undefined
+      if (behind === undefined) return total + countOf(since, last)
+      total += countOf(behind, last)
+      last = behind - 1
+      yield
+    }
+    return total
+  }
+
+  /** Whole kinds are counted in their index, which has no row to read. */
+  function* countKinds(kinds: ReadonlyArray<number>, filter: Filter, now: number): Work<number> {
+    let total = 0
+    for (const kind of new Set(kinds)) {
+      const since = filter.since ?? 0
+      const until = filter.until ?? Number.MAX_SAFE_INTEGER
+      total += yield* countKind(kind, since, until)
+      total -= statements.countExpired.get(now, kind, since, until)?.[0] as number
+      yield
+    }
+    return total
+  }
+
+  const count = (
+    filters: ReadonlyArray<Filter>,
+    { now, ...by }: { readonly now: number } & AskedBy
+  ): Work<number> =>
+    snapshot(function*() {
+      const [only] = filters
+      if (filters.length === 1 && only?.kinds !== undefined && isOnlyKinds(only)) {
+        if (by.readers === undefined || !only.kinds.some(isPrivate)) return yield* countKinds(only.kinds, only, now)
+      }
+      const seen = new Set<number>()
+      for (const filter of filters) {
+        const isMatch = matcher(filter, by)
+        for (const candidate of scan(filter, 1000, now)) {
+          if (candidate === undefined) yield
+          else if (candidate.raw !== null && isMatch(candidate.raw)) seen.add(candidate.seq)
+        }
+      }
+      return seen.size
+    })
+
+  const sketch = (filter: Filter, offset: number, { now, ...by }: { readonly now: number } & AskedBy): Work<Sketch> =>
+    snapshot(function*() {
+      const isMatch = matcher(filter, by)
+      const authors = new HyperLogLog(offset)
+      let count = 0
+      for (const candidate of scan(filter, 1000, now)) {
+        if (candidate === undefined) yield
+        else if (candidate.raw !== null && isMatch(candidate.raw)) {
+          count++
+          authors.add(pubkeyOfRaw(candidate.raw))
+        }
+      }
+      return { count, hll: authors.toHex() }
+    })
+
+  const items = (filter: Filter, itemsMax: number, { now, ...by }: { readonly now: number } & AskedBy): Work<Items> =>
+    snapshot(function*() {
+      const isMatch = matcher(filter, by)
+      const limit = Math.min(filter.limit ?? Infinity, itemsMax)
+      const found: Array<{ readonly created_at: number; readonly id: string }> = []
+      let complete = true
+      let expiresAt = Infinity
+      // One more than wanted tells that there are more. Ids that begin alike are not put in order: an item set does that.
+      for (const candidate of limit === 0 ? [] : scan(filter, limit, now)) {
+        if (candidate === undefined) yield
+        else if (candidate.raw !== null && isMatch(candidate.raw)) {
+          if (found.length === limit) {
+            complete = limit < itemsMax
+            break
+          }
+          found.push({ created_at: candidate.created_at, id: idOfRaw(candidate.raw) })
+          if (!candidate.raw.includes("\"expiration\"")) continue
+          expiresAt = Math.min(expiresAt, expirationOf(JSON.parse(candidate.raw) as Event) ?? Infinity)
+        }
+      }
+      const timestamps = new Float64Array(found.length)
+      const ids = Buffer.alloc(32 * found.length)
+      for (let i = 0; i < found.length; i++) {
+        const { created_at, id } = found[i]!
+        timestamps[i] = created_at
+        ids.write(id, 32 * i, "hex")
+        if (i % 1024 === 1023) yield
+      }
+      return { timestamps, ids: new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength), expiresAt, complete }
+    })
+
+  const records = (space: string): Work<ReadonlyArray<StoredRecord>> =>
+    snapshot(function*() {
+      const all: Array<StoredRecord> = []
+      for (let key = "";;) {
+        const rows = statements.records.all(space, key).map(recordOf)
+        for (const row of rows) all.push(row)
+        if (rows.length < recordsPerStep) return all
+        key = rows.at(-1)!.key
+        yield
+      }
+    })
+
+  const work = (request: ReadRequest): Work<ReadAnswer> => {
+    switch (request._tag) {
+      case "Query":
+        return query(request.filters, request.limitMax, request)
+      case "Count":
+        return count(request.filters, request)
+      case "Sketch":
+        return sketch(request.filter, request.offset, request)
+      case "Items":
+        return items(request.filter, request.itemsMax, request)
+      default:
+        return records(request.space)
+    }
+  }
+
+  return {
+    work,
+    /**
+     * Reads of this turn of the event loop see one state of the store: taking a snapshot and giving it back costs about as
+     * much as a read. Not for a connection that also writes, nor for work that outlives the turn.
+     */
+    hold: () => {
+      if (held) return
+      statements.begin.run()
+      held = true
+      queueMicrotask(release)
+    },
+    preview: (event: Event, now: number): Preview => {
+      const { _tag } = precedence.judge(event, now)
+      return _tag === "Ephemeral" ? "New" : _tag
+    },
+    record: (space: string, key: string): StoredRecord | undefined => {
+      const row = statements.record.get(space, key)
+      return row === undefined ? undefined : recordOf(row)
+    },
+    committedAfter: (seq: number, limit: number): ReadonlyArray<Committed> =>
+      statements.committedAfter.all(seq, limit).map((row) => ({ seq: row[0] as number, event: row[1] as string })),
+    due: (space: string, now: number, limit: number): ReadonlyArray<StoredRecord> =>
+      statements.due.all(space, now, limit).map(recordOf),
+    close: () => db.close()
+  }
+}
+
+export type SqliteReader = ReturnType<typeof make>
+
+const isOnlyKinds = (filter: Filter): boolean =>
+  filter.ids === undefined && filter.authors === undefined && (filter.tags === undefined || filter.tags.size === 0)

@@ -1,0 +1,250 @@
+/**
+ * One search over the store (NIP-50): bounded work, whatever is asked for.
+ *
+ * Where a filter names ids, authors or tags, these choose the profiles, and each is looked at. Otherwise the words do: list
+ * by list, newest first and never more than `listMax` of one, until enough are found that nothing further down could be
+ * among the best. So a common word costs no more than a rare one.
+ *
+ * Several common words may stand together in few profiles, far apart in their lists. These are walked together through a
+ * stretch of bounded length; where one word is much rarer than another, its profiles are looked at one by one instead.
+ */
+import type { DatabaseSync } from "node:sqlite"
+import type { Filter } from "../../../domain/Filter.ts"
+import type { SearchQuery } from "../../../domain/SearchQuery.ts"
+import { prepare, type Statement } from "../connection.ts"
+import type { Step } from "../FilterScan.ts"
+import { type Answer, Answers, type Candidate } from "./Answers.ts"
+import { placeOf, profilesAt, rowAt, rowsAt, slotOf, timeAt, timeMax, timeOf } from "./places.ts"
+import { type List, planOf } from "./plan.ts"
+
+/** Answers to one search, whatever `limit` the filter has. */
+const answersMax = 500
+/** Profiles of one list that are looked at: 2 ms. More only where more are asked for. */
+const listMax = 256
+/** The same where there are several words, which are looked for together as well. */
+const listOfSeveralMax = 128
+/** Profiles that are read beyond those wanted, for the few of them that turn out to be no answers. */
+const spare = 16
+/** Profiles in the lists of several words that are looked at. */
+const togetherMax = 128
+/** Profiles with the rarest of several words that are looked at one by one: 2 ms. */
+const rareMax = 128
+/**
+ * Rows of the stretches that are walked, of all lists together. A short one is enough for words that often meet; both cost
+ * 4 ms at a million profiles.
+ */
+const stretches = [4096, 16_384]
+/** So many times rarer, and looking at its profiles one by one gets further than walking. */
+const skewMin = 32
+/** Profiles that a filter's lists lead to: 40 ms in slices. */
+const filteredMax = 4096
+/** Profiles between two pauses. */
+const perStep = 64
+
+/** Space of records by pubkey: the NIP-05 name that was last found to be the author's by right, as JSON text. */
+export const verifiedSpace = "nip05"
+
+/** A stretch of the index, both ends inclusive. */
+interface Stretch {
+  readonly first: number
+  readonly last: number
+}
+
+export interface SearchOptions {
+  readonly query: SearchQuery
+  readonly filter: Filter
+  readonly limit: number
+  /** Unix seconds. */
+  readonly now: number
+  /** Does an event satisfy the filter, apart from the search? */
+  readonly isMatch: (raw: string) => boolean
+}
+
+export interface SearchResult {
+  /** The best first. */
+  readonly found: ReadonlyArray<Answer>
+  /** False when there may be others. */
+  readonly complete: boolean
+}
+
+/** Some words by how common they are. */
+interface Measured {
+  readonly rarest: string
+  readonly commonest: string
+  /** Few profiles have the rarest: all of them can be looked at. */
+  readonly isRare: boolean
+  /** Looking at some of them still gets further than walking. */
+  readonly isSkewed: boolean
+}
+
+const stretchOf = ({ since, until }: Filter): Stretch => ({
+  first: rowsAt(since ?? 0).first,
+  last: rowsAt(until ?? timeMax).last
+})
+
+const both = (words: ReadonlyArray<string>): string => words.map((word) => `(${word})`).join(" AND ")
+
+function* look(candidates: ReadonlyArray<Candidate>, answers: Answers): Generator<undefined, void> {
+  for (let i = 0; i < candidates.length; i++) {
+    answers.add(candidates[i]!)
+    if (i % perStep === perStep - 1) yield
+  }
+  yield
+}
+
+export const make = (
+  db: DatabaseSync,
+  scan: (filter: Filter, wanted: number, now: number) => Generator<Step, void>
+) => {
+  const statements = statementsOf(db)
+
+  const verifiedNip05 = (pubkey: string): string | undefined => {
+    const [value] = statements.verified.get(pubkey) ?? []
+    return value === undefined ? undefined : JSON.parse(value as string) as string
+  }
+
+  const read = (expression: string, { first, last }: Stretch, now: number, limit: number): ReadonlyArray<Candidate> =>
+    statements.profiles.all(expression, first, last, now, limit).map(([created_at, id_key, seq, raw]) =>
+      ({ created_at, id_key, seq, raw }) as Candidate
+    )
+
+  /** The row `offset` rows down a list, counted from its newest one; undefined where it is shorter. */
+  const rowDown = (expression: string, { first, last }: Stretch, offset: number): number | undefined =>
+    statements.down.get(expression, first, last, offset)?.[0] as number | undefined
+
+  /** The most common and the rarest of some words. */
+  function* measure(words: ReadonlyArray<string>, whole: Stretch): Generator<undefined, Measured> {
+    let rarest = { word: "", row: Infinity }
+    let commonest = { word: "", row: -Infinity }
+    for (const word of words) {
+      // How far down so many rows reach tells how common a word is.
+      const row = rowDown(word, whole, rareMax - 1) ?? -1
+      if (row < rarest.row) rarest = { word, row }
+      if (row > commonest.row) commonest = { word, row }
+      yield
+    }
+    const newest = statements.newest.get(timeAt(whole.last))?.[0] as number | undefined
+    const span = (row: number) => rowsAt(newest ?? 0).last - row
+    return {
+      rarest: rarest.word,
+      commonest: commonest.word,
+      isRare: rarest.row === -1,
+      isSkewed: span(rarest.row) > skewMin * span(commonest.row)
+    }
+  }
+
+  /** Profiles that are in the lists of all words; true when these are all. */
+  function* walk(words: ReadonlyArray<string>, whole: Stretch, now: number, answers: Answers) {
+    const { commonest, isRare, isSkewed, rarest } = yield* measure(words, whole)
+    if (isRare || isSkewed) {
+      yield* look(read(rarest, whole, now, rareMax + spare), answers)
+      return isRare
+    }
+    let { last } = whole
+    let left = togetherMax
+    for (const rows of stretches) {
+      const first = rowDown(commonest, { first: whole.first, last }, Math.floor(rows / words.length)) ?? whole.first
+      yield
+      const candidates = read(both(words), { first, last }, now, left)
+      yield* look(candidates, answers)
+      left -= candidates.length
+      if (left === 0) return false
+      if (first === whole.first) return true
+      last = first - 1
+    }
+    return false
+  }
+
+  /** Profiles of one list, as far as they are needed; true when these are all. */
+  function* list(
+    { atLeast, expression, isSorted }: List,
+    whole: Stretch,
+    { limit, now, query }: SearchOptions,
+    answers: Answers
+  ) {
+    const isOfSeveral = isSorted && query.words.length > 1
+    const most = Math.max(isOfSeveral ? listOfSeveralMax : listMax, limit)
+    // Asking the index costs as much as 30 profiles: the first few are often enough, and where they are not, many are needed.
+    let chunk = isSorted ? Math.min(most, limit + spare) : most
+    let { last } = whole
+    for (let left = most; left > 0;) {
+      const wanted = Math.min(left, chunk)
+      const candidates = read(expression, { first: whole.first, last }, now, wanted)
+      yield* look(candidates, answers)
+      if (candidates.length < wanted) return true
+      left -= wanted
+      chunk *= 2
+      if (answers.count(atLeast) >= limit) return false
+      const { created_at, id_key } = candidates.at(-1)!
+      const row = rowAt(placeOf(created_at, id_key))
+      // There may be more at this place, but not for ever.
+      last = row === last ? row - 1 : row
+    }
+    return false
+  }
+
+  /** Answers chosen by the words; true when these are all. */
+  function* byWords(options: SearchOptions, answers: Answers): Generator<undefined, boolean> {
+    const whole = stretchOf(options.filter)
+    const { anywhere, lists } = planOf(options.query)
+    let complete = true
+    for (const one of lists) {
+      complete = (yield* list(one, whole, options, answers)) && complete
+      if (answers.count(one.atLeast) >= options.limit) return false
+    }
+    return anywhere.length === 0 ? complete : (yield* walk(anywhere, whole, options.now, answers)) && complete
+  }
+
+  /** Answers chosen by the other lists of the filter. */
+  function* byFilter({ filter, now }: SearchOptions, answers: Answers): Generator<undefined, boolean> {
+    for (const step of scan({ ...filter, kinds: [0] }, filteredMax, now)) {
+      if (step === undefined) {
+        yield
+        continue
+      }
+      if (answers.looked === filteredMax) return false
+      if (step.raw !== null) answers.add({ ...step, raw: step.raw })
+      if (answers.looked % perStep === 0) yield
+    }
+    return true
+  }
+
+  function* search(options: SearchOptions): Generator<undefined, SearchResult> {
+    const { filter, isMatch, query } = options
+    const limit = Math.min(options.limit, answersMax)
+    const answers = new Answers({ query, isMatch, verifiedNip05 })
+    const { authors, ids, kinds, since = 0, tags, until = timeMax } = filter
+    // Only profiles are searched.
+    if (kinds?.includes(0) === false || since > Math.min(until, timeMax)) return { found: [], complete: true }
+    const isListed = ids !== undefined || authors !== undefined || (tags !== undefined && tags.size > 0)
+    const complete = yield* isListed ? byFilter(options, answers) : byWords({ ...options, limit }, answers)
+    const best = answers.best(limit)
+    return { found: best.found, complete: complete && best.complete }
+  }
+
+  return { search }
+}
+
+const statementsOf = (db: DatabaseSync): Record<"profiles" | "down" | "newest" | "verified", Statement> => ({
+  profiles: prepare(
+    db,
+    `SELECT e.created_at, e.id_key, e.seq, e.raw
+      FROM search s CROSS JOIN event e INDEXED BY event_kind
+        ON ${profilesAt(timeOf("s.rowid"), slotOf("s.rowid"))}
+      WHERE s.search MATCH ?1 AND s.rowid >= CAST(?2 AS INTEGER) AND s.rowid <= CAST(?3 AS INTEGER)
+        AND (e.expiration IS NULL OR e.expiration > ?4)
+      ORDER BY s.rowid DESC LIMIT ?5`
+  ),
+  down: prepare(
+    db,
+    `SELECT rowid FROM search
+      WHERE search MATCH ?1 AND rowid >= CAST(?2 AS INTEGER) AND rowid <= CAST(?3 AS INTEGER)
+      ORDER BY rowid DESC LIMIT 1 OFFSET ?4`
+  ),
+  newest: prepare(
+    db,
+    `SELECT created_at FROM event INDEXED BY event_kind WHERE kind = 0 AND created_at <= ?
+      ORDER BY created_at DESC LIMIT 1`
+  ),
+  verified: prepare(db, `SELECT value FROM record WHERE space = '${verifiedSpace}' AND key = ?`)
+})

@@ -1,0 +1,45 @@
+/**
+ * Entry of the ingester's thread: owns the writing connection, applies one batch per message.
+ *
+ * Imports nothing but the store, as a thread that loads Effect takes ten times as long to start.
+ */
+import { parentPort, workerData } from "node:worker_threads"
+import { messageOf } from "../../../observability/messageOf.ts"
+import type { StoreAnswer, StoreRequest, SweepAnswer } from "../../storeProtocol.ts"
+import { connect } from "../connection.ts"
+import { SqliteStore } from "../SqliteStore.ts"
+import type { FromThread, ToThread } from "./threadProtocol.ts"
+
+const port = parentPort!
+const { path, relayUrl } = workerData as { readonly path: string; readonly relayUrl: string }
+const store = new SqliteStore(connect(path, "writer"), relayUrl)
+const say = (message: FromThread<StoreAnswer | SweepAnswer>) => port.postMessage(message)
+
+port.on("message", (message: ToThread<StoreRequest>) => {
+  switch (message._tag) {
+    case "Request": {
+      const { id, payload } = message
+      try {
+        say({ _tag: "Answer", id, payload: store.request(payload) })
+      } catch (error) {
+        say({ _tag: "Failed", id, detail: messageOf(error) })
+      }
+      return
+    }
+    case "Cancel":
+      // A batch that was handed over is applied.
+      return
+    case "Close": {
+      let detail: string
+      try {
+        detail = store.close()
+      } catch (error) {
+        detail = `skipped: ${messageOf(error)}`
+      }
+      say({ _tag: "Closed", detail })
+      port.close()
+    }
+  }
+})
+
+say({ _tag: "Ready" })

@@ -1,0 +1,398 @@
+/**
+ * One client: what it says, what it is told, and the scope in which that happens.
+ *
+ * A connection is a scope that holds its own sender to admission; both are gone when its socket is. Messages of one turn
+ * are handled together, without a fiber of their own; what has to wait, waits in one of its parts (`Submissions`,
+ * `OpenSubscriptions`, `Reconciliations`), and nothing else waits for it. A client with too many EVENTs and AUTHs
+ * unanswered is not read.
+ *
+ * Most clients are idle most of the time, so one that is has no fiber, no timer and no collection that is empty: 5 kB with
+ * its socket, of which half are Node's (`docs/performance.md`).
+ *
+ * What a client may leave unread is bounded (`outboundBytesMax`). Answers and live events never wait: a client over the
+ * bound is cut with 1013. Stored events do: their scan pauses while a client has a quarter of it waiting, and a client
+ * that takes nothing for long is cut too.
+ */
+import { Effect, Exit, Fiber, Scope } from "effect"
+import { Admission, type AdmissionSender } from "../../aggregation/admission/Admission.ts"
+import { answerOf as answerOfProblem, clientMessageOf } from "../../domain/ClientMessage.ts"
+import type { Readers } from "../../domain/PrivateMessage.ts"
+import * as RelayMessage from "../../domain/RelayMessage.ts"
+import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
+import * as Metrics from "../../observability/Metrics.ts"
+import { Authentication } from "./Authentication.ts"
+import { type ClientSocket, type ClientSocketListener, drainMin } from "./ClientSocket.ts"
+import { type Frame, type SharedFrame } from "./Frames.ts"
+import { Keepalive } from "./Keepalive.ts"
+import { OpenSubscriptions, type Outlet } from "./OpenSubscriptions.ts"
+import { costOf, TokenBucket } from "./RateLimit.ts"
+import { Reconciliations } from "./Reconciliations.ts"
+import type { Shared } from "./Shared.ts"
+import { type Outlet as SubmissionsOutlet, Submissions } from "./Submissions.ts"
+
+/** Pings of a client between two looks at it; a client that sends more is closed. */
+const pingsMax = 300
+
+type Message = ReturnType<typeof clientMessageOf>
+
+/** What a client has said that was not looked at yet, mostly. */
+const none: ReadonlyArray<string> = []
+
+/** Who keeps the connections of a server. */
+export interface Registry {
+  readonly opened: (connection: Connection) => void
+  /** Its socket is gone, and nothing is held for the client any more. */
+  readonly ended: (connection: Connection) => void
+}
+
+export class Connection implements ClientSocketListener, Outlet, SubmissionsOutlet {
+  /** Whom the connection is counted under (`ClientAddress`). */
+  readonly client: string
+  readonly #registry: Registry
+  readonly #shared: Shared
+  readonly #socket: ClientSocket
+  readonly #scope: Scope.Closeable
+  readonly #sender: AdmissionSender
+  /** Its own, and its address's. */
+  readonly #rates: readonly [TokenBucket, TokenBucket]
+
+  /** False once a Close frame was sent or the socket is gone; nothing is sent then. */
+  #open = true
+  /** We began the end: by a Close frame, or by cutting. */
+  #ended = false
+  #reading = true
+  #paused = false
+  #working = false
+  #texts: ReadonlyArray<string> = none
+  #next = 0
+
+  readonly #authentication: Authentication
+  /** Made for the first EVENT or AUTH, for the first REQ or COUNT, and for the first NEG-OPEN. */
+  #submissions: Submissions | undefined
+  #subscriptions: OpenSubscriptions | undefined
+  #reconciliations: Reconciliations | undefined
+
+  #pings = 0
+  readonly #keepalive: Keepalive
+
+  constructor(options: {
+    readonly registry: Registry
+    readonly shared: Shared
+    readonly socket: ClientSocket
+    /** Closed when the socket is gone. */
+    readonly scope: Scope.Closeable
+    readonly sender: AdmissionSender
+    readonly client: string
+    /** Milliseconds, as in `look`. */
+    readonly now: number
+  }) {
+    this.#registry = options.registry
+    this.#shared = options.shared
+    this.#socket = options.socket
+    this.#scope = options.scope
+    this.#sender = options.sender
+    this.client = options.client
+    const { journal, limits, rates } = options.shared
+    this.#rates = [new TokenBucket(limits.ratePerConnection, journal.now()), rates.of(options.client, journal.now())]
+    this.#keepalive = new Keepalive(options.now)
+    this.#authentication = new Authentication(options.shared.authentication, this)
+  }
+
+  /** Listens from now on, until the socket is gone. */
+  begin(): void {
+    if (this.#shared.draining) this.terminate()
+    this.#socket.listen(this)
+    if (!this.#shared.draining) this.#authentication.greet()
+  }
+
+  // What the socket says (`ClientSocketListener`)
+
+  messages(texts: ReadonlyArray<string>): void {
+    this.#take(texts)
+  }
+
+  binary(): void {
+    this.end(1003, "Nostr messages are text", "protocol")
+  }
+
+  pinged(): void {
+    if (++this.#pings > pingsMax) this.end(1008, "too many pings", "protocol")
+  }
+
+  violated(isOversize: boolean): void {
+    this.#open = false
+    this.#shared.count(Metrics.websocketConnectionsCut[isOversize ? "oversize" : "protocol"], 1)
+    this.#release()
+  }
+
+  drained(): void {
+    this.#subscriptions?.pump()
+  }
+
+  closed(code: number): void {
+    this.#open = false
+    const { counters } = this.#shared.journal
+    if (code !== 1006) counters.socketsClean++
+    else if (this.#ended) counters.socketsTerminated++
+    this.#release()
+    const end = Effect.catchCause(
+      Scope.close(this.#scope, Exit.void),
+      (cause) => Effect.logError("connection failed", cause)
+    )
+    this.#shared.run(end).addObserver(() => this.#registry.ended(this))
+  }
+
+  // What subscriptions and the rest need (`Outlet`)
+
+  fork<A, E>(effect: Effect.Effect<A, E>): Fiber.Fiber<A, E> {
+    return Fiber.runIn(this.#shared.run(effect), this.#scope)
+  }
+
+  /** Sends a frame, or cuts a client that has too much waiting. */
+  send(frame: string | SharedFrame): void {
+    this.keeping()
+    if (this.#open) this.#socket.send(frame)
+  }
+
+  sendStored(frame: Frame): void {
+    this.#socket.send(frame)
+  }
+
+  isOpen(): boolean {
+    return this.#open
+  }
+
+  settled(): void {
+    if (this.#paused && this.#submissions?.hasRoom === true) this.#work()
+  }
+
+  mayScan(): boolean {
+    return this.#open && this.#reading
+  }
+
+  room(): number {
+    return this.mayScan() ? this.#waitingMax() / 4 - this.#socket.waiting() : 0
+  }
+
+  /** Cuts a client that has more waiting than it may. */
+  keeping(): void {
+    if (this.#socket.waiting() + (this.#subscriptions?.kept ?? 0) > this.#waitingMax()) this.#cut()
+  }
+
+  readers(): Readers {
+    return this.#authentication.readers
+  }
+
+  challenge(): void {
+    this.#authentication.challenge()
+  }
+
+  // What the client says
+
+  #take(texts: ReadonlyArray<string>): void {
+    if (!this.#reading || !this.#open) return
+    this.#texts = this.#texts.length === 0 ? texts : [...this.#texts, ...texts]
+    this.#work()
+  }
+
+  /** Handles what was received, up to the EVENT for which there is no room. */
+  #work(): void {
+    if (this.#working) return
+    this.#working = true
+    while (this.#next < this.#texts.length && this.#submissions?.isFull !== true) {
+      this.#handle(this.#texts[this.#next++] as string)
+    }
+    this.#working = false
+    if (this.#next < this.#texts.length) {
+      if (this.#paused) return
+      this.#paused = true
+      this.#socket.pause()
+      return
+    }
+    this.#texts = none
+    this.#next = 0
+    if (this.#paused && this.#reading) {
+      this.#paused = false
+      this.#socket.resume()
+    }
+  }
+
+  #submitting(): Submissions {
+    return this.#submissions ??= new Submissions(this.#shared, this, this.#sender, this.#authentication)
+  }
+
+  #subscribing(): OpenSubscriptions {
+    return this.#subscriptions ??= new OpenSubscriptions(this.#shared, this)
+  }
+
+  #reconciling(): Reconciliations {
+    return this.#reconciliations ??= new Reconciliations(this.#shared, this)
+  }
+
+  #handle(text: string): void {
+    if (!this.#open) return
+    const message = clientMessageOf(text, this.#shared.limits)
+    this.#shared.count(verbOf(message), 1)
+    if (!this.#mayAfford(message, text.length)) return this.#refuseForNow(message)
+    switch (message._tag) {
+      case "EVENT":
+        return this.#submitting().publish(message.event, text.length)
+      case "REQ":
+        return this.#subscribing().open(message.subscription, message.filters)
+      case "CLOSE":
+        return this.#subscriptions?.close(message.subscription)
+      case "COUNT":
+        return this.#subscribing().count(message.subscription, message.filters)
+      case "AUTH":
+        return this.#submitting().authenticate(message.event, text.length)
+      case "NEG-OPEN":
+        return this.#reconciling().open(message.subscription, message.filter, message.message)
+      case "NEG-MSG":
+        return this.#reconciling().message(message.subscription, message.message)
+      case "NEG-CLOSE":
+        return this.#reconciliations?.close(message.subscription)
+      case "Problem":
+        if (message.answer === "OK") {
+          return this.#submitting().answer(message.eventId, { accepted: false, reply: message.reply })
+        }
+        // What is refused by its name is over by that name, were it open.
+        if (message.answer === "CLOSED") this.#subscriptions?.close(message.subscription)
+        if (message.answer === "NEG-ERR") this.#reconciliations?.close(message.subscription)
+        return this.send(answerOfProblem(message))
+    }
+  }
+
+  /** Pays for a message, where the client has anything left to pay with. */
+  #mayAfford(message: Message, characters: number): boolean {
+    const now = this.#shared.journal.now()
+    const cost = costOf(message, characters)
+    if (cost > 0 && this.#rates.some((bucket) => bucket.isEmpty(now))) return false
+    for (const bucket of this.#rates) bucket.spend(cost)
+    return true
+  }
+
+  /** Refuses a message because there were too many, by its name. */
+  #refuseForNow(message: Message): void {
+    const reply = "rate-limited: too much at once, slow down"
+    this.#shared.count(Metrics.websocketMessagesLimited, 1)
+    switch (message._tag) {
+      case "EVENT":
+      case "AUTH":
+        return this.#submitting().answer(message.event.id, { accepted: false, reply })
+      case "REQ":
+      case "COUNT":
+        this.#subscriptions?.close(message.subscription)
+        return this.send(RelayMessage.closed(message.subscription, reply))
+      case "NEG-OPEN":
+      case "NEG-MSG":
+        this.#reconciliations?.close(message.subscription)
+        return this.send(RelayMessage.negErr(message.subscription, reply))
+      default:
+        return this.send(RelayMessage.notice(reply))
+    }
+  }
+
+  // What the client is told
+
+  #waitingMax(): number {
+    // Below that a scan could wait for a `drained` that never comes.
+    return Math.max(this.#shared.limits.outboundBytesMax, 4 * drainMin)
+  }
+
+  /** For a client that does not read. */
+  #cut(): void {
+    this.end(1013, "reading too slowly", "slow")
+  }
+
+  /** Looks after the connection (`Keepalive`): cuts a client that is stuck, asks a silent one, and closes one that is gone. */
+  look(now: number, idleMillis: number): void {
+    this.#pings = 0
+    if (!this.#open) return
+    this.#reconciliations?.look()
+    const finding = this.#keepalive.look(now, idleMillis, {
+      received: this.#socket.received(),
+      waiting: this.#socket.waiting(),
+      isSending: this.#subscriptions?.isSending === true,
+      isPaused: this.#paused
+    })
+    if (finding === "stuck") this.#cut()
+    if (finding === "ask") this.#socket.ping()
+    if (finding === "gone") this.end(1001, "idle for too long", "idle")
+  }
+
+  // How it ends
+
+  /** Takes no more messages, and sends no more stored events. */
+  stopReading(): void {
+    this.#reading = false
+    this.#paused = true
+    this.#texts = none
+    this.#next = 0
+    this.#socket.pause()
+  }
+
+  /** Answers what is still in flight: it was not decided in time. */
+  refuseInFlight(): void {
+    this.#submissions?.refuseAll()
+  }
+
+  /** Tells the client that its subscriptions are over, one by one (NIP-01, CLOSED). */
+  closeSubscriptions(reply: RelayMessage.Reply): void {
+    this.#subscriptions?.refuseAll(reply)
+    this.#reconciliations?.refuseAll(reply)
+  }
+
+  /** Says goodbye; the socket is gone when the client has answered, or soon after. */
+  end(code: number, reason: string, cause: keyof typeof Metrics.websocketConnectionsCut): void {
+    if (!this.#open) return
+    this.#shared.count(Metrics.websocketConnectionsCut[cause], 1)
+    this.#open = false
+    this.#ended = true
+    this.#release()
+    this.#socket.close(code, reason)
+  }
+
+  terminate(): void {
+    this.#open = false
+    this.#ended = true
+    this.#socket.terminate()
+  }
+
+  /** Gives back what is held for the client. Work that was accepted goes on; nobody waits for its answer. */
+  #release(): void {
+    this.#texts = none
+    this.#next = 0
+    this.#subscriptions?.closeAll()
+    this.#reconciliations?.closeAll()
+    this.#submissions?.refuseAll()
+  }
+}
+
+const verbOf = ({ _tag }: Message): (typeof Metrics.websocketMessages)["EVENT"] =>
+  _tag === "Problem" ? Metrics.websocketMessages.malformed : Metrics.websocketMessages[_tag]
+
+/**
+ * Serves one client from now on, until its socket is gone; the registry is told of both. Fails when admission is stopping: then
+ * nothing was begun.
+ */
+export const serve: (
+  shared: Shared,
+  socket: ClientSocket,
+  from: { readonly number: number; readonly client: string },
+  registry: Registry
+) => Effect.Effect<void, MailboxClosed, Admission> = Effect.fn("Connection.serve")(
+  function*(
+    shared: Shared,
+    socket: ClientSocket,
+    { client, number }: { readonly number: number; readonly client: string },
+    registry: Registry
+  ) {
+    const admission = yield* Admission
+    const scope = Scope.makeUnsafe()
+    const sender = yield* Scope.provide(admission.sender(`websocket/connection ${number}`), scope)
+    const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+    const connection = new Connection({ registry, shared, socket, scope, sender, client, now })
+    registry.opened(connection)
+    connection.begin()
+  }
+)

@@ -1,0 +1,85 @@
+/**
+ * From what became of an event to the one OK its client gets (NIP-01, "From relay to client"). Pure.
+ *
+ * The prefix is the first thing in the text, always one of the standard ones, so that programs can act on it.
+ */
+import type { Cause } from "effect"
+import type { AdmissionOutcome } from "../../aggregation/admission/Admission.ts"
+import { authenticationKind } from "../../domain/ClientAuth.ts"
+import { type Event, isProtected, repostsProtected, tagValue } from "../../domain/Event.ts"
+import type { Readers } from "../../domain/PrivateMessage.ts"
+import { proofProblem } from "../../domain/ProofOfWork.ts"
+import type { Reply } from "../../domain/RelayMessage.ts"
+
+/** `accepted` is the third element of the OK, `reply` the fourth. */
+export type Answer =
+  | { readonly accepted: true; readonly reply: Reply | "" }
+  | { readonly accepted: false; readonly reply: Reply }
+
+const accepted = (reply: Reply | ""): Answer => ({ accepted: true, reply })
+const refused = (reply: Reply): Answer => ({ accepted: false, reply })
+
+const saved = accepted("")
+const duplicate = accepted("duplicate: already have this event")
+// False, as nobody will be served this version: who publishes with a clock that is behind has to hear of it (NIP-01). It is
+// the time of it that we refuse, so `invalid`, as for one too far ahead; no other prefix says that it is no use to try again.
+const superseded = refused("invalid: a newer version is stored")
+const deleted = refused("blocked: its author asked for its removal")
+const expired = refused("invalid: the event has expired")
+
+export const shuttingDown = refused("error: shutting down")
+/** For an ephemeral event that no open subscription waited for (NIP-01, "From relay to client: OK"). */
+export const unheard = refused("mute: nobody is listening")
+/** For an author who has not said who they are, and may yet (NIP-70). */
+export const anonymous = refused("auth-required: protected events are accepted from their author only")
+export const failed = refused("error: internal error")
+
+export const answerOf = (outcome: AdmissionOutcome): Answer => {
+  switch (outcome._tag) {
+    case "Saved":
+    case "Ephemeral":
+      return saved
+    case "Duplicate":
+      return duplicate
+    case "Superseded":
+      return superseded
+    case "Deleted":
+      return deleted
+    case "Expired":
+      return expired
+    case "Invalid":
+      return refused(`invalid: ${outcome.detail}`)
+    case "Rejected":
+      // The NIP has its own example for that one.
+      return refused(`${outcome.reason === "created_at is too far ahead" ? "invalid" : "blocked"}: ${outcome.reason}`)
+    case "Undetermined":
+      return refused(`error: ${outcome.reason}, try again later`)
+    default:
+      return refused(`error: ${outcome.detail}`)
+  }
+}
+
+/** A submission that ended without an outcome: its way in was closed or it was interrupted, else we have a bug. */
+export const answerOfCause = (cause: Cause.Cause<unknown>): Answer =>
+  cause.reasons.some((reason) => reason._tag === "Die") ? failed : shuttingDown
+
+/** Whose say it is: no policy of ours stands between authors and the end of what they published (NIP-09, NIP-62). */
+const isRemoval = ({ kind }: Event): boolean => kind === 5 || kind === 62
+
+/** Why an event is refused before anybody looks at its signature; undefined where it may go on. */
+export const refusalOf = (
+  event: Event,
+  { readers, powMin }: { readonly readers: Readers; readonly powMin: number }
+): Answer | undefined => {
+  // An authentication event is a secret between one client and one relay (NIP-42).
+  if (event.kind === authenticationKind) return refused("invalid: authentication events are not published")
+  if (isProtected(event) && !readers.has(event.pubkey)) {
+    return readers.size === 0 ? anonymous : refused("restricted: protected events are accepted from their author only")
+  }
+  if (repostsProtected(event)) return refused("blocked: it reposts a protected event")
+  if (event.kind === 62 && tagValue(event, "relay") === undefined) {
+    return refused("invalid: a request to vanish names a relay")
+  }
+  const problem = isRemoval(event) ? undefined : proofProblem(event, powMin)
+  return problem === undefined ? undefined : refused(`pow: ${problem}`)
+}

@@ -1,0 +1,94 @@
+/** What an operator said outlives the process; over a real file, as that is the point. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { join } from "node:path"
+import { Moderation } from "../../../src/aggregation/admission/Moderation.ts"
+import { type Overrides, Settings } from "../../../src/config/Settings.ts"
+import { Database } from "../../../src/database/Database.ts"
+import { at, directory } from "../../database/support.ts"
+import { keyOf, notes, signed } from "../../support/events.ts"
+
+const { pubkey } = keyOf("spammer")
+const operator = keyOf("operator").pubkey
+
+const ban = {
+  _tag: "Put",
+  method: "banpubkey",
+  rule: { subject: "pubkey", name: pubkey, state: "banned", text: "spam" }
+} as const
+
+/** The service over that file, for as long as `use` takes. */
+const within = <A, E>(
+  path: string,
+  use: Effect.Effect<A, E, Moderation | Database>,
+  settings: Overrides = { admission: "open" }
+) =>
+  use.pipe(
+    Effect.provide(
+      Moderation.layer.pipe(Layer.provideMerge(at(path)), Layer.provide(Settings.layerTest(settings))),
+      { local: true }
+    )
+  )
+
+const refusal = (author: string, kind = 1) => Moderation.useSync((it) => it.refusalOf(signed({ kind }, author)))
+
+const allowedKinds = Moderation.useSync((it) => it.rules("kind", "allowed").map(({ name }) => Number(name)))
+
+describe("Moderation", () => {
+  it.live("remembers a ban across restarts, and that it was lifted", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "moderation.db")
+      yield* within(path, Moderation.use(({ apply }) => apply(ban, operator)))
+      yield* within(
+        path,
+        Effect.gen(function*() {
+          assert.strictEqual(yield* refusal("spammer"), "banned by the operator")
+          assert.isUndefined(yield* refusal("somebody else"))
+          const lift = {
+            _tag: "Remove",
+            method: "unbanpubkey",
+            subject: "pubkey",
+            name: pubkey,
+            state: "banned"
+          } as const
+          yield* Moderation.use(({ apply }) => apply(lift, operator))
+        })
+      )
+      yield* within(path, Effect.map(refusal("spammer"), (reason) => assert.isUndefined(reason)))
+    }))
+
+  it.live("removes every event of a banned author, and takes deletions and requests to vanish still", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "moderation.db")
+      yield* within(
+        path,
+        Effect.gen(function*() {
+          const database = yield* Database
+          yield* Effect.scoped(Effect.gen(function*() {
+            const { write } = yield* database.sender("test")
+            for (const author of ["spammer", "somebody"]) {
+              yield* write(notes(1100, author).map((event) => ({ _tag: "Save", event })))
+            }
+          }))
+          yield* Moderation.use(({ apply }) => apply(ban, operator))
+          assert.strictEqual(yield* database.count([{}]), 1100)
+          for (const kind of [5, 62]) assert.isUndefined(yield* refusal("spammer", kind))
+        })
+      )
+    }))
+
+  it.live("keeps the kinds of profiles only, or any, unless told otherwise", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "moderation.db")
+      yield* within(
+        path,
+        Effect.gen(function*() {
+          assert.sameMembers(yield* allowedKinds, [0, 5, 62, 10_002, 10_050])
+          assert.strictEqual(yield* refusal("somebody", 1), "kind is not kept here")
+          assert.isUndefined(yield* refusal("somebody", 10_002))
+        }),
+        { admission: "profiles" }
+      )
+      yield* within(path, Effect.map(refusal("somebody", 1), (reason) => assert.isUndefined(reason)))
+    }))
+})
