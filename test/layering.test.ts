@@ -170,7 +170,7 @@ describe("layering, planted violations", () => {
     ["domain/X.ts", "import \"ws\"", "imports ws"],
     ["domain/X.ts", "import { Schema, type Effect } from \"effect\"", "imports Effect of effect"],
     ["domain/X.ts", "import * as Clock from \"effect/Clock\"", "imports Clock of effect"],
-    ["domain/X.ts", "import { Settings } from \"../Config.ts\"", "imports config/Settings.ts"],
+    ["domain/X.ts", "import { Settings } from \"../config/Settings.ts\"", "imports config/Settings.ts"],
     ["domain/X.ts", "const now = Date.now()", "asks Date.now"],
     ["database/X.ts", "import type { Verifier } from \"../crypto/Verifier.ts\"", "imports crypto/Verifier.ts"],
     ["crypto/engines/X.ts", "export * from \"../../database/Database.ts\"", "imports database/Database.ts"],
