@@ -17,11 +17,11 @@ import { Retries } from "./admission/Retries.ts"
 import { RetryQueue } from "./admission/RetryQueue.ts"
 import { Verdicts } from "./admission/Verdicts.ts"
 import { Examiner } from "./evidence/Examiner.ts"
-import { Nip05 } from "./evidence/Nip05.ts"
+import { NameOwners } from "./evidence/NameOwners.ts"
 import * as Nip05Checks from "./evidence/Nip05Checks.ts"
 import { Nip05Documents } from "./evidence/Nip05Documents.ts"
 import { Picture } from "./evidence/Picture.ts"
-import { Outbox } from "./evidence/Posts.ts"
+import { Posts } from "./evidence/Posts.ts"
 import * as RememberedPictures from "./evidence/RememberedPictures.ts"
 import * as Gauges from "./Gauges.ts"
 import * as Harvest from "./harvest/Harvest.ts"
@@ -49,7 +49,7 @@ export const layerWithout = Layer.provideMerge(component, announced)
 export const examiner = Examiner.layerNetwork.pipe(
   Layer.provide(Picture.layer),
   Layer.provide(RememberedPictures.layer),
-  Layer.provide(Outbox.layer),
+  Layer.provide(Posts.layer),
   Layer.provide(RelayPool.layer)
 )
 
@@ -63,7 +63,7 @@ export const network = UpstreamSocket.layer.pipe(
 )
 
 /** Whose NIP-05 names are, for the examiner, and looked at again over whatever fetches documents. */
-export const names = Nip05Checks.layer.pipe(Layer.provideMerge(Nip05.layer))
+export const names = Nip05Checks.layer.pipe(Layer.provideMerge(NameOwners.layer))
 
 /** Over whatever contacts hosts. */
 export const layerUnconnected = Gauges.layer.pipe(

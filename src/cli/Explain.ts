@@ -10,11 +10,11 @@ import * as Grace from "../aggregation/admission/Grace.ts"
 import * as RetryQueue from "../aggregation/admission/RetryQueue.ts"
 import { Verdicts } from "../aggregation/admission/Verdicts.ts"
 import { network } from "../aggregation/Aggregation.ts"
-import { Nip05 } from "../aggregation/evidence/Nip05.ts"
+import { NameOwners } from "../aggregation/evidence/NameOwners.ts"
 import { Nip05Documents } from "../aggregation/evidence/Nip05Documents.ts"
 import { factOf, Picture } from "../aggregation/evidence/Picture.ts"
 import { PictureStore } from "../aggregation/evidence/PictureStore.ts"
-import { Outbox, space as proofSpace } from "../aggregation/evidence/Posts.ts"
+import { Posts, space as proofSpace } from "../aggregation/evidence/Posts.ts"
 import * as RememberedPictures from "../aggregation/evidence/RememberedPictures.ts"
 import { thresholdsOf } from "../aggregation/evidence/Rules.ts"
 import { RelayPool } from "../aggregation/upstream/RelayPool.ts"
@@ -40,11 +40,11 @@ const unasked = Layer.succeed(Nip05Documents, {
 })
 
 /** What is needed to explain by what is known. */
-export const components = Layer.provideMerge(Layer.provide(Nip05.layer, unasked), remembered)
+export const components = Layer.provideMerge(Layer.provide(NameOwners.layer, unasked), remembered)
 
 /** What is needed to find out. */
-export const askingComponents = Outbox.layer.pipe(
-  Layer.provideMerge(Nip05.layer),
+export const askingComponents = Posts.layer.pipe(
+  Layer.provideMerge(NameOwners.layer),
   Layer.provideMerge(Nip05Documents.layer),
   Layer.provideMerge(RelayPool.layer),
   Layer.provideMerge(Picture.layer),
@@ -122,7 +122,7 @@ type Gathered = Pick<Facts, "nip05" | "picture" | "textNotes"> & { readonly brid
 /** As far as they are remembered. */
 const recalled = Effect.fnUntraced(function*({ nip05Name, pictureUrl }: Facts, pubkey: string) {
   const { proofMin } = yield* Settings
-  const names = yield* Nip05
+  const names = yield* NameOwners
   const database = yield* Database
   const pictures = yield* PictureStore
   const record = pictureUrl._tag === "Web" ? yield* pictures.get(pictureUrl.url) : undefined
@@ -142,9 +142,9 @@ const recalled = Effect.fnUntraced(function*({ nip05Name, pictureUrl }: Facts, p
 /** As the service would find them out now. */
 const gathered = Effect.fnUntraced(function*({ nip05Name, pictureUrl, profile }: Facts, pubkey: string) {
   const { nip05, pictures, proof } = yield* Settings
-  const names = yield* Nip05
+  const names = yield* NameOwners
   const picture = yield* Picture
-  const outbox = yield* Outbox
+  const posts = yield* Posts
   const look = pictures === "off" || typeof profile === "string" || pictureUrl._tag === "Refused"
     ? undefined
     : factOf(yield* picture.look(pictureUrl._tag === "Web" ? pictureUrl.url : profile.picture))
@@ -152,7 +152,7 @@ const gathered = Effect.fnUntraced(function*({ nip05Name, pictureUrl, profile }:
     ? undefined
     : (yield* names.check(pubkey, nip05Name)).fact
   if (proof === "off") return { nip05: named, picture: look, textNotes: undefined } satisfies Gathered
-  const { bridge, textNotes } = yield* outbox.prove(pubkey)
+  const { bridge, textNotes } = yield* posts.prove(pubkey)
   return { nip05: named, picture: look, textNotes, bridge } satisfies Gathered
 })
 

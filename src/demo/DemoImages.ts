@@ -11,8 +11,8 @@
  */
 import { Context, Effect, Layer, Result, type Scope } from "effect"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import * as Drawing from "./Drawing.ts"
 import * as loopback from "./loopback.ts"
-import * as Picture from "./Picture.ts"
 
 /** Hosts with addresses of their own, as a reader paces itself by host. */
 const hostsMax = 96
@@ -40,7 +40,7 @@ const hueOf = (name: string): number => {
 
 interface Asked {
   readonly folder: string
-  readonly picture: Picture.Picture
+  readonly picture: Drawing.Drawing
 }
 
 const askedOf = (path: string): Asked | undefined => {
@@ -48,11 +48,11 @@ const askedOf = (path: string): Asked | undefined => {
     /^(?:\/(slow|busy|gone|page))?\/(\d{1,4})x(\d{1,4})\/([^/?]+)\.(png|jpg|gif|webp)$/.exec(path) ?? []
   const [x, y] = [Number(width), Number(height)]
   if (format === undefined || x < 1 || y < 1 || x > sideMax || y > sideMax) return undefined
-  return { folder, picture: Picture.make(format as Picture.Format, x, y, hueOf(name)) }
+  return { folder, picture: Drawing.make(format as Drawing.Format, x, y, hueOf(name)) }
 }
 
 /** The whole picture, or the part that was asked for. */
-const sendPicture = (request: IncomingMessage, response: ServerResponse, picture: Picture.Picture) => {
+const sendPicture = (request: IncomingMessage, response: ServerResponse, picture: Drawing.Drawing) => {
   const { bytes, contentType } = picture
   const [, first, last = ""] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "") ?? []
   const start = Number(first)

@@ -13,13 +13,13 @@ import { DemoImages } from "./DemoImages.ts"
 import * as DemoUpstream from "./DemoUpstream.ts"
 import * as HarvestReport from "./HarvestReport.ts"
 import type { Options } from "./Options.ts"
+import * as Population from "./Population.ts"
 import type { Screen } from "./Screen.ts"
-import * as World from "./World.ts"
 
 export class DemoWorld extends Context.Service<DemoWorld, {
   readonly upstreams: ReadonlyArray<DemoUpstream.DemoUpstream>
   /** Somebody turns up: tells one of the upstreams about them. */
-  readonly arrive: Effect.Effect<World.Person>
+  readonly arrive: Effect.Effect<Population.Person>
   readonly settings: SettingsShape
 }>()("profile-aggregator/demo/DemoWorld") {
   static readonly layer = (options: Options, screen: Screen): Layer.Layer<DemoWorld> =>
@@ -58,7 +58,9 @@ const freePort = (first: number): Effect.Effect<number> =>
 const shareOut = (index: number, upstreams: ReadonlyArray<DemoUpstream.DemoUpstream>) =>
   index % 3 === 2 ? upstreams : upstreams.slice(index % 3, index % 3 + 1)
 
-const eventsOf = ({ lists, notes, profiles }: World.Person): ReadonlyArray<Event> => [...profiles, ...lists, ...notes]
+const eventsOf = (
+  { lists, notes, profiles }: Population.Person
+): ReadonlyArray<Event> => [...profiles, ...lists, ...notes]
 
 const seconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
 
@@ -77,7 +79,7 @@ const make = Effect.fnUntraced(function*(options: Options, screen: Screen) {
   } as const
 
   let count = 0
-  for (const person of World.people(options.profiles, { ...people, now: yield* seconds })) {
+  for (const person of Population.people(options.profiles, { ...people, now: yield* seconds })) {
     for (const upstream of shareOut(count, upstreams)) upstream.add(eventsOf(person))
     count += 1
     if (count % batch !== 0) continue
@@ -89,7 +91,7 @@ const make = Effect.fnUntraced(function*(options: Options, screen: Screen) {
 
   const port = yield* freePort(options.port)
   let now = 0
-  const newcomers = World.newcomers(people, () => now)
+  const newcomers = Population.newcomers(people, () => now)
   return DemoWorld.of({
     upstreams,
     arrive: Effect.map(seconds, (second) => {

@@ -84,7 +84,7 @@ describe("harvesting real events of the public network", () => {
         {
           sockets: layer(upstream.play),
           picture: Layer.succeed(Picture, { look: (url) => Effect.succeed(pictureOf(url)) }),
-          outbox: (pubkey) => Effect.succeed(proofOf(pubkey)),
+          posts: (pubkey) => Effect.succeed(proofOf(pubkey)),
           settings: { upstreams: [upstreamUrl], pageSize: 40 }
         },
         Effect.gen(function*() {

@@ -241,7 +241,7 @@ describe("the grace of a profile whose newer version is rejected", () => {
     return Effect.gen(function*() {
       yield* within({ disk }, submit(version(1)))
       yield* within(
-        { disk, outbox: () => Effect.succeed(proofs.unanswered), settings: { profileGrace: Duration.zero } },
+        { disk, posts: () => Effect.succeed(proofs.unanswered), settings: { profileGrace: Duration.zero } },
         Effect.gen(function*() {
           assert.strictEqual(yield* told(version(2)), "Undetermined")
           assert.strictEqual(yield* told(version(0, { about: "" })), "Superseded")
@@ -261,9 +261,9 @@ describe("the grace of a profile whose newer version is rejected", () => {
         Effect.succeed(proofs.found)
       ]
       let asked = 0
-      const outbox = () => answers[asked++] ?? Effect.die(new Error("asked too often"))
+      const posts = () => answers[asked++] ?? Effect.die(new Error("asked too often"))
       return within(
-        { disk, outbox, settings: { profileGrace } },
+        { disk, posts, settings: { profileGrace } },
         Effect.gen(function*() {
           assert.strictEqual(yield* told(version(1)), "Undetermined")
           yield* TestClock.adjust("2 minutes")
@@ -289,9 +289,9 @@ describe("the grace of a profile whose newer version is rejected", () => {
       Effect.succeed(proofs.none)
     ]
     let asked = 0
-    const outbox = () => answers[asked++] ?? Effect.die(new Error("asked too often"))
+    const posts = () => answers[asked++] ?? Effect.die(new Error("asked too often"))
     return within(
-      { disk, outbox },
+      { disk, posts },
       Effect.gen(function*() {
         assert.strictEqual(yield* told(version(1)), "Undetermined")
         yield* TestClock.adjust("2 minutes")
@@ -336,7 +336,7 @@ describe("the grace of a profile whose newer version is rejected", () => {
 const examined = (request: Event) => {
   const disk = blank()
   return within(
-    { disk, outbox: () => Effect.succeed({ ...proofs.found, companions: [request] }) },
+    { disk, posts: () => Effect.succeed({ ...proofs.found, companions: [request] }) },
     Effect.map(
       submit(version(0)),
       (outcome) => [outcome._tag, ...Array.from(disk.events.values(), ({ kind }) => kind)]

@@ -64,7 +64,7 @@ describe("oracle 1", () => {
         const disk = blank()
         yield* within(
           // Whatever somebody says about a picture or an author must not matter either.
-          { disk, outbox: () => Effect.succeed(run % 2 === 0 ? proofs.found : proofs.unanswered) },
+          { disk, posts: () => Effect.succeed(run % 2 === 0 ? proofs.found : proofs.unanswered) },
           Effect.gen(function*() {
             const seen: Array<Event> = []
             const stored = version(10, 0)

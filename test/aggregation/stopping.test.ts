@@ -6,9 +6,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer } from "effect"
 import { space as retrySpace } from "../../src/aggregation/admission/RetryQueue.ts"
 import { Examiner, withoutFacts } from "../../src/aggregation/evidence/Examiner.ts"
-import { Nip05 } from "../../src/aggregation/evidence/Nip05.ts"
+import { NameOwners } from "../../src/aggregation/evidence/NameOwners.ts"
 import { Picture } from "../../src/aggregation/evidence/Picture.ts"
-import { Outbox } from "../../src/aggregation/evidence/Posts.ts"
+import { Posts } from "../../src/aggregation/evidence/Posts.ts"
 import { addressOf } from "../../src/domain/Event.ts"
 import { Accepted } from "../../src/domain/Quality.ts"
 import { certify } from "../../src/lifecycle/Certificate.ts"
@@ -73,20 +73,20 @@ const picture = (answer: FakeWeb.Answer) => {
 
 const nobody = () => Effect.die(new Error("nobody is to be asked here"))
 
-const asking = (what: "outbox" | "nip05") => {
+const asking = (what: "posts" | "nip05") => {
   let asked = 0
   const hang = Effect.andThen(Effect.sync(() => void asked++), Effect.never)
   const examiner = Examiner.layerNetwork.pipe(
     Layer.provide(Layer.succeed(Picture, { look: nobody })),
-    Layer.provide(Layer.succeed(Outbox, { prove: () => hang })),
-    Layer.provide(Layer.succeed(Nip05, {
+    Layer.provide(Layer.succeed(Posts, { prove: () => hang })),
+    Layer.provide(Layer.succeed(NameOwners, {
       check: () => hang,
       recall: nobody,
       recheck: nobody,
       onStored: () => Effect.succeed([])
     }))
   )
-  const settings = what === "outbox" ? { proof: "on" as const } : { nip05: "require" as const }
+  const settings = what === "posts" ? { proof: "on" as const } : { nip05: "require" as const }
   const named = all.map((event, n) => profileEvent({ nip05: "mira@mira.example" }, `author ${n}`, event))
   return validating({ examiner, settings, sockets: playing(relay(named).play) }, () => asked > 0)
 }
@@ -152,11 +152,11 @@ const states: Readonly<Record<string, () => State>> = {
   }),
   "reading the body of a picture": () => picture("hang in the body"),
   "waiting for a picture's host": () => picture("hang"),
-  "waiting for outbox relays": () => asking("outbox"),
+  "waiting for outbox relays": () => asking("posts"),
   "waiting for the document of a NIP-05 name": () => asking("nip05"),
   "waiting for the next turn in the retry queue": () =>
     validating(
-      { outbox: () => Effect.succeed(proofs.unanswered) },
+      { posts: () => Effect.succeed(proofs.unanswered) },
       (disk) => waitingIn(disk).some((value) => value.includes("\"attempts\":1"))
     )
 }

@@ -1,5 +1,5 @@
 /**
- * The aggregation component over fakes that a test can steer: sockets, disk, what pictures and outboxes say, or the whole
+ * The aggregation component over fakes that a test can steer: sockets, disk, what pictures and posts say, or the whole
  * examiner; the verifier is real, on the test's own thread. Time stands at `now` until the test moves it.
  *
  * Rules that ask others are off, unless a test says who is asked.
@@ -12,9 +12,9 @@ import type { Admission } from "../../src/aggregation/admission/Admission.ts"
 import type { Retries } from "../../src/aggregation/admission/Retries.ts"
 import * as Aggregation from "../../src/aggregation/Aggregation.ts"
 import { Examiner } from "../../src/aggregation/evidence/Examiner.ts"
-import { Nip05 } from "../../src/aggregation/evidence/Nip05.ts"
+import { NameOwners } from "../../src/aggregation/evidence/NameOwners.ts"
 import { Picture } from "../../src/aggregation/evidence/Picture.ts"
-import { Outbox, type Proof } from "../../src/aggregation/evidence/Posts.ts"
+import { Posts, type Proof } from "../../src/aggregation/evidence/Posts.ts"
 import type { HarvestStatus } from "../../src/aggregation/harvest/HarvestStatus.ts"
 import { type Overrides, Settings } from "../../src/config/Settings.ts"
 import * as WorkerVerifier from "../../src/crypto/WorkerVerifier.ts"
@@ -38,19 +38,19 @@ export interface Options {
   /** Who looks at pictures; turns the rule on. */
   readonly picture?: Layer.Layer<Picture>
   /** What asking for an author's posts comes to; turns the rule on. */
-  readonly outbox?: Outbox["Service"]["prove"]
+  readonly posts?: Posts["Service"]["prove"]
 }
 
 /** Nobody may be asked. */
 const nobody = () => Effect.die(new Error("a rule that is off has asked somebody"))
 
-const nip05: Omit<Nip05["Service"], "onStored"> = { check: nobody, recall: nobody, recheck: nobody }
+const nip05: Omit<NameOwners["Service"], "onStored"> = { check: nobody, recall: nobody, recheck: nobody }
 
-const examinerOf = ({ outbox, picture }: Options) =>
+const examinerOf = ({ posts, picture }: Options) =>
   Examiner.layerNetwork.pipe(
     Layer.provide(picture ?? Layer.succeed(Picture, { look: nobody })),
-    Layer.provide(Layer.succeed(Outbox, { prove: outbox ?? nobody })),
-    Layer.provide(Layer.succeed(Nip05, { ...nip05, onStored: () => Effect.succeed([]) }))
+    Layer.provide(Layer.succeed(Posts, { prove: posts ?? nobody })),
+    Layer.provide(Layer.succeed(NameOwners, { ...nip05, onStored: () => Effect.succeed([]) }))
   )
 
 const layer = (options: Options) =>
@@ -65,7 +65,7 @@ const layer = (options: Options) =>
       relaySecretKey: Option.some(Redacted.make(hash("sha256", "aggregation"))),
       upstreams: [],
       pictures: options.picture === undefined ? "off" : "on",
-      proof: options.outbox === undefined ? "off" : "on",
+      proof: options.posts === undefined ? "off" : "on",
       ...options.settings
     }))
   )

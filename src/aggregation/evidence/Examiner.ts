@@ -13,9 +13,9 @@ import type { Event } from "../../domain/Event.ts"
 import * as Quality from "../../domain/Quality.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { HostPacing } from "./HostPacing.ts"
-import { Nip05 } from "./Nip05.ts"
+import { NameOwners } from "./NameOwners.ts"
 import { factOf, Picture } from "./Picture.ts"
-import { Outbox } from "./Posts.ts"
+import { Posts } from "./Posts.ts"
 import { thresholdsOf } from "./Rules.ts"
 
 export interface Examination {
@@ -51,7 +51,7 @@ export class Examiner extends Context.Service<Examiner, {
   )
 
   /** Asks pictures' hosts and authors' relays too, where the settings say so. */
-  static readonly layerNetwork: Layer.Layer<Examiner, never, Settings | Nip05 | Picture | Outbox> = Layer.effect(
+  static readonly layerNetwork: Layer.Layer<Examiner, never, Settings | NameOwners | Picture | Posts> = Layer.effect(
     Examiner,
     Effect.suspend(() => make())
   )
@@ -75,8 +75,8 @@ const make = Effect.fnUntraced(function*() {
   const settings = yield* Settings
   const thresholds = thresholdsOf(settings)
   const picture = yield* Picture
-  const outbox = yield* Outbox
-  const nip05 = yield* Nip05
+  const posts = yield* Posts
+  const nip05 = yield* NameOwners
   const pacing = new HostPacing(settings.hostPerMinute, settings.hostQuotas)
 
   /** Our own pace: everybody who waits for this host gets a turn of their own, instead of all trying at once. */
@@ -127,7 +127,7 @@ const make = Effect.fnUntraced(function*() {
         return { ...withoutFacts(third), operations, onceStored }
       }
 
-      const { bridge, companions, operations: proved, textNotes } = yield* outbox.prove(event.pubkey)
+      const { bridge, companions, operations: proved, textNotes } = yield* posts.prove(event.pubkey)
       const verdict = Quality.judge({ ...seen, bridge, textNotes }, thresholds)
       return { verdict, companions, operations: [...operations, ...proved], onceStored }
     }),

@@ -10,7 +10,7 @@ import { Settings } from "../../config/Settings.ts"
 import { Database, type Record, type StoredRecord } from "../../database/Database.ts"
 import { Supervisor } from "../../lifecycle/Supervisor.ts"
 import { HostPacing } from "./HostPacing.ts"
-import { checkSpace, domainOf, Nip05 } from "./Nip05.ts"
+import { checkSpace, domainOf, NameOwners } from "./NameOwners.ts"
 
 /** Between two looks at what is due. */
 export const period = Duration.seconds(5)
@@ -29,7 +29,7 @@ const make = Effect.fnUntraced(function*() {
   const { hostPerMinute, hostQuotas, nip05 } = yield* Settings
   if (nip05 === "off") return
   const database = yield* Database
-  const names = yield* Nip05
+  const names = yield* NameOwners
   const supervisor = yield* Supervisor
   const sender = yield* database.sender("aggregation/nip05")
   const pacing = new HostPacing(hostPerMinute, hostQuotas)

@@ -55,12 +55,12 @@ export interface Proof {
   readonly operations: ReadonlyArray<Record>
 }
 
-export class Outbox extends Context.Service<Outbox, {
+export class Posts extends Context.Service<Posts, {
   /** Bounded in time; may be interrupted at any moment. */
   readonly prove: (pubkey: string) => Effect.Effect<Proof, DatabaseError | CryptoError | MailboxClosed>
 }>()("profile-aggregator/aggregation/evidence/Posts") {
-  static readonly layer: Layer.Layer<Outbox, MailboxClosed, Database | RelayPool | Settings | Verifier> = Layer.effect(
-    Outbox,
+  static readonly layer: Layer.Layer<Posts, MailboxClosed, Database | RelayPool | Settings | Verifier> = Layer.effect(
+    Posts,
     Effect.suspend(() => make())
   )
 }
@@ -102,7 +102,7 @@ const make = Effect.fnUntraced(function*() {
   const settings = yield* Settings
   const database = yield* Database
   const pool = yield* RelayPool
-  const verifier = yield* (yield* Verifier).sender("aggregation/outbox")
+  const verifier = yield* (yield* Verifier).sender("aggregation/posts")
   const { proofKinds, proofMin, proofQuorum } = settings
   const { bridges } = thresholdsOf(settings)
   const configured = [
@@ -230,7 +230,7 @@ const make = Effect.fnUntraced(function*() {
     return { findings, isConclusive, companions, bridge }
   })
 
-  const prove = Effect.fn("Outbox.prove")(function*(pubkey: string) {
+  const prove = Effect.fn("Posts.prove")(function*(pubkey: string) {
     const remembered = yield* recall(pubkey)
     if (remembered !== undefined) {
       const met = (yield* isListless(pubkey, remembered)) ? yield* investigate(pubkey) : undefined
@@ -268,5 +268,5 @@ const make = Effect.fnUntraced(function*() {
     } satisfies Proof
   })
 
-  return Outbox.of({ prove })
+  return Posts.of({ prove })
 })

@@ -4,7 +4,7 @@ import { type HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerResponse 
 import type { Journal } from "../../lifecycle/Journal.ts"
 import { type ConsoleOptions, consoleRoute } from "./Console.ts"
 import { contentSecurityPolicy, landingPage } from "./LandingPage.ts"
-import { type ManagementOptions, managementRoute } from "./Management.ts"
+import { type ManagementOptions, managementRoute } from "./ManagementApi.ts"
 import type { RelayInformation } from "./RelayInformation.ts"
 
 /** All three, as NIP-11 demands. */

@@ -389,12 +389,12 @@ describe("stopping", () => {
   it.effect("ends at once while relays are waited for", () => {
     let asked = 0
     const prove = () => Effect.andThen(Effect.sync(() => void asked++), Effect.never)
-    return stopped({ outbox: prove }, () => eventually(() => asked === 1))
+    return stopped({ posts: prove }, () => eventually(() => asked === 1))
   })
 
   it.effect("ends at once in a back-off", () =>
     stopped(
-      { outbox: () => Effect.succeed(proofs.unanswered) },
+      { posts: () => Effect.succeed(proofs.unanswered) },
       (disk) => eventually(() => disk.records.get(waitingIn(disk)[0] ?? "")?.value.includes("\"attempts\":1") === true)
     ))
 })

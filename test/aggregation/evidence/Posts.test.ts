@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Metric, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { hash } from "node:crypto"
-import { Outbox, proveTimeout, space } from "../../../src/aggregation/evidence/Posts.ts"
+import { Posts, proveTimeout, space } from "../../../src/aggregation/evidence/Posts.ts"
 import { connectionsMax, idleMax, RelayPool } from "../../../src/aggregation/upstream/RelayPool.ts"
 import { type Overrides, Settings } from "../../../src/config/Settings.ts"
 import * as WorkerVerifier from "../../../src/crypto/WorkerVerifier.ts"
@@ -50,7 +50,7 @@ const silent: Relays.Play = (socket) => {
 
 const run = <A, E>(
   relays: Readonly<Record<string, Relays.Play>>,
-  test: Effect.Effect<A, E, Outbox | RelayPool | Relays.RelayWorld | Database>,
+  test: Effect.Effect<A, E, Posts | RelayPool | Relays.RelayWorld | Database>,
   settings: Overrides = {},
   disk = blank()
 ) =>
@@ -58,7 +58,7 @@ const run = <A, E>(
     TestClock.setTime(now * 1000),
     Effect.provide(
       test,
-      Outbox.layer.pipe(
+      Posts.layer.pipe(
         Layer.provideMerge(RelayPool.layer),
         Layer.provideMerge(Relays.layer(relays)),
         Layer.provideMerge(WorkerVerifier.layerInline),
@@ -76,7 +76,7 @@ const run = <A, E>(
     )
   )
 
-const prove = Effect.flatMap(Outbox, (outbox) => outbox.prove(pubkey))
+const prove = Effect.flatMap(Posts, (posts) => posts.prove(pubkey))
 const ask = (url: string) =>
   Effect.flatMap(RelayPool, (pool) => pool.ask(url, [{ authors: [pubkey], kinds: [1], limit: 1 }]))
 
@@ -87,7 +87,7 @@ const inShort = Effect.map(prove, ({ textNotes }) => {
 })
 const unanswered = "outbox relays did not answer"
 
-describe("Outbox.prove", () => {
+describe("Posts.prove", () => {
   it.effect("finds a note at any relay it asks, and brings the author's lists along", () => {
     const lists = [relayListEvent({ write: [own] }), dmRelaysEvent([own])]
     return run(

@@ -60,7 +60,7 @@ export interface Nip05Check {
   readonly onceStored: ReadonlyArray<Record>
 }
 
-export class Nip05 extends Context.Service<Nip05, {
+export class NameOwners extends Context.Service<NameOwners, {
   /** Whether the name is the author's. Asks the domain, unless it has been asked lately. */
   readonly check: (pubkey: string, name: Nip05Name) => Effect.Effect<Nip05Check, DatabaseError>
   /** The same as far as it is known, asking nobody. */
@@ -69,9 +69,9 @@ export class Nip05 extends Context.Service<Nip05, {
   readonly onStored: (event: Event) => Effect.Effect<ReadonlyArray<Record>, DatabaseError>
   /** Asks about an author whose check is due, and says what to write. */
   readonly recheck: (pubkey: string) => Effect.Effect<ReadonlyArray<Record>, DatabaseError>
-}>()("profile-aggregator/aggregation/evidence/Nip05") {
-  static readonly layer: Layer.Layer<Nip05, never, Database | Nip05Documents | Settings> = Layer.effect(
-    Nip05,
+}>()("profile-aggregator/aggregation/evidence/NameOwners") {
+  static readonly layer: Layer.Layer<NameOwners, never, Database | Nip05Documents | Settings> = Layer.effect(
+    NameOwners,
     Effect.suspend(() => make())
   )
 }
@@ -191,10 +191,10 @@ const make = Effect.fnUntraced(function*() {
       ({ events: [raw] }) => raw === undefined ? undefined : nameOf(JSON.parse(textOf(raw)) as Event)
     )
 
-  return Nip05.of({
+  return NameOwners.of({
     recall: (pubkey, name) => Effect.map(recallFresh(pubkey, name), (known) => known?.fact),
 
-    check: Effect.fn("Nip05.check")(function*(pubkey, name) {
+    check: Effect.fn("NameOwners.check")(function*(pubkey, name) {
       return (yield* recallFresh(pubkey, name)) ?? (yield* settle(pubkey, name, yield* documents.lookUp(name)))
     }),
 
@@ -213,7 +213,7 @@ const make = Effect.fnUntraced(function*() {
       ]
     }),
 
-    recheck: Effect.fn("Nip05.recheck")(function*(pubkey) {
+    recheck: Effect.fn("NameOwners.recheck")(function*(pubkey) {
       const name = yield* storedName(pubkey)
       if (name === undefined) return forget(pubkey)
       const listing = yield* documents.lookUp(name)

@@ -5,7 +5,7 @@
  */
 import { crc32, deflateSync } from "node:zlib"
 
-export interface Picture {
+export interface Drawing {
   readonly contentType: string
   readonly bytes: Uint8Array
 }
@@ -26,7 +26,7 @@ const colorOf = (hue: number, light: number): Color => {
 }
 
 /** A picture of that many pixels; the hue is what sets one apart from another. */
-export const make = (format: Format, width: number, height: number, hue: number): Picture => {
+export const make = (format: Format, width: number, height: number, hue: number): Drawing => {
   const { contentType, draw } = encoders[format]
   return { contentType, bytes: draw(width, height, hue) }
 }

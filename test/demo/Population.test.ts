@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { getEventHash, verifyEvent } from "nostr-tools/pure"
-import { type Case, cases, newcomers, type Options, people, type Person } from "../../src/demo/World.ts"
+import { type Case, cases, newcomers, type Options, people, type Person } from "../../src/demo/Population.ts"
 import type { Event } from "../../src/domain/Event.ts"
 
 const options: Options = {
@@ -19,7 +19,7 @@ const ofCase = (name: Case) => crowd.filter((person) => person.case === name)
 const current = (person: Person | undefined): Record<string, unknown> =>
   JSON.parse(person?.profiles.at(-1)?.content ?? "{}") as Record<string, unknown>
 
-describe("World", () => {
+describe("Population", () => {
   it("is the same for the same seed, and another for another", () => {
     assert.deepStrictEqual([...people(50, options)], [...people(50, options)])
     assert.notDeepEqual([...people(5, { ...options, seed: 8 })], [...people(5, options)])

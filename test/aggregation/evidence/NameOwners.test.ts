@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { checkSpace, Nip05, space } from "../../../src/aggregation/evidence/Nip05.ts"
+import { checkSpace, NameOwners, space } from "../../../src/aggregation/evidence/NameOwners.ts"
 import * as Nip05Checks from "../../../src/aggregation/evidence/Nip05Checks.ts"
 import { Nip05Documents, type Nip05Listing } from "../../../src/aggregation/evidence/Nip05Documents.ts"
 import { Settings } from "../../../src/config/Settings.ts"
@@ -27,7 +27,7 @@ interface World {
   readonly whileAsked: (happens: Effect.Effect<void>) => void
   /** Names that were asked for. */
   readonly asked: Array<string>
-  readonly store: (event: Event) => Effect.Effect<void, unknown, Database | Nip05>
+  readonly store: (event: Event) => Effect.Effect<void, unknown, Database | NameOwners>
   /** The name that searches find the author by. */
   readonly verified: () => string | undefined
   readonly dueIn: () => number | undefined
@@ -37,7 +37,7 @@ const silence: Nip05Listing = { _tag: "Unanswered", reason: "NIP-05 domain did n
 const hers: Nip05Listing = { _tag: "Listed", pubkey }
 
 const run = (
-  test: (world: World) => Effect.Effect<void, unknown, Database | Nip05 | Disk | Settings | Supervisor>,
+  test: (world: World) => Effect.Effect<void, unknown, Database | NameOwners | Disk | Settings | Supervisor>,
   nip05: "off" | "check" | "require" = "check"
 ) => {
   const disk = blank()
@@ -51,7 +51,7 @@ const run = (
     asked,
     store: Effect.fnUntraced(function*(event) {
       const database = yield* Database
-      const names = yield* Nip05
+      const names = yield* NameOwners
       yield* Effect.scoped(Effect.gen(function*() {
         const sender = yield* database.sender("test")
         yield* sender.write([{ _tag: "Save", event }, ...(yield* names.onStored(event))])
@@ -74,7 +74,7 @@ const run = (
         return Effect.map(happens, () => says)
       })
   })
-  const layer = Nip05.layer.pipe(
+  const layer = NameOwners.layer.pipe(
     Layer.provideMerge(documents),
     Layer.provideMerge(databaseLayer(disk)),
     Layer.provideMerge(Supervisor.layer),
@@ -97,7 +97,7 @@ const pass = (hours: number) =>
 
 const looks = Effect.gen(function*() {
   const database = yield* Database
-  const names = yield* Nip05
+  const names = yield* NameOwners
   const at = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
   for (const { key } of yield* database.due(checkSpace, at, 10)) {
     const records = yield* names.recheck(key)
@@ -217,11 +217,11 @@ describe("the fact of a NIP-05 name", () => {
   it.effect("is that of the new name where the profile changes while the old one is being looked up", () =>
     run(({ asked, store, verified, whileAsked }) =>
       Effect.gen(function*() {
-        const names = yield* Nip05
+        const names = yield* NameOwners
         const database = yield* Database
         yield* store(profile("mira@boats.example"))
         whileAsked(Effect.orDie(Effect.provideService(
-          Effect.provideService(store(profile("mira@tide.example", epoch + 1)), Nip05, names),
+          Effect.provideService(store(profile("mira@tide.example", epoch + 1)), NameOwners, names),
           Database,
           database
         )))
@@ -297,7 +297,7 @@ describe("Nip05Checks", () => {
   it.effect("does not put a new name off with the old one, whose domain has too many", () =>
     run(({ asked, store, whileAsked }) =>
       Effect.gen(function*() {
-        const names = yield* Nip05
+        const names = yield* NameOwners
         const database = yield* Database
         for (let i = 0; i < 8; i++) yield* store(profileEvent({ nip05: `n@d${i}.example` }, `other ${i}`))
         yield* TestClock.adjust(1)
@@ -305,7 +305,7 @@ describe("Nip05Checks", () => {
         yield* TestClock.adjust(1)
         yield* store(profile("mira@large.example"))
         const changed = store(profile("mira@tide.example", epoch + 1)).pipe(
-          Effect.provideService(Nip05, names),
+          Effect.provideService(NameOwners, names),
           Effect.provideService(Database, database),
           Effect.orDie
         )
@@ -334,9 +334,9 @@ describe("Nip05Checks", () => {
     ))
 })
 
-describe("Nip05.check", () => {
+describe("NameOwners.check", () => {
   const name = { local: "mira", domain: "boats.example" }
-  const check = Effect.flatMap(Nip05, (names) => names.check(pubkey, name))
+  const check = Effect.flatMap(NameOwners, (names) => names.check(pubkey, name))
   const written = Effect.gen(function*() {
     const database = yield* Database
     const { fact, operations } = yield* check

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { crc32, inflateSync } from "node:zlib"
-import { type Format, formats, make } from "../../src/demo/Picture.ts"
+import { type Format, formats, make } from "../../src/demo/Drawing.ts"
 
 /** Width and height as the header of each format states them, at the offsets of its specification. */
 const sizeIn: { readonly [format in Format]: (bytes: Buffer) => readonly [number, number] } = {
@@ -25,7 +25,7 @@ const magic: { readonly [format in Format]: RegExp } = {
   webp: /^52494646.{8}574542505650384c.{8}2f/
 }
 
-describe("Picture", () => {
+describe("Drawing", () => {
   for (const format of formats) {
     it(`states its size as ${format}`, () => {
       for (const [width, height] of [[1, 1], [7, 5], [299, 601], [300, 600], [1080, 1350], [4096, 4096]] as const) {
