@@ -11,7 +11,7 @@ import * as Export from "../src/cli/Export.ts"
 import { filtersOf } from "../src/cli/FilterArgument.ts"
 import { Settings } from "../src/config/Settings.ts"
 import { Database, textOf } from "../src/database/Database.ts"
-import { EventFile } from "../src/database/sqlite/EventFile.ts"
+import * as Engine from "../src/database/Engine.ts"
 import * as SqliteDatabase from "../src/database/sqlite/SqliteDatabase.ts"
 import type { Event } from "../src/domain/Event.ts"
 import { RelayAddress } from "../src/websocket/RelayServer.ts"
@@ -183,7 +183,7 @@ const served = Layer.unwrap(
   Effect.map(directory, (path) => relay({ databasePath: `${path}/events.db`, limits }, SqliteDatabase.layer))
 )
 
-layer(Layer.provideMerge(EventFile.layer, served), { excludeTestServices: true })("a REQ and scan", (it) => {
+layer(Layer.provideMerge(Engine.archive, served), { excludeTestServices: true })("a REQ and scan", (it) => {
   it.effect(
     `find what a walk over all events finds, ${requests} random requests, seed ${seed}`,
     () =>

@@ -4,15 +4,15 @@
  * An operator's decision leaves no tombstone: an event that is harvested, imported or published again comes back.
  */
 import { Clock, Effect, Layer, Option } from "effect"
+import { Archive } from "../database/Archive.ts"
 import { Database } from "../database/Database.ts"
-import { EventFile } from "../database/sqlite/EventFile.ts"
-import * as SqliteDatabase from "../database/sqlite/SqliteDatabase.ts"
+import * as Engine from "../database/Engine.ts"
 import type { Filter } from "../domain/Filter.ts"
 import { say, usage } from "./DataCommand.ts"
 import * as Stdout from "./Stdout.ts"
 
 /** The file is read through a connection of its own, so that what is removed is what was found when it began. */
-export const components = Layer.provideMerge(EventFile.layer, SqliteDatabase.layer)
+export const components = Layer.provideMerge(Engine.archive, Engine.layer)
 
 /** Adds "older than so many seconds" to each filter. Fails (64) where one has an `until` of its own, or nothing is said. */
 export const olderThan = Effect.fnUntraced(function*(
@@ -33,9 +33,9 @@ export const olderThan = Effect.fnUntraced(function*(
 
 /** Writes what would be removed. */
 export const preview = Effect.fnUntraced(function*(filters: ReadonlyArray<Filter>) {
-  const file = yield* EventFile
+  const archive = yield* Archive
   let found = 0
-  yield* file.walk(filters, "newest first", (events) => {
+  yield* archive.walk(filters, "newest first", (events) => {
     found += events.length
     return Stdout.lines(events.map(({ raw }) => raw))
   })
@@ -44,12 +44,12 @@ export const preview = Effect.fnUntraced(function*(filters: ReadonlyArray<Filter
 
 /** Removes them, in batches; each is on disk when the next one begins. */
 export const remove = Effect.fn("Delete.remove")(function*(filters: ReadonlyArray<Filter>) {
-  const file = yield* EventFile
+  const archive = yield* Archive
   const database = yield* Database
   const sender = yield* database.sender("delete")
   let removed = 0
   // Not interrupted between a write and its count: what is gone is told.
-  yield* file.walk(
+  yield* archive.walk(
     filters,
     "newest first",
     (events) =>

@@ -4,19 +4,15 @@
  * Looks only: makes no database and no key, and works beside a running service. A warning is something that the service
  * can live with; a failure is what it would exit with.
  */
-import { Clock, Effect, Exit, type Layer, Option } from "effect"
+import { Clock, Effect, type Layer, Option } from "effect"
 import * as fs from "node:fs"
-import { resolve } from "node:path"
-import { DatabaseSync } from "node:sqlite"
-import { Worker } from "node:worker_threads"
 import * as Upstream from "../aggregation/upstream/PagedConnection.ts"
 import * as UpstreamSocket from "../aggregation/upstream/UpstreamSocket.ts"
 import { Settings, type SettingsShape } from "../config/Settings.ts"
 import { engineNames, selfTested } from "../crypto/engines/Engine.ts"
 import { loaders } from "../crypto/engines/EngineSelection.ts"
 import * as RelayKey from "../crypto/RelayKey.ts"
-import * as DatabaseFile from "../database/sqlite/DatabaseFile.ts"
-import type { Integrity } from "../database/sqlite/integrityThread.ts"
+import * as Engine from "../database/Engine.ts"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import type { Shutdown } from "../lifecycle/Shutdown.ts"
 import type { StartError } from "../lifecycle/StartError.ts"
@@ -42,54 +38,6 @@ const failed = (subject: string) => (error: StartError) => fail(subject, error.m
 
 /** From dialling to the first answer. */
 const upstreamDeadline = "8 seconds"
-
-const megabytes = (path: string): string =>
-  `${((fs.statSync(path, { throwIfNoEntry: false })?.size ?? 0) / 1e6).toFixed(1)} MB`
-
-/** Does another process hold the file's lock? The look takes and drops a shared lock, in microseconds. */
-const isInUse = (path: string): boolean => {
-  if (!fs.existsSync(`${path}.lock`)) return false
-  const db = new DatabaseSync(`${path}.lock`, { readOnly: true, timeout: 0 })
-  try {
-    db.exec("SELECT count(*) FROM sqlite_schema")
-    return false
-  } catch {
-    return true
-  } finally {
-    db.close()
-  }
-}
-
-const integrityOf = (path: string): Effect.Effect<Integrity> =>
-  Effect.callback<Integrity>((resume) => {
-    const worker = new Worker(new URL("../database/sqlite/integrityThread.ts", import.meta.url), {
-      workerData: { path }
-    })
-    const broken = (problem: string) => resume(Effect.succeed({ problem, events: 0, logged: 0, seq: 0 }))
-    worker.once("message", (integrity: Integrity) => resume(Effect.succeed(integrity)))
-    worker.once("error", (error) => broken(messageOf(error)))
-    worker.once("exit", () => broken("its thread ended without a word"))
-    return Effect.promise(() => worker.terminate())
-  })
-
-const database = Effect.fnUntraced(function*(settings: SettingsShape) {
-  const path = resolve(settings.databasePath)
-  if (!fs.existsSync(path)) return warn("database", `${path} does not exist yet: the first start makes it`)
-  const opened = yield* Effect.exit(Effect.scoped(DatabaseFile.openReader(path)))
-  if (Exit.isFailure(opened)) {
-    return yield* Effect.match(opened, { onFailure: failed("database"), onSuccess: () => ok("database", path) })
-  }
-  const { events, logged, problem, seq } = yield* integrityOf(path)
-  if (problem !== undefined) return fail("database", `${path} is corrupt: ${escape(problem, 300)}`, ExitCode.Storage)
-  if (events !== logged) {
-    return fail("database", `${path} has ${events} events where its log says ${logged}`, ExitCode.Storage)
-  }
-  const use = isInUse(path) ? "a service is running on it" : "not in use"
-  return ok(
-    "database",
-    `${path}: ${events} events, seq ${seq}, ${megabytes(path)} and ${megabytes(`${path}-wal`)} of log, ${use}`
-  )
-})
 
 const engines = Effect.fnUntraced(function*({ verifierEngine }: SettingsShape) {
   const tested = yield* Effect.forEach(
@@ -171,7 +119,8 @@ export const doctor = Effect.fn("Doctor.doctor")(function*(settings: Layer.Layer
   else {
     const shape = built.success
     yield* found(ok("config", "every setting can be read"))
-    yield* Effect.flatMap(database(shape), found)
+    const condition = yield* Effect.provideService(Engine.check, Settings, shape)
+    yield* found({ subject: "database", ...condition })
     yield* Effect.flatMap(engines(shape), found)
     yield* Effect.flatMap(Effect.provideService(key(shape), Settings, shape), found)
     for (const finding of yield* upstreams(shape)) yield* found(finding)

@@ -1,7 +1,8 @@
 /** Commands over the stored events, as they are typed: flags, descriptions, examples. */
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { EventFile } from "../database/sqlite/EventFile.ts"
+import type { Archive } from "../database/Archive.ts"
+import * as Engine from "../database/Engine.ts"
 import type { ProcessHost } from "../lifecycle/process.ts"
 import * as DataCommand from "./DataCommand.ts"
 import * as Delete from "./Delete.ts"
@@ -20,8 +21,8 @@ const filter = Argument.String("filter").pipe(
 const none = { settings: {} }
 
 /** Reads the file beside whoever writes to it. */
-const reading = <E>(host: ProcessHost, use: Effect.Effect<void, E, EventFile>) =>
-  DataCommand.run(host, none, { components: EventFile.layer }, use)
+const reading = <E>(host: ProcessHost, use: Effect.Effect<void, E, Archive>) =>
+  DataCommand.run(host, none, { components: Engine.archive }, use)
 
 const importCommand = (host: ProcessHost) =>
   Command.make("import", {

@@ -20,8 +20,9 @@ import { thresholdsOf } from "../aggregation/evidence/Rules.ts"
 import { RelayPool } from "../aggregation/upstream/RelayPool.ts"
 import { Settings } from "../config/Settings.ts"
 import { Verifier } from "../crypto/Verifier.ts"
+import * as Archive from "../database/Archive.ts"
 import { Database, textOf } from "../database/Database.ts"
-import * as EventFile from "../database/sqlite/EventFile.ts"
+import * as Engine from "../database/Engine.ts"
 import { type Event, newestFirst } from "../domain/Event.ts"
 import { type Facts, factsOf, judge, type Verdict } from "../domain/Quality.ts"
 import { escape } from "../observability/Escape.ts"
@@ -30,7 +31,7 @@ import { type RuleRow, ruleTable, timeOf } from "./RuleTable.ts"
 import * as Stdout from "./Stdout.ts"
 import { verifierLayer } from "./verifierLayer.ts"
 
-const file = Layer.provideMerge(EventFile.databaseLayer, EventFile.EventFile.layer)
+const file = Layer.provideMerge(Archive.databaseLayer, Engine.archive)
 
 const remembered = Layer.provideMerge(Layer.mergeAll(Verdicts.layer, RememberedPictures.layer), file)
 

@@ -1,6 +1,6 @@
 /** `export`, `scan` and `count`: stored events, as they were signed, on stdout. */
 import { Effect } from "effect"
-import { EventFile, type Order } from "../database/sqlite/EventFile.ts"
+import { Archive, type Order } from "../database/Archive.ts"
 import type { Filter } from "../domain/Filter.ts"
 import { say } from "./DataCommand.ts"
 import * as Stdout from "./Stdout.ts"
@@ -13,9 +13,9 @@ interface Progress {
 }
 
 const write = Effect.fnUntraced(function*(filters: ReadonlyArray<Filter>, order: Order, progress: Progress) {
-  const file = yield* EventFile
+  const archive = yield* Archive
   yield* Effect.logDebug("writing begins")
-  yield* file.walk(filters, order, (events) =>
+  yield* archive.walk(filters, order, (events) =>
     Effect.map(Stdout.lines(events.map(({ raw }) => raw)), () => {
       progress.events += events.length
       progress.last = events.at(-1)?.created_at
@@ -41,14 +41,14 @@ export const scan = (filters: ReadonlyArray<Filter>) => write(filters, "newest f
 
 /** How many lines `scan` would write. */
 export const scanCount = Effect.fnUntraced(function*(filters: ReadonlyArray<Filter>) {
-  const file = yield* EventFile
+  const archive = yield* Archive
   let count = 0
-  yield* file.walk(filters, "newest first", (events) => Effect.sync(() => void (count += events.length)))
+  yield* archive.walk(filters, "newest first", (events) => Effect.sync(() => void (count += events.length)))
   yield* Stdout.lines([String(count)])
 })
 
 /** What a COUNT would be answered with (NIP-45): limits do not bind it. */
 export const count = Effect.fnUntraced(function*(filters: ReadonlyArray<Filter>) {
-  const file = yield* EventFile
-  yield* Stdout.lines([String(yield* file.count(filters))])
+  const archive = yield* Archive
+  yield* Stdout.lines([String(yield* archive.count(filters))])
 })

@@ -10,7 +10,7 @@ import { Clock, Effect, Layer, Option, Stream } from "effect"
 import { Settings } from "../config/Settings.ts"
 import { Verifier, type VerifierSender } from "../crypto/Verifier.ts"
 import { Database, type DatabaseSender, type Outcome } from "../database/Database.ts"
-import * as SqliteDatabase from "../database/sqlite/SqliteDatabase.ts"
+import * as Engine from "../database/Engine.ts"
 import { type Event, type EventLimits, eventOf } from "../domain/Event.ts"
 import { say, usage } from "./DataCommand.ts"
 import { type Line, stdin } from "./Lines.ts"
@@ -41,7 +41,7 @@ const reportEvery = 2000
 
 /** What is needed, in shutdown order. */
 export const components = (options: Options) =>
-  options.noVerify ? SqliteDatabase.layer : Layer.provideMerge(verifierLayer, SqliteDatabase.layer)
+  options.noVerify ? Engine.layer : Layer.provideMerge(verifierLayer, Engine.layer)
 
 interface Rejection {
   readonly line: number

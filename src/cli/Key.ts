@@ -1,10 +1,10 @@
 /** `key`: who this relay is, and how it becomes somebody else. */
 import { Effect, Option } from "effect"
 import * as fs from "node:fs"
-import { dirname, resolve } from "node:path"
+import { dirname } from "node:path"
 import { Settings } from "../config/Settings.ts"
 import * as RelayKey from "../crypto/RelayKey.ts"
-import * as DatabaseFile from "../database/sqlite/DatabaseFile.ts"
+import * as Engine from "../database/Engine.ts"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import { StartError } from "../lifecycle/StartError.ts"
 import { messageOf } from "../observability/messageOf.ts"
@@ -41,12 +41,12 @@ const move = (path: string, backup: string) => {
 
 /** Makes a new key and keeps the old one as `<path>.bak`. Not while a service runs, which would go on with the old one. */
 export const rotate = Effect.gen(function*() {
-  const { databasePath, relayKeyPath, relaySecretKey } = yield* Settings
+  const { relayKeyPath, relaySecretKey } = yield* Settings
   if (Option.isSome(relaySecretKey)) {
     return yield* failure("the key comes from RELAY_SECRET_KEY: change it there", ExitCode.Configuration)
   }
   yield* requireKey
-  yield* DatabaseFile.hold(resolve(databasePath))
+  yield* Engine.hold
   const old = yield* RelayKey.make
   const backup = `${relayKeyPath}.bak`
   // After a crash between the two steps, the next start makes the new key.

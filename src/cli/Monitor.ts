@@ -14,7 +14,7 @@
  *   matches comes in the order of the log, and the command ends.
  */
 import { Effect, Stream } from "effect"
-import { EventFile } from "../database/sqlite/EventFile.ts"
+import { Archive } from "../database/Archive.ts"
 import type { Event } from "../domain/Event.ts"
 import { type Filter, matchesAny } from "../domain/Filter.ts"
 import { usage } from "./DataCommand.ts"
@@ -129,10 +129,10 @@ const announcements = (monitors: Monitors, raw: string): ReadonlyArray<string> =
 
 /** Everything stored that the interest matches, in the order of the log. */
 const replay = Effect.fnUntraced(function*(monitors: Monitors, key: string) {
-  const file = yield* EventFile
+  const archive = yield* Archive
   const filters = monitors.subscriptions.get(key)?.filters ?? []
   for (let seq = 0;;) {
-    const events = yield* file.after(seq, eventsMax)
+    const events = yield* archive.after(seq, eventsMax)
     yield* Stdout.lines(
       events.flatMap(({ raw }) => matchesAny(filters, JSON.parse(raw) as Event) ? [raw] : [])
     )
@@ -144,9 +144,9 @@ const replay = Effect.fnUntraced(function*(monitors: Monitors, key: string) {
 
 /** Announces commits as they are seen; never ends. */
 const follow = Effect.fnUntraced(function*(monitors: Monitors, from: number) {
-  const file = yield* EventFile
+  const archive = yield* Archive
   for (let seq = from;;) {
-    const events = yield* file.after(seq, eventsMax)
+    const events = yield* archive.after(seq, eventsMax)
     yield* Stdout.lines(events.flatMap(({ raw }) => announcements(monitors, raw)))
     seq = events.at(-1)?.seq ?? seq
     if (events.length < eventsMax) yield* Effect.sleep(lookEvery)
@@ -154,7 +154,7 @@ const follow = Effect.fnUntraced(function*(monitors: Monitors, from: number) {
 })
 
 export const monitor = Effect.fn("Monitor.monitor")(function*() {
-  const file = yield* EventFile
+  const archive = yield* Archive
   const monitors = new Monitors()
   const listen = Effect.gen(function*() {
     yield* Stream.runForEach(stdin(lineBytesMax), (line) => handle(monitors, line))
@@ -162,5 +162,5 @@ export const monitor = Effect.fn("Monitor.monitor")(function*() {
     // Whoever pipes subscriptions in wants their events.
     return yield* monitors.subscriptions.size > 0 ? Effect.never : Effect.void
   })
-  yield* Effect.raceFirst(listen, follow(monitors, yield* file.seq))
+  yield* Effect.raceFirst(listen, follow(monitors, yield* archive.seq))
 })

@@ -2,7 +2,7 @@
 import { Effect, Layer, type Scope } from "effect"
 import { Argument, Command } from "effect/cli"
 import type { Settings } from "../config/Settings.ts"
-import { EventFile } from "../database/sqlite/EventFile.ts"
+import * as Engine from "../database/Engine.ts"
 import type { ProcessHost } from "../lifecycle/process.ts"
 import * as DataCommand from "./DataCommand.ts"
 import { doctor } from "./Doctor.ts"
@@ -45,7 +45,7 @@ const monitorCommand = (host: ProcessHost) =>
   Command.make(
     "monitor",
     {},
-    () => DataCommand.run(host, { settings: {} }, { components: EventFile.layer, isEndless: true }, monitor())
+    () => DataCommand.run(host, { settings: {} }, { components: Engine.archive, isEndless: true }, monitor())
   ).pipe(
     Command.withShortDescription("Write events that match subscriptions on stdin as they are committed."),
     Command.withDescription(

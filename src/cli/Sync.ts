@@ -10,9 +10,9 @@ import { hash } from "node:crypto"
 import * as UpstreamSocket from "../aggregation/upstream/UpstreamSocket.ts"
 import { Settings } from "../config/Settings.ts"
 import { Verifier, type VerifierSender } from "../crypto/Verifier.ts"
+import { Archive } from "../database/Archive.ts"
 import { Database, type DatabaseSender, textOf } from "../database/Database.ts"
-import { EventFile } from "../database/sqlite/EventFile.ts"
-import * as SqliteDatabase from "../database/sqlite/SqliteDatabase.ts"
+import * as Engine from "../database/Engine.ts"
 import type { Event } from "../domain/Event.ts"
 import type { Filter } from "../domain/Filter.ts"
 import { ItemSet } from "../domain/negentropy/ItemSet.ts"
@@ -38,11 +38,11 @@ const isDown = (direction: Direction) => direction === "both" || direction === "
 const isUp = (direction: Direction) => direction === "both" || direction === "up"
 
 /** Only what writes holds the file's lock. */
-export const readingComponents = Layer.provideMerge(UpstreamSocket.layer, EventFile.layer)
+export const readingComponents = Layer.provideMerge(UpstreamSocket.layer, Engine.archive)
 export const writingComponents = UpstreamSocket.layer.pipe(
-  Layer.provideMerge(EventFile.layer),
+  Layer.provideMerge(Engine.archive),
   Layer.provideMerge(verifierLayer),
-  Layer.provideMerge(SqliteDatabase.layer)
+  Layer.provideMerge(Engine.layer)
 )
 
 /** Whether a direction needs the components that write. */
@@ -63,9 +63,9 @@ const sha256 = (bytes: Uint8Array): Uint8Array => hash("sha256", bytes, "buffer"
 
 /** Everything that the filter finds here. */
 const itemsOf = Effect.fnUntraced(function*(filter: Filter) {
-  const file = yield* EventFile
+  const archive = yield* Archive
   const items = new ItemSet()
-  yield* file.walk([filter], "oldest first", (events) =>
+  yield* archive.walk([filter], "oldest first", (events) =>
     Effect.sync(() => {
       for (const { created_at, id } of events) items.insert(created_at, Buffer.from(id, "hex"))
     }))
@@ -111,7 +111,7 @@ class Run {
 }
 
 const make = Effect.fnUntraced(function*(options: Options, connection: SyncConnection, store: Store | undefined) {
-  const file = yield* EventFile
+  const archive = yield* Archive
   const run = new Run()
   const items = yield* itemsOf(options.filter.decoded)
   yield* say(`Filter matches ${items.size} events`)
@@ -205,7 +205,7 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
   const up = Effect.fnUntraced(function*() {
     if (run.have.length === 0 || run.rising.size >= upMin) return
     const ids = run.have.splice(0, upMax - run.rising.size)
-    const { events } = yield* file.reader.query([{ ids }], { limitMax: ids.length })
+    const { events } = yield* archive.reader.query([{ ids }], { limitMax: ids.length })
     for (const event of events) {
       const raw = textOf(event)
       run.rising.add((JSON.parse(raw) as Event).id)

@@ -7,19 +7,12 @@
 import type { DatabaseSync } from "node:sqlite"
 import { type Event, newestFirst } from "../../domain/Event.ts"
 import { type Filter, matches } from "../../domain/Filter.ts"
+import type { ArchivedEvent } from "../Archive.ts"
 import { prepare } from "./connection.ts"
 import * as FilterScan from "./FilterScan.ts"
 import { idOfRaw } from "./rawEvent.ts"
 
-export interface Walked {
-  readonly created_at: number
-  readonly id: string
-  readonly seq: number
-  /** Canonical JSON. */
-  readonly raw: string
-}
-
-export type Walk = Generator<Walked | undefined, void>
+export type Walk = Generator<ArchivedEvent | undefined, void>
 
 /** Events of one page of a walk from the oldest to the newest. */
 const pageMax = 2048
@@ -36,11 +29,11 @@ const isMatch = (filter: Filter): (raw: string) => boolean =>
 interface Part {
   readonly filter: Filter
   /** The last event in the order of answers that belongs to it. */
-  readonly last: Pick<Walked, "created_at" | "id"> | undefined
+  readonly last: Pick<ArchivedEvent, "created_at" | "id"> | undefined
 }
 
 /** Is the event behind the end of every part that could let it through? */
-const isCut = (parts: ReadonlyArray<Part>, event: Walked): boolean =>
+const isCut = (parts: ReadonlyArray<Part>, event: ArchivedEvent): boolean =>
   parts.every(({ filter, last }) =>
     (last !== undefined && newestFirst(event, last) > 0) || !matches(filter, JSON.parse(event.raw) as Event)
   )
@@ -60,7 +53,7 @@ export const make = (db: DatabaseSync) => {
     const isWhole = isMatch(filter)
     let left = filter.limit ?? Infinity
     // The scan's order is by the first bits of the id; those that share them are put in order here.
-    let twins: Array<Walked> = []
+    let twins: Array<ArchivedEvent> = []
     let twinKey = -1
     function* settled(): Walk {
       for (const event of twins.toSorted(newestFirst)) if (left-- > 0) yield event
@@ -84,8 +77,8 @@ export const make = (db: DatabaseSync) => {
 
   /** All filters in the order of answers, an event that several let through once. */
   function* merge(filters: ReadonlyArray<Filter>, wanted: number, now: number): Walk {
-    const walks: Array<{ readonly walk: Walk; head: Walked }> = []
-    function* advance(walk: Walk): Generator<undefined, Walked | undefined> {
+    const walks: Array<{ readonly walk: Walk; head: ArchivedEvent }> = []
+    function* advance(walk: Walk): Generator<undefined, ArchivedEvent | undefined> {
       for (;;) {
         const { done, value } = walk.next()
         if (done === true) return undefined
@@ -127,7 +120,7 @@ export const make = (db: DatabaseSync) => {
   /** A `limit` keeps the newest events, so where it ends has to be known before the oldest can be told; none at all: undefined. */
   function* partOf(filter: Filter, now: number): Generator<undefined, Part | undefined> {
     if (filter.limit === undefined) return { filter, last: undefined }
-    let last: Walked | undefined
+    let last: ArchivedEvent | undefined
     for (const event of select(filter, pageMax, now)) {
       if (event === undefined) yield
       else last = event
@@ -156,7 +149,7 @@ export const make = (db: DatabaseSync) => {
         until: Math.min(filter.until ?? to, to)
       }))
       // Of a second that fills more than a page, only where to find its events is remembered.
-      const page: Array<Walked | number> = []
+      const page: Array<ArchivedEvent | number> = []
       for (const event of merge(clipped, pageMax, now)) {
         if (event === undefined) yield
         else if (page.length < pageMax) page.push(event)
@@ -179,7 +172,7 @@ export const make = (db: DatabaseSync) => {
     }
   }
 
-  const walkedOf = (seq: number): Walked => {
+  const walkedOf = (seq: number): ArchivedEvent => {
     const raw = rawOf.get(seq)?.[0] as string
     const { created_at, id } = JSON.parse(raw) as Event
     return { created_at, id, seq, raw }

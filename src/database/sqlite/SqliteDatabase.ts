@@ -7,7 +7,7 @@
 import { Cause, Effect, type Fiber, Layer, Schedule } from "effect"
 import { resolve } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { Settings } from "../../config/Settings.ts"
+import { Settings, type SettingsShape } from "../../config/Settings.ts"
 import { announce, Shutdown } from "../../lifecycle/Shutdown.ts"
 import type { StartError } from "../../lifecycle/StartError.ts"
 import { Supervisor } from "../../lifecycle/Supervisor.ts"
@@ -143,6 +143,9 @@ const makeMemory = Effect.fnUntraced(
   },
   Effect.annotateLogs({ component: "database" })
 )
+
+/** Holds the file's lock until the scope closes. */
+export const hold = ({ databasePath }: Pick<SettingsShape, "databasePath">) => DatabaseFile.hold(resolve(databasePath))
 
 /** The file at `Settings.databasePath`, with the ingester and the heavy reads on threads of their own. */
 export const layer: Layer.Layer<Database, StartError, Requirements> = Layer.effect(Database, make())

@@ -3,8 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { join } from "node:path"
 import { Settings } from "../../../src/config/Settings.ts"
+import { Archive, type Order } from "../../../src/database/Archive.ts"
 import { Database } from "../../../src/database/Database.ts"
-import { EventFile, type Order } from "../../../src/database/sqlite/EventFile.ts"
+import * as Engine from "../../../src/database/Engine.ts"
 import { type Event, newestFirst } from "../../../src/domain/Event.ts"
 import { type Filter, matches } from "../../../src/domain/Filter.ts"
 import { type Random, randomOf } from "../random.ts"
@@ -44,14 +45,14 @@ const expected = (events: ReadonlyArray<Event>, filters: ReadonlyArray<Filter>):
 }
 
 const walk = Effect.fnUntraced(function*(filters: ReadonlyArray<Filter>, order: Order) {
-  const file = yield* EventFile
+  const archive = yield* Archive
   const ids: Array<string> = []
-  yield* file.walk(filters, order, (events) => Effect.sync(() => void ids.push(...events.map(({ id }) => id))))
+  yield* archive.walk(filters, order, (events) => Effect.sync(() => void ids.push(...events.map(({ id }) => id))))
   return ids
 })
 
 /** Runs over a store with these events, beside the service that has written them. */
-const beside = <A, E>(events: ReadonlyArray<Event>, use: Effect.Effect<A, E, EventFile>) =>
+const beside = <A, E>(events: ReadonlyArray<Event>, use: Effect.Effect<A, E, Archive>) =>
   Effect.gen(function*() {
     const databasePath = join(yield* directory, "events.db")
     return yield* Effect.gen(function*() {
@@ -61,12 +62,12 @@ const beside = <A, E>(events: ReadonlyArray<Event>, use: Effect.Effect<A, E, Eve
       }
       return yield* Effect.provide(
         use,
-        Layer.provide(EventFile.layer, Settings.layerTest({ databasePath }))
+        Layer.provide(Engine.archive, Settings.layerTest({ databasePath }))
       )
     }).pipe(Effect.scoped, Effect.provide(at(databasePath)))
   }).pipe(Effect.scoped)
 
-describe("EventFile.walk", () => {
+describe("Archive.walk", () => {
   for (const [seed, count, seconds] of [[1, 300, 40], [2, 900, 500_000], [3, 6000, 3]] as const) {
     it.live(`finds what a slow search finds, in both orders: ${count} events in ${seconds} seconds`, () => {
       const random = randomOf(seed)
@@ -92,12 +93,14 @@ describe("EventFile.walk", () => {
     return beside(
       events,
       Effect.gen(function*() {
-        const file = yield* EventFile
+        const archive = yield* Archive
         let batches = 0
-        yield* file.walk([{}], "newest first", () => ++batches > 1 ? Effect.interrupt : Effect.void).pipe(Effect.exit)
+        yield* archive.walk([{}], "newest first", () => ++batches > 1 ? Effect.interrupt : Effect.void).pipe(
+          Effect.exit
+        )
         assert.strictEqual(batches, 2)
         assert.strictEqual((yield* walk([{}], "oldest first")).length, 3000)
-        assert.strictEqual(yield* file.count([{ kinds: [1] }]), events.filter(({ kind }) => kind === 1).length)
+        assert.strictEqual(yield* archive.count([{ kinds: [1] }]), events.filter(({ kind }) => kind === 1).length)
       })
     )
   }, 30_000)

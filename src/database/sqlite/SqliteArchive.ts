@@ -1,54 +1,19 @@
 /**
- * The stored events as a file to read: for commands that work beside a running service, which owns the file and its lock.
+ * The archive over a file that a running service may own and be writing to.
  *
  * Everything is read on the calling thread, in short pieces, through one connection that cannot write.
  */
-import { Clock, Context, Effect, Layer, PubSub } from "effect"
+import { Clock, Effect, Layer } from "effect"
 import { resolve } from "node:path"
 import { Settings } from "../../config/Settings.ts"
-import type { Filter } from "../../domain/Filter.ts"
 import type { StartError } from "../../lifecycle/StartError.ts"
-import { type Commit, Database, DatabaseError } from "../Database.ts"
+import { Archive, type ArchivedEvent } from "../Archive.ts"
+import { DatabaseError } from "../Database.ts"
 import { prepare } from "./connection.ts"
 import * as DatabaseFile from "./DatabaseFile.ts"
 import * as EventWalk from "./EventWalk.ts"
 import * as SqliteReader from "./SqliteReader.ts"
 import * as StoreReader from "./StoreReader.ts"
-
-/** One line of the commit log, as far as it is still stored. */
-export interface Committed {
-  readonly seq: number
-  readonly raw: string
-}
-
-export type Order = "newest first" | "oldest first"
-
-export class EventFile extends Context.Service<EventFile, {
-  /**
-   * Hands on all events that match any filter, in batches that follow one another as `handle` succeeds. Each filter's own
-   * `limit` binds it, and nothing else does. All of it is one snapshot: what is written meanwhile is not seen, and stays in
-   * the writer's log until the end.
-   */
-  readonly walk: <E, R>(
-    filters: ReadonlyArray<Filter>,
-    order: Order,
-    handle: (events: ReadonlyArray<EventWalk.Walked>) => Effect.Effect<void, E, R>
-  ) => Effect.Effect<void, DatabaseError | E, R>
-  /** How many events match any filter, each counted once; limits do not count. */
-  readonly count: (filters: ReadonlyArray<Filter>) => Effect.Effect<number, DatabaseError>
-  /** The last sequence number that was committed. */
-  readonly seq: Effect.Effect<number, DatabaseError>
-  /** Up to `max` events committed after `seq`, in their order. What was replaced or removed since is not among them. */
-  readonly after: (seq: number, max: number) => Effect.Effect<ReadonlyArray<Committed>, DatabaseError>
-  /** The questions of `Database`, answered on the calling thread. */
-  readonly reader: ReturnType<typeof StoreReader.make>
-}>()("profile-aggregator/database/sqlite/EventFile") {
-  /** The file at `Settings.databasePath`, which must exist. */
-  static readonly layer: Layer.Layer<EventFile, StartError, Settings> = Layer.effect(
-    EventFile,
-    Effect.suspend(() => make())
-  )
-}
 
 /** Milliseconds of reading before others have the thread, and events and characters of one batch. */
 const slice = 8
@@ -76,7 +41,7 @@ const drive = Effect.fnUntraced(function*<A>(work: SqliteReader.Work<A>) {
 
 /** The next events of a walk; empty when there is only more to look for. */
 const batchOf = (walk: EventWalk.Walk) => {
-  const events: Array<EventWalk.Walked> = []
+  const events: Array<ArchivedEvent> = []
   const until = performance.now() + slice
   for (let characters = 0;;) {
     const { done, value } = walk.next()
@@ -102,7 +67,7 @@ const make = Effect.fnUntraced(function*() {
     after: prepare(db, "SELECT seq, raw FROM event WHERE seq > ? ORDER BY seq LIMIT ?")
   }
 
-  return EventFile.of({
+  return Archive.of({
     walk: (filters, order, handle) =>
       Effect.acquireUseRelease(
         attempt(() => statements.begin.run()),
@@ -129,25 +94,5 @@ const make = Effect.fnUntraced(function*() {
   })
 })
 
-const readOnly = new DatabaseError({ operation: "write", cause: "the file is only read" })
-
-/** A `Database` that knows what the file holds, refuses every write and announces nothing. */
-export const databaseLayer: Layer.Layer<Database, never, EventFile> = Layer.effect(
-  Database,
-  Effect.gen(function*() {
-    const { reader, seq } = yield* EventFile
-    return Database.of({
-      ...reader,
-      sender: () =>
-        Effect.succeed({
-          write: () => Effect.fail(readOnly),
-          writeAll: (writes) => Effect.succeed(writes.map(() => readOnly))
-        }),
-      commits: Effect.flatMap(PubSub.unbounded<ReadonlyArray<Commit>>(), PubSub.subscribe),
-      stats: Effect.map(
-        Effect.all({ seq, events: reader.count([{}]) }),
-        (sizes) => ({ ...sizes, committed: 0, queue: 0 })
-      )
-    })
-  })
-)
+/** The file at `Settings.databasePath`, which must exist. */
+export const layer: Layer.Layer<Archive, StartError, Settings> = Layer.effect(Archive, make())

@@ -1,0 +1,28 @@
+/**
+ * Which engine keeps the events: all that the entry point and the commands know of a store, besides its contracts.
+ *
+ * A second engine is a folder beside `sqlite/` and a choice here, by the settings; nobody outside has to know.
+ */
+import type { Effect, Layer, Scope } from "effect"
+import { Settings } from "../config/Settings.ts"
+import type { Shutdown } from "../lifecycle/Shutdown.ts"
+import type { StartError } from "../lifecycle/StartError.ts"
+import type { Supervisor } from "../lifecycle/Supervisor.ts"
+import type { Archive } from "./Archive.ts"
+import type { Condition } from "./Condition.ts"
+import type { Database } from "./Database.ts"
+import * as SqliteArchive from "./sqlite/SqliteArchive.ts"
+import * as SqliteCheck from "./sqlite/SqliteCheck.ts"
+import * as SqliteDatabase from "./sqlite/SqliteDatabase.ts"
+
+/** The store of the service: nobody else writes to it until it is released. */
+export const layer: Layer.Layer<Database, StartError, Settings | Shutdown | Supervisor> = SqliteDatabase.layer
+
+/** The store to read beside whoever writes to it; it must exist. */
+export const archive: Layer.Layer<Archive, StartError, Settings> = SqliteArchive.layer
+
+/** Keeps every service off the store, which need not exist, until the scope closes. */
+export const hold: Effect.Effect<void, StartError, Settings | Scope.Scope> = Settings.use(SqliteDatabase.hold)
+
+/** Reads the whole store, beside whoever writes to it, and says what state it is in. Changes nothing. */
+export const check: Effect.Effect<Condition, never, Settings> = Settings.use(SqliteCheck.check)
