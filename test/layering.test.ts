@@ -76,7 +76,8 @@ const table: ReadonlyArray<{
       "crypto/Verifier.ts",
       "aggregation/admission/Admission.ts",
       "aggregation/admission/Moderation.ts",
-      "aggregation/evidence/Rules.ts"
+      "aggregation/evidence/Rules.ts",
+      "package.json"
     ],
     packages: "any"
   },

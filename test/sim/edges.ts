@@ -14,10 +14,10 @@ const fakes = join(import.meta.dirname, "fakes")
 /** Importing file, what it imports, and what it gets instead. */
 const edges: ReadonlyArray<readonly [from: string, specifier: string, fake: string]> = [
   // The network.
-  ["websocket/RelayServer.ts", "node:http", "http.ts"],
-  ["websocket/RelayServer.ts", "node:net", "http.ts"],
-  ["websocket/RelayServer.ts", "@effect/platform-node/NodeWS", "platformNode.ts"],
-  ["websocket/RelayServer.ts", "./client/ClientSocket.ts", "clientSocket.ts"],
+  ["websocket/Listener.ts", "node:http", "http.ts"],
+  ["websocket/Listener.ts", "node:net", "http.ts"],
+  ["websocket/Door.ts", "@effect/platform-node/NodeWS", "platformNode.ts"],
+  ["websocket/Door.ts", "./client/ClientSocket.ts", "clientSocket.ts"],
   ["main.ts", "./aggregation/Aggregation.ts", "aggregation.ts"],
   // The disk, and its threads.
   ["database/sqlite/SqliteDatabase.ts", "./thread/DatabaseThread.ts", "databaseThread.ts"],

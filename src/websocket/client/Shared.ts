@@ -1,28 +1,65 @@
 /** What all connections of a server share. */
-import type { Effect, Fiber, Metric } from "effect"
-import type { SettingsShape } from "../../config/Settings.ts"
-import type { Database } from "../../database/Database.ts"
+import { Effect, type Fiber, type Metric } from "effect"
+import { randomBytes } from "node:crypto"
+import { Settings, type SettingsShape } from "../../config/Settings.ts"
+import { Database } from "../../database/Database.ts"
 import type { Journal } from "../../lifecycle/Journal.ts"
-import type { Tally } from "../../lifecycle/Tally.ts"
+import { Shutdown } from "../../lifecycle/Shutdown.ts"
+import { Tally } from "../../lifecycle/Tally.ts"
 import type { AuthenticationOptions } from "./Authentication.ts"
-import type { ItemSets } from "./ItemSets.ts"
-import type { AddressRates } from "./RateLimit.ts"
-import type { Subscriptions } from "./Subscriptions.ts"
+import * as ItemSets from "./ItemSets.ts"
+import { AddressRates } from "./RateLimit.ts"
+import * as Subscriptions from "./Subscriptions.ts"
 
-export interface Shared {
+/** What others make for them. */
+export interface SharedParts {
   readonly limits: SettingsShape["limits"]
   readonly database: Pick<Database["Service"], "query" | "count" | "sketch">
   readonly authentication: AuthenticationOptions
-  readonly subscriptions: Subscriptions
-  readonly itemSets: ItemSets
+  readonly subscriptions: Subscriptions.Subscriptions
+  readonly itemSets: ItemSets.ItemSets
   readonly journal: Journal
-  readonly rates: AddressRates
-  /** EVENTs without an answer, of all connections. */
-  readonly inFlight: Tally
   /** Runs an effect in the context of the server. */
   readonly run: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   /** Updates a metric, at once and without a fiber. */
   readonly count: <Input>(metric: Metric.Metric<Input, unknown>, input: Input) => void
+}
+
+export interface Shared extends SharedParts {
+  readonly rates: AddressRates
+  /** EVENTs without an answer, of all connections. */
+  readonly inFlight: Tally
   /** From the moment on which nothing new is taken. */
   draining: boolean
 }
+
+/** With what is the server's own from the start. */
+export const of = (parts: SharedParts): Shared => ({
+  ...parts,
+  rates: new AddressRates(parts.limits.ratePerAddress),
+  inFlight: new Tally(),
+  draining: false
+})
+
+/** `verify` for those who prove who they are. */
+export const make = Effect.fnUntraced(function*(verify: AuthenticationOptions["verify"]) {
+  const { admission, limits, relayUrl } = yield* Settings
+  const { journal } = yield* Shutdown
+  const context = yield* Effect.context()
+  return of({
+    limits,
+    database: yield* Database,
+    authentication: {
+      relayUrl,
+      // Where direct messages are kept, most clients will want to read some.
+      isFirst: admission === "open",
+      makeChallenge: () => randomBytes(16).toString("hex"),
+      verify
+    },
+    subscriptions: yield* Subscriptions.make,
+    itemSets: yield* ItemSets.make(limits.syncItemsMax),
+    journal,
+    run: Effect.runForkWith(context),
+    count: (metric, input) => metric.updateUnsafe(input, context)
+  })
+})

@@ -1,4 +1,5 @@
 /** The NIP-11 document: what this relay is, can do, and refuses. Every limit in it is enforced as it says. */
+import manifest from "../../../package.json" with { type: "json" }
 import type { Moderation } from "../../aggregation/admission/Moderation.ts"
 import { publishedRules } from "../../aggregation/evidence/Rules.ts"
 import type { SettingsShape } from "../../config/Settings.ts"
@@ -34,7 +35,8 @@ export interface RelayInformation {
 
 export const relayInformation = (
   settings: SettingsShape,
-  relay: { readonly pubkey: string; readonly software: string; readonly version: string },
+  /** The relay's own. */
+  pubkey: string,
   changed: Moderation["Service"]["text"]
 ): RelayInformation => {
   const { limits } = settings
@@ -42,13 +44,13 @@ export const relayInformation = (
   return {
     name: changed("name") ?? settings.relayName,
     description: changed("description") ?? settings.relayDescription,
-    pubkey: settings.operators[0] ?? relay.pubkey,
-    self: relay.pubkey,
+    pubkey: settings.operators[0] ?? pubkey,
+    self: pubkey,
     ...(icon === undefined ? {} : { icon }),
     ...(settings.relayContact === "" ? {} : { contact: settings.relayContact }),
     supported_nips: supportedNips(settings),
-    software: relay.software,
-    version: relay.version,
+    software: manifest.name,
+    version: manifest.version,
     limitation: {
       max_message_length: limits.frameBytesMax,
       max_subscriptions: limits.subscriptionsMax,

@@ -1,4 +1,4 @@
-/** The sockets of clients, as `RelayServer` makes them. */
+/** The sockets of clients, as `Door` makes them. */
 import { SimSocket } from "../Client.ts"
 import { run } from "../Run.ts"
 import type { FakeWebSocket } from "./platformNode.ts"

@@ -3,8 +3,6 @@ import { EventEmitter } from "node:events"
 import type { Client } from "../Client.ts"
 import { type Run, run } from "../Run.ts"
 
-export { STATUS_CODES } from "node:http"
-
 /** One TCP connection. */
 export class FakeStream extends EventEmitter {
   readonly #run: Run

@@ -4,10 +4,8 @@ import { type Overrides, Settings } from "../../../src/config/Settings.ts"
 import { Database } from "../../../src/database/Database.ts"
 import { type Event, rawOf } from "../../../src/domain/Event.ts"
 import { Shutdown } from "../../../src/lifecycle/Shutdown.ts"
-import { Tally } from "../../../src/lifecycle/Tally.ts"
 import { type Connection, serve } from "../../../src/websocket/client/Connection.ts"
-import { AddressRates } from "../../../src/websocket/client/RateLimit.ts"
-import type { Shared } from "../../../src/websocket/client/Shared.ts"
+import * as Shared from "../../../src/websocket/client/Shared.ts"
 import * as Subscriptions from "../../../src/websocket/client/Subscriptions.ts"
 import { epoch, notes, profileEvent, signed } from "../../support/events.ts"
 import { FakeClientSocket } from "../FakeClientSocket.ts"
@@ -17,8 +15,7 @@ import * as Fake from "../FakeStore.ts"
 const open = Effect.gen(function*() {
   const { limits } = yield* Settings
   const { journal } = yield* Shutdown
-  const subscriptions = yield* Subscriptions.make
-  const shared: Shared = {
+  const shared = Shared.of({
     limits,
     database: yield* Database,
     authentication: {
@@ -27,15 +24,12 @@ const open = Effect.gen(function*() {
       makeChallenge: () => "challenge",
       verify: () => Effect.succeed("Valid" as const)
     },
-    subscriptions,
+    subscriptions: yield* Subscriptions.make,
     itemSets: { find: () => Effect.succeed("too big"), clear: () => {} },
     journal,
     run: Effect.runForkWith(yield* Effect.context()),
-    inFlight: new Tally(),
-    rates: new AddressRates(0),
-    count: () => {},
-    draining: false
-  }
+    count: () => {}
+  })
   const opened: Array<Connection> = []
   const ended = yield* Deferred.make<void>()
   const socket = new FakeClientSocket()
