@@ -45,6 +45,43 @@ layer(relay({ relayUrl }), { excludeTestServices: true })("NIP-62", (it) => {
       assert.deepStrictEqual(yield* stored(client, "stays"), [1, 1, 1])
     }))
 
+  /** The first eleven name this relay. */
+  const spellings = [
+    "ws://relay.example",
+    "https://relay.example/",
+    "http://relay.example:80",
+    "relay.example",
+    " wss://relay.example ",
+    "wss://relay.example:443",
+    "wss://relay.example.",
+    "wss://RELAY.example//",
+    "wss://relay.example/?a=b",
+    "wss://relay.example#a",
+    "wss://relay.example?",
+    "wss://relay.example:444",
+    "wss://relay.example/path",
+    "wss://user@relay.example",
+    "wss://relay",
+    "relay",
+    "",
+    "all_relays",
+    "wss://relay.example.org",
+    "wss://[::1]"
+  ]
+  it.effect("32. acts on a request, or refuses it, however the relay is spelled", () =>
+    Effect.gen(function*() {
+      const client = yield* dial
+      const taken: Array<string> = []
+      for (const spelling of spellings) {
+        const author = `spells ${spelling}`
+        yield* client.publish(notes(1, author)[0]!)
+        const [, , accepted] = yield* client.publish(vanishEvent(author, [spelling]))
+        assert.deepStrictEqual(yield* stored(client, author), accepted ? [62] : [1], JSON.stringify(spelling))
+        if (accepted) taken.push(spelling)
+      }
+      assert.deepStrictEqual(taken, spellings.slice(0, 11))
+    }))
+
   it.effect("33. removes everything up to its time, deletions and gift wraps too, for good, and takes what is newer", () =>
     Effect.gen(function*() {
       const client = yield* dial
@@ -78,6 +115,23 @@ layer(relay({ relayUrl }), { excludeTestServices: true })("NIP-62", (it) => {
       yield* client.publish(deletionEvent([vanish.id], "undone", epoch + 200))
       assert.deepStrictEqual(yield* stored(client, "undone"), [5, 62])
       assert.isFalse((yield* client.publish(event!))[2])
+    }))
+})
+
+layer(relay({}), { excludeTestServices: true })("NIP-62 without RELAY_URL", (it) => {
+  it.effect("32. acts on a request that names this machine by any of its own names", () =>
+    Effect.gen(function*() {
+      const { url } = yield* RelayAddress
+      const client = yield* dial
+      for (const host of ["127.0.0.1", "localhost", "[::1]", "relay.localhost"]) {
+        const author = `spells ${host}`
+        yield* client.publish(notes(1, author)[0]!)
+        assert.isTrue((yield* client.publish(vanishEvent(author, [url.replace("127.0.0.1", host)])))[2], host)
+        assert.deepStrictEqual(yield* stored(client, author), [62], host)
+      }
+      yield* client.publish(notes(1, "elsewhere")[0]!)
+      assert.isFalse((yield* client.publish(vanishEvent("elsewhere", ["ws://192.168.0.1:8080"])))[2])
+      assert.deepStrictEqual(yield* stored(client, "elsewhere"), [1])
     }))
 })
 

@@ -3,6 +3,7 @@ import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { Archive } from "../database/Archive.ts"
 import * as Engine from "../database/Engine.ts"
+import { relayUrlOf } from "../domain/RelayUrl.ts"
 import type { ProcessHost } from "../lifecycle/process.ts"
 import * as DataCommand from "./DataCommand.ts"
 import * as Delete from "./Delete.ts"
@@ -155,11 +156,10 @@ const syncCommand = (host: ProcessHost) =>
     const use = Effect.gen(function*() {
       const [decoded, ...others] = yield* filtersOf(filter)
       if (decoded === undefined || others.length > 0) return yield* DataCommand.usage("sync takes one filter")
-      if (!/^wss?:$/.test(URL.parse(url)?.protocol ?? "")) {
-        return yield* DataCommand.usage("the URL must be ws:// or wss://")
-      }
+      const relay = /^wss?:\/\//i.test(url) ? relayUrlOf(url) : undefined
+      if (relay === undefined) return yield* DataCommand.usage("the URL must be ws:// or wss://")
       const json = JSON.stringify([JSON.parse(filter)].flat()[0])
-      return yield* Sync.sync({ url, filter: { json, decoded }, direction, frameBytesMax })
+      return yield* Sync.sync({ url: relay, filter: { json, decoded }, direction, frameBytesMax })
     })
     return Sync.writes(direction)
       ? DataCommand.run(host, { settings }, { components: Sync.writingComponents }, use)

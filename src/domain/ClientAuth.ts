@@ -1,6 +1,6 @@
 /** A client that proves who it is: the event of an AUTH message, against the challenge it was given (NIP-42). */
 import { type Event, tagValue } from "./Event.ts"
-import { isSameRelay } from "./RelayList.ts"
+import { isThisRelay } from "./RelayUrl.ts"
 
 /** Of the event of an AUTH message, which is never published (NIP-42, "Canonical authentication event"). */
 export const authenticationKind = 22_242
@@ -33,5 +33,5 @@ export const authenticationProblem = (
   if (event.kind !== authenticationKind) return "authentication is kind 22242"
   if (Math.abs(event.created_at - now) > authenticationWindow) return "created_at is too far from now"
   if (tagValue(event, "challenge") !== expected.challenge) return "challenge is not the one of this connection"
-  return isSameRelay(tagValue(event, "relay") ?? "", expected.relayUrl) ? undefined : "relay is not this one"
+  return isThisRelay(tagValue(event, "relay") ?? "", expected.relayUrl) ? undefined : "relay is not this one"
 }

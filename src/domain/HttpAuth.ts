@@ -1,5 +1,6 @@
 /** An HTTP request that is signed by an event in its `Authorization` header (NIP-98). */
 import { type Event, tagValue } from "./Event.ts"
+import { isThisAddress } from "./RelayUrl.ts"
 
 export const httpAuthKind = 27_235
 
@@ -42,9 +43,6 @@ export const authorizationOf = (
   }
 }
 
-/** The same place: as `URL` writes it, whether a web address or a relay's, with or without the slash of the root. */
-const placeOf = (text: string): string | undefined => URL.parse(text.trim().replace(/^ws(s?):/i, "http$1:"))?.href
-
 /**
  * What is wrong with a well-formed event as the signature of a request; undefined where nothing is, provided that its own
  * signature is valid. The payload of a body is required (NIP-86 demands it). `now` in Unix seconds.
@@ -52,8 +50,7 @@ const placeOf = (text: string): string | undefined => URL.parse(text.trim().repl
 export const httpAuthProblem = (event: Event, request: SignedRequest, now: number): HttpAuthProblem | undefined => {
   if (event.kind !== httpAuthKind) return "authorization is kind 27235"
   if (Math.abs(event.created_at - now) > httpAuthWindow) return "authorization is too old or too new"
-  const place = placeOf(tagValue(event, "u") ?? "")
-  if (place === undefined || place !== placeOf(request.url)) return "authorization is for another address"
+  if (!isThisAddress(tagValue(event, "u") ?? "", request.url)) return "authorization is for another address"
   if (tagValue(event, "method")?.toUpperCase() !== request.method.toUpperCase()) {
     return "authorization is for another method"
   }

@@ -20,18 +20,25 @@ const tried = (
 describe("NIP-42 authentication", () => {
   it("takes the relay's address in any spelling", () => {
     for (
-      const relay of ["wss://relay.example", "WSS://Relay.Example/", "wss://relay.example:443", "https://relay.example"]
+      const relay of [
+        "wss://relay.example",
+        "WSS://Relay.Example/",
+        "wss://relay.example:443",
+        "https://relay.example",
+        "ws://relay.example",
+        "wss://relay.example./?a"
+      ]
     ) {
       assert.isUndefined(tried({ relay }), relay)
     }
   })
 
-  it("refuses another relay, path or scheme", () => {
+  it("refuses another relay, path or port", () => {
     for (
       const relay of [
         "wss://other.example",
         "wss://relay.example/path",
-        "ws://relay.example",
+        "wss://user@relay.example",
         "",
         "wss://relay.example:444"
       ]

@@ -13,6 +13,7 @@ import { type Verification, Verifier } from "../../crypto/Verifier.ts"
 import { Database, type DatabaseError, type Operation, type Preview } from "../../database/Database.ts"
 import { type Event, isProtected } from "../../domain/Event.ts"
 import { Rejected, type RejectionReason, Undetermined } from "../../domain/Quality.ts"
+import { isVanishFor } from "../../domain/RelayUrl.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { type Examination, Examiner, type ExaminerError, withoutFacts } from "../evidence/Examiner.ts"
 import { checkSpace as nip05CheckSpace, space as nip05Space } from "../evidence/NameOwners.ts"
@@ -103,25 +104,13 @@ const deletesProfile = (event: Event): boolean =>
     profileKinds.some((kind) => value === `${kind}:${event.pubkey}:` || value === `${kind}:${event.pubkey}`)
   )
 
-const sameRelay = (a: string, b: string): boolean => {
-  const [left, right] = [URL.parse(a), URL.parse(b)]
-  return left !== null && right !== null && left.host === right.host &&
-    left.pathname.replace(/\/+$/, "") === right.pathname.replace(/\/+$/, "")
-}
-
-/** A request to vanish counts where it names this relay, or all (NIP-62). */
-const isForUs = (event: Event, relayUrl: string): boolean =>
-  event.tags.some(([name, value]) =>
-    name === "relay" && value !== undefined && (value === "ALL_RELAYS" || sameRelay(value, relayUrl))
-  )
-
 /** What can be said without asking anyone. `now`: Unix seconds. */
 const refuse = (event: Event, from: Bearer, settings: SettingsShape, now: number): Decision | undefined => {
   if (event.created_at > now + settings.limits.createdAtFutureMax) {
     return rejected("created_at is too far ahead")
   }
   if (isProtected(event) && from !== "author") return rejected("protected event")
-  if (event.kind === 62 && !isForUs(event, settings.relayUrl)) return rejected("kind is not kept here")
+  if (event.kind === 62 && !isVanishFor(event, settings.relayUrl)) return rejected("kind is not kept here")
   if (settings.admission === "open") return undefined
   return event.created_at < settings.rules.createdAtMin ? rejected("created_at is too old") : undefined
 }

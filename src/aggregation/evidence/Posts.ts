@@ -16,9 +16,10 @@ import { type Event, newestFirst } from "../../domain/Event.ts"
 import { type Filter, matchesAny } from "../../domain/Filter.ts"
 import type { Facts } from "../../domain/Quality.ts"
 import { relayListOf } from "../../domain/RelayList.ts"
+import { aliasOf } from "../../domain/RelayUrl.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { aggregationOutboxAsks } from "../../observability/Metrics.ts"
-import { aliasOf, RelayPool } from "../upstream/RelayPool.ts"
+import { RelayPool } from "../upstream/RelayPool.ts"
 import { thresholdsOf } from "./Rules.ts"
 
 /** Name of the space where it is kept what was found out, by author; due when it is to be found out again. */

@@ -6,10 +6,10 @@
  */
 import { Cause, Clock, Duration, Effect, Exit, Fiber, Layer, Metric, Random } from "effect"
 import { Settings } from "../../config/Settings.ts"
+import { aliasOf } from "../../domain/RelayUrl.ts"
 import { Supervisor } from "../../lifecycle/Supervisor.ts"
 import { aggregationDialsFailed, aggregationUpstreamsConnected } from "../../observability/Metrics.ts"
 import { Retries, type RetryStatus } from "../admission/Retries.ts"
-import { aliasOf } from "../upstream/RelayPool.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 import { refreshPeriod, session } from "./HarvestSession.ts"
 import { coveredShare, HarvestStatus, Progress, type UpstreamStatus } from "./HarvestStatus.ts"

@@ -11,6 +11,7 @@ import { Settings } from "../../config/Settings.ts"
 import { Verifier } from "../../crypto/Verifier.ts"
 import type { Event } from "../../domain/Event.ts"
 import type { Filter } from "../../domain/Filter.ts"
+import { aliasOf } from "../../domain/RelayUrl.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { Shutdown } from "../../lifecycle/Shutdown.ts"
 import { Supervisor } from "../../lifecycle/Supervisor.ts"
@@ -51,13 +52,6 @@ export class RelayPool extends Context.Service<RelayPool, {
     MailboxClosed,
     Settings | Shutdown | Supervisor | Verifier | LearntSocket | Socket.WebSocketConstructor
   > = Layer.effect(RelayPool, Effect.suspend(() => make()))
-}
-
-/** One name per relay, whichever way its address is written: secure or not, with or without slashes at its end. */
-export const aliasOf = (url: string): string => {
-  const parsed = URL.parse(url)
-  if (parsed === null) return url
-  return `${parsed.host}${parsed.pathname.replace(/\/+$/, "")}${parsed.search}`
 }
 
 interface Entry {

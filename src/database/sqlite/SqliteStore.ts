@@ -6,6 +6,7 @@
  */
 import type { DatabaseSync } from "node:sqlite"
 import { addressOf, type Event, expirationOf, isAddressable, isReplaceable } from "../../domain/Event.ts"
+import { isVanishFor } from "../../domain/RelayUrl.ts"
 import { messageOf } from "../../observability/messageOf.ts"
 import type { Outcome } from "../Database.ts"
 import type {
@@ -40,15 +41,9 @@ const failsStorage = (error: unknown): boolean => {
 /** Rows that one transaction removes at most, so that one request to vanish does not hold up every other write. */
 const removedMax = 2000
 
-/** One URL in one form: scheme and host in lower case, no default port, no slash at the end. */
-const normalised = (url: string): string => {
-  const parsed = URL.parse(url.trim())
-  return parsed === null ? url.trim() : parsed.href.replace(/\/+$/, "")
-}
-
 export class SqliteStore {
   readonly #db: DatabaseSync
-  readonly #relay: string
+  readonly #relayUrl: string
   readonly #precedence: ReturnType<typeof Precedence.make>
   readonly #search: SearchIndex
   readonly #statements: ReturnType<typeof statementsOf>
@@ -59,7 +54,7 @@ export class SqliteStore {
   /** `relayUrl`: our own address; a request to vanish counts when it names it, or all relays (NIP-62). */
   constructor(db: DatabaseSync, relayUrl: string) {
     this.#db = db
-    this.#relay = normalised(relayUrl)
+    this.#relayUrl = relayUrl
     this.#precedence = Precedence.make(this.#db)
     this.#search = new SearchIndex(this.#db)
     this.#statements = statementsOf(this.#db)
@@ -249,10 +244,7 @@ export class SqliteStore {
 
   /** Removes everything by the author up to the request, if it is meant for us (NIP-62). */
   #applyVanish(request: Event): void {
-    const isMeant = request.tags.some(([name, value]) =>
-      name === "relay" && value !== undefined && (value === "ALL_RELAYS" || normalised(value) === this.#relay)
-    )
-    if (!isMeant) return
+    if (!isVanishFor(request, this.#relayUrl)) return
     this.#statements.vanish.run(bytesOf(request.pubkey), request.created_at)
     this.#pending = true
     this.#sweepVanished(removedMax)
