@@ -10,5 +10,5 @@ import * as compileCache from "./lifecycle/compileCache.js"
 compileCache.enable()
 const { install } = await import("./lifecycle/process.ts")
 const host = install()
-const { run } = await import("./main.ts")
+const { run } = await import("./cli/Cli.ts")
 run(host)

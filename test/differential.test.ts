@@ -7,7 +7,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { dirname } from "node:path"
 import { vi } from "vitest"
-import * as Export from "../src/cli/Export.ts"
+import { scan as scanFile } from "../src/cli/commands/Scan.ts"
 import { filtersOf } from "../src/cli/FilterArgument.ts"
 import { Settings } from "../src/config/Settings.ts"
 import { Database, textOf } from "../src/database/Database.ts"
@@ -126,7 +126,7 @@ const scan = Effect.fnUntraced(function*(filters: ReadonlyArray<WireFilter>) {
     return true
   })
   yield* Effect.ensuring(
-    Effect.flatMap(filtersOf(JSON.stringify(filters)), Export.scan),
+    Effect.flatMap(filtersOf(JSON.stringify(filters)), scanFile),
     Effect.sync(() => write.mockRestore())
   )
   return [...lines].filter((line) => line !== "")

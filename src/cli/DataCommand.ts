@@ -36,7 +36,9 @@ export const usage = (message: string): StartError =>
 /** One line for the person at the terminal, beside the log. */
 export const say = (line: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(`${line}\n`))
 
-export interface Options<A, E, R> {
+export interface Options<A, E, R, G> {
+  /** What the arguments say; wrong ones are told before anything is opened. */
+  readonly given?: Effect.Effect<G, StartError>
   /** What the command needs, in shutdown order; released before the process ends. */
   readonly components: Layer.Layer<A, E, R>
   /** A command that follows something has no end of its own: a stop is its success. */
@@ -84,11 +86,11 @@ const conclude = Effect.fnUntraced(function*(host: ProcessHost, code: number) {
 })
 
 /** Runs `use` over its components to its end, to a failure, or to a stop. Never fails: the exit code says it all. */
-const runOver = <A, E, E2, E3, R>(
+const runOver = <A, E, E2, E3, R, G = void>(
   host: ProcessHost,
   settings: Layer.Layer<Settings, E3, R>,
-  options: Options<A, E, Settings | Shutdown | Supervisor>,
-  use: Effect.Effect<void, E2, A | Settings | Shutdown | Supervisor | Scope.Scope>
+  options: Options<A, E, Settings | Shutdown | Supervisor, G>,
+  use: (given: G) => Effect.Effect<void, E2, A | Settings | Shutdown | Supervisor | Scope.Scope>
 ): Effect.Effect<void, never, R> => {
   let logs = logging({ level: "Info", format: "auto" })
   /** The settings' logging, once they are known. */
@@ -98,6 +100,7 @@ const runOver = <A, E, E2, E3, R>(
   }))
   const work = Effect.gen(function*() {
     const supervisor = yield* Supervisor
+    const given = yield* options.given ?? Effect.succeed(undefined as G)
     const app = Layer.provideMerge(options.components, foundation.pipe(Layer.provideMerge(settings)))
     // The scope outlives the race, so that its finalizers are neither lost with a loser nor run inside one.
     yield* Effect.acquireUseRelease(
@@ -105,7 +108,8 @@ const runOver = <A, E, E2, E3, R>(
       (scope) =>
         Effect.raceFirst(
           // What it acquires itself is released before the components are.
-          Effect.flatMap(Layer.buildWithScope(app, scope), (context) => Effect.provide(Effect.scoped(use), context)),
+          Effect.flatMap(Layer.buildWithScope(app, scope), (context) =>
+            Effect.provide(Effect.scoped(use(given)), context)),
           supervisor.failed
         ),
       (scope, exit) => Scope.close(scope, exit)
@@ -131,12 +135,15 @@ const runOver = <A, E, E2, E3, R>(
 }
 
 /** A command with the settings that were given to it and to all. */
-export const run = <A, E, E2>(
+export const run = <A, E, E2, G = void>(
   host: ProcessHost,
   own: Own,
-  options: Options<A, E, Settings | Shutdown | Supervisor>,
-  use: Effect.Effect<void, E2, A | Settings | Shutdown | Supervisor | Scope.Scope>
+  options: Options<A, E, Settings | Shutdown | Supervisor, G>,
+  use: (given: G) => Effect.Effect<void, E2, A | Settings | Shutdown | Supervisor | Scope.Scope>
 ) => Effect.flatMap(settingsOf(own), (settings) => runOver(host, settings, options, use))
+
+/** One without settings of its own. */
+export const none: Own = { settings: {} }
 
 /** One that looks at its settings itself, and runs whatever they are. */
 export const runUnset = <E>(
@@ -148,5 +155,5 @@ export const runUnset = <E>(
 ) =>
   Effect.flatMap(
     settingsOf(own),
-    (settings) => runOver(host, Settings.layerTest(), { components: Layer.empty }, use(settings))
+    (settings) => runOver(host, Settings.layerTest(), { components: Layer.empty }, () => use(settings))
   )

@@ -1,9 +1,14 @@
 /** Filters as they are typed: JSON as in a REQ, one filter or an array of alternatives (NIP-01), or flags. */
 import { Effect, Option } from "effect"
+import { Argument } from "effect/cli"
 import { type Filter, filterOf, filterRefusal } from "../domain/Filter.ts"
+import { pubkeyOf } from "../domain/PublicKey.ts"
 import type { StartError } from "../lifecycle/StartError.ts"
 import { usage } from "./DataCommand.ts"
-import { pubkeyOf } from "./PublicKey.ts"
+
+export const filterArgument = Argument.String("filter").pipe(
+  Argument.withDescription("JSON as in a REQ: one filter, or an array of alternatives. Only its own limits bind it.")
+)
 
 /** Values in one filter: as many as a command line holds. */
 const limits = { filterValuesMax: 100_000 }

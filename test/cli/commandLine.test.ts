@@ -52,6 +52,27 @@ describe("the command line", () => {
       assert.match(stderr.join("\n"), /no-such-flag/u)
     }).pipe(Effect.scoped), 20_000)
 
+  it.live("tells a wrong argument before it misses the database", () =>
+    Effect.gen(function*() {
+      const home = yield* folder
+      for (const args of [["count", "{bad"], ["scan", "7"], ["export", "--kinds", "x"], ["explain", "npub1bad"]]) {
+        const { code, stdout } = yield* run(home, args)
+        assert.deepStrictEqual([args[0], code, stdout], [args[0], 64, []])
+      }
+      assert.strictEqual((yield* run(home, ["count", "{}"])).code, 74)
+    }).pipe(Effect.scoped), 60_000)
+
+  it.live("lists a command's own flags, and says where the service's are", () =>
+    Effect.gen(function*() {
+      const home = yield* folder
+      const own = (yield* run(home, ["doctor", "--help"])).stdout.join("\n")
+      assert.notInclude(own, "--picture-min")
+      assert.include(own, "profile-aggregator serve --help lists them")
+      const all = (yield* run(home, ["serve", "--help"])).stdout.join("\n")
+      assert.include(all, "--picture-min")
+      assert.notInclude(all, "lists them")
+    }).pipe(Effect.scoped), 60_000)
+
   it.live("takes --config before the verb, and the flags of strfry's dumps", () =>
     Effect.gen(function*() {
       const home = yield* folder

@@ -27,9 +27,7 @@ const edges: ReadonlyArray<readonly [from: string, specifier: string, fake: stri
   // Signatures, and their threads.
   ["crypto/WorkerVerifier.ts", "./engines/EngineSelection.ts", "engineSelection.ts"],
   ["crypto/WorkerVerifier.ts", "./NodeVerifierThread.ts", "verifierThread.ts"],
-  ["crypto/WorkerVerifier.ts", "./RelayKey.ts", "relayKey.ts"],
-  // The command line, which is not simulated.
-  ["main.ts", "./cli/Cli.ts", "cli.ts"]
+  ["crypto/WorkerVerifier.ts", "./RelayKey.ts", "relayKey.ts"]
 ]
 
 /**

@@ -6,26 +6,34 @@
  * comes down is checked like an import and kept without the quality rules; what goes up is the relay's to judge.
  */
 import { Effect, Layer, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
 import { hash } from "node:crypto"
-import * as UpstreamSocket from "../aggregation/upstream/UpstreamSocket.ts"
-import { Settings } from "../config/Settings.ts"
-import { Verifier, type VerifierSender } from "../crypto/Verifier.ts"
-import { Archive } from "../database/Archive.ts"
-import { Database, type DatabaseSender, textOf } from "../database/Database.ts"
-import * as Engine from "../database/Engine.ts"
-import type { Event } from "../domain/Event.ts"
-import type { Filter } from "../domain/Filter.ts"
-import { ItemSet } from "../domain/negentropy/ItemSet.ts"
-import { frameBytesMin, Initiator } from "../domain/negentropy/Session.ts"
-import { ExitCode } from "../lifecycle/Certificate.ts"
-import { CommandFailed, say } from "./DataCommand.ts"
-import { connect, reasonOf, type SyncConnection, type SyncMessage } from "./SyncConnection.ts"
-import { verifierLayer } from "./verifierLayer.ts"
+import * as UpstreamSocket from "../../aggregation/upstream/UpstreamSocket.ts"
+import { Settings } from "../../config/Settings.ts"
+import { Verifier, type VerifierSender } from "../../crypto/Verifier.ts"
+import { Archive } from "../../database/Archive.ts"
+import { Database, type DatabaseSender, textOf } from "../../database/Database.ts"
+import * as Engine from "../../database/Engine.ts"
+import type { Event } from "../../domain/Event.ts"
+import type { Filter } from "../../domain/Filter.ts"
+import { ItemSet } from "../../domain/negentropy/ItemSet.ts"
+import { frameBytesMin, Initiator } from "../../domain/negentropy/Session.ts"
+import { relayUrlOf } from "../../domain/RelayUrl.ts"
+import { ExitCode } from "../../lifecycle/Certificate.ts"
+import type { ProcessHost } from "../../lifecycle/process.ts"
+import * as DataCommand from "../DataCommand.ts"
+import { usage } from "../DataCommand.ts"
+import { CommandFailed, say } from "../DataCommand.ts"
+import { filtersOf } from "../FilterArgument.ts"
+import { number } from "../flags.ts"
+import { flagsFor } from "../Root.ts"
+import { connect, reasonOf, type SyncConnection, type SyncMessage } from "../SyncConnection.ts"
+import { verifierLayer } from "../verifierLayer.ts"
 
-export const directions = ["both", "down", "up", "none"] as const
-export type Direction = (typeof directions)[number]
+const directions = ["both", "down", "up", "none"] as const
+type Direction = (typeof directions)[number]
 
-export interface Options {
+interface Options {
   readonly url: string
   /** As the relay is told it, and as it is read here. */
   readonly filter: { readonly json: string; readonly decoded: Filter }
@@ -38,15 +46,12 @@ const isDown = (direction: Direction) => direction === "both" || direction === "
 const isUp = (direction: Direction) => direction === "both" || direction === "up"
 
 /** Only what writes holds the file's lock. */
-export const readingComponents = Layer.provideMerge(UpstreamSocket.layer, Engine.archive)
-export const writingComponents = UpstreamSocket.layer.pipe(
+const readingComponents = Layer.provideMerge(UpstreamSocket.layer, Engine.archive)
+const writingComponents = UpstreamSocket.layer.pipe(
   Layer.provideMerge(Engine.archive),
   Layer.provideMerge(verifierLayer),
   Layer.provideMerge(Engine.layer)
 )
-
-/** Whether a direction needs the components that write. */
-export const writes = isDown
 
 /** Events on their way up without an OK: new ones are sent once there are fewer than the least. */
 const upMax = 100
@@ -250,7 +255,7 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
 })
 
 /** Until both sides agree, as far as the direction goes. */
-export const sync = Effect.fn("Sync.sync")(function*(options: Options) {
+const sync = Effect.fn("Sync.sync")(function*(options: Options) {
   const { limits } = yield* Settings
   const database = Option.getOrUndefined(yield* Effect.serviceOption(Database))
   const verifier = Option.getOrUndefined(yield* Effect.serviceOption(Verifier))
@@ -263,3 +268,40 @@ export const sync = Effect.fn("Sync.sync")(function*(options: Options) {
     Effect.onExit((exit) => say(`${exit._tag === "Success" ? "Done" : "Stopped"}. ${run.summary}`))
   )
 }, Effect.annotateLogs({ component: "sync" }))
+
+export const command = (host: ProcessHost) =>
+  Command.make("sync", {
+    url: Argument.String("url").pipe(Argument.withDescription("The relay: ws:// or wss://.")),
+    filter: Flag.String("filter").pipe(
+      Flag.withDescription("What to agree on: one filter as in a REQ. Default: {}, everything."),
+      Flag.withDefault("{}")
+    ),
+    direction: Flag.Literals("dir", directions).pipe(
+      Flag.withDescription(
+        "both, down (fetch what is missing here), up (send what is missing there), or none (compare)."
+      ),
+      Flag.withDefault("both" as const)
+    ),
+    frameBytesMax: number("frame-size-limit", 60_000, "Bytes of a message of ours, which hex doubles; 0: no limit."),
+    ...flagsFor("VERIFIER_THREADS", "VERIFIER_ENGINE", "MAX_MESSAGE_BYTES", "MAX_EVENT_TAGS", "MAX_CONTENT_LENGTH")
+  }, ({ direction, filter, frameBytesMax, settings, url }) => {
+    const given = Effect.gen(function*() {
+      const [decoded, ...others] = yield* filtersOf(filter)
+      if (decoded === undefined || others.length > 0) return yield* usage("sync takes one filter")
+      const relay = /^wss?:\/\//i.test(url) ? relayUrlOf(url) : undefined
+      if (relay === undefined) return yield* usage("the URL must be ws:// or wss://")
+      const json = JSON.stringify([JSON.parse(filter)].flat()[0])
+      return { url: relay, filter: { json, decoded }, direction, frameBytesMax } satisfies Options
+    })
+    return isDown(direction)
+      ? DataCommand.run(host, { settings }, { given, components: writingComponents }, sync)
+      : DataCommand.run(host, { settings }, { given, components: readingComponents }, sync)
+  }).pipe(
+    Command.withDescription(
+      "Exchange with a relay what one of both lacks, of what a filter finds (NIP-77). What comes down is checked and kept; " +
+        "quality rules are not asked. With --dir up or none it works beside a running service."
+    ),
+    Command.withExamples([
+      { command: "profile-aggregator sync wss://relay.example --filter '{\"kinds\":[0]}' --dir down" }
+    ])
+  )

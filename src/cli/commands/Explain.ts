@@ -6,30 +6,36 @@
  * relays. Nothing is written either way.
  */
 import { Clock, Effect, Layer, Option, Schema } from "effect"
-import * as Grace from "../aggregation/admission/Grace.ts"
-import * as RetryQueue from "../aggregation/admission/RetryQueue.ts"
-import { Verdicts } from "../aggregation/admission/Verdicts.ts"
-import { network } from "../aggregation/Aggregation.ts"
-import { NameOwners } from "../aggregation/evidence/NameOwners.ts"
-import { Nip05Documents } from "../aggregation/evidence/Nip05Documents.ts"
-import { factOf, Picture } from "../aggregation/evidence/Picture.ts"
-import { PictureStore } from "../aggregation/evidence/PictureStore.ts"
-import { Posts, space as proofSpace } from "../aggregation/evidence/Posts.ts"
-import * as RememberedPictures from "../aggregation/evidence/RememberedPictures.ts"
-import { thresholdsOf } from "../aggregation/evidence/Rules.ts"
-import { RelayPool } from "../aggregation/upstream/RelayPool.ts"
-import { Settings } from "../config/Settings.ts"
-import { Verifier } from "../crypto/Verifier.ts"
-import * as Archive from "../database/Archive.ts"
-import { Database, textOf } from "../database/Database.ts"
-import * as Engine from "../database/Engine.ts"
-import { type Event, newestFirst } from "../domain/Event.ts"
-import { type Facts, factsOf, judge, type Verdict } from "../domain/Quality.ts"
-import { escape } from "../observability/Escape.ts"
-import { npubOf } from "./PublicKey.ts"
-import { type RuleRow, ruleTable, timeOf } from "./RuleTable.ts"
-import * as Stdout from "./Stdout.ts"
-import { verifierLayer } from "./verifierLayer.ts"
+import { Argument, Command } from "effect/cli"
+import * as Grace from "../../aggregation/admission/Grace.ts"
+import * as RetryQueue from "../../aggregation/admission/RetryQueue.ts"
+import { Verdicts } from "../../aggregation/admission/Verdicts.ts"
+import { network } from "../../aggregation/Aggregation.ts"
+import { NameOwners } from "../../aggregation/evidence/NameOwners.ts"
+import { Nip05Documents } from "../../aggregation/evidence/Nip05Documents.ts"
+import { factOf, Picture } from "../../aggregation/evidence/Picture.ts"
+import { PictureStore } from "../../aggregation/evidence/PictureStore.ts"
+import { Posts, space as proofSpace } from "../../aggregation/evidence/Posts.ts"
+import * as RememberedPictures from "../../aggregation/evidence/RememberedPictures.ts"
+import { thresholdsOf } from "../../aggregation/evidence/Rules.ts"
+import { RelayPool } from "../../aggregation/upstream/RelayPool.ts"
+import { Settings } from "../../config/Settings.ts"
+import { Verifier } from "../../crypto/Verifier.ts"
+import * as Archive from "../../database/Archive.ts"
+import { Database, textOf } from "../../database/Database.ts"
+import * as Engine from "../../database/Engine.ts"
+import { type Event, newestFirst } from "../../domain/Event.ts"
+import { pubkeyOf } from "../../domain/PublicKey.ts"
+import { npubOf } from "../../domain/PublicKey.ts"
+import { type Facts, factsOf, judge, type Verdict } from "../../domain/Quality.ts"
+import type { ProcessHost } from "../../lifecycle/process.ts"
+import { escape } from "../../observability/Escape.ts"
+import * as DataCommand from "../DataCommand.ts"
+import { flag } from "../flags.ts"
+import { quietServiceFlags } from "../Root.ts"
+import { type RuleRow, ruleTable, timeOf } from "../RuleTable.ts"
+import * as Stdout from "../Stdout.ts"
+import { verifierLayer } from "../verifierLayer.ts"
 
 const file = Layer.provideMerge(Archive.databaseLayer, Engine.archive)
 
@@ -41,10 +47,10 @@ const unasked = Layer.succeed(Nip05Documents, {
 })
 
 /** What is needed to explain by what is known. */
-export const components = Layer.provideMerge(Layer.provide(NameOwners.layer, unasked), remembered)
+const components = Layer.provideMerge(Layer.provide(NameOwners.layer, unasked), remembered)
 
 /** What is needed to find out. */
-export const askingComponents = Posts.layer.pipe(
+const askingComponents = Posts.layer.pipe(
   Layer.provideMerge(NameOwners.layer),
   Layer.provideMerge(Nip05Documents.layer),
   Layer.provideMerge(RelayPool.layer),
@@ -215,13 +221,34 @@ const explained = Effect.fnUntraced(function*<E, R>(
 })
 
 /** By what is known here. */
-export const explain = Effect.fn("Explain.explain")(function*(pubkey: string) {
+const explain = Effect.fn("Explain.explain")(function*(pubkey: string) {
   const found = [...(yield* stored(pubkey)), ...(yield* waiting(pubkey))]
   yield* explained(pubkey, found, recalled)
 })
 
 /** By what can be found out now. */
-export const explainAsking = Effect.fn("Explain.explainAsking")(function*(pubkey: string) {
+const explainAsking = Effect.fn("Explain.explainAsking")(function*(pubkey: string) {
   const found = [...(yield* stored(pubkey)), ...(yield* waiting(pubkey)), ...(yield* asked(pubkey))]
   yield* explained(pubkey, found, gathered)
 })
+
+export const command = (host: ProcessHost) =>
+  Command.make("explain", {
+    author: Argument.String("pubkey").pipe(Argument.withDescription("Hex or npub.")),
+    ask: flag("ask", "Ask upstreams, the picture's host and the author's relays, as the service would."),
+    ...quietServiceFlags
+  }, ({ ask, author, ...own }) => {
+    const pubkey = pubkeyOf(author)
+    const given = pubkey === undefined
+      ? Effect.fail(DataCommand.usage("the public key must be 64 hex characters or npub1… with a correct checksum"))
+      : Effect.succeed(pubkey)
+    return ask
+      ? DataCommand.run(host, own, { given, components: askingComponents }, explainAsking)
+      : DataCommand.run(host, own, { given, components }, explain)
+  }).pipe(
+    Command.withDescription(
+      "Say why an author's profile is kept or is not: every rule, the fact it goes by, and what it says. Reads what is " +
+        "stored and remembered; with --ask, finds out anew. Changes nothing."
+    ),
+    Command.withExamples([{ command: "profile-aggregator explain npub1… --ask" }])
+  )

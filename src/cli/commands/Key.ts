@@ -1,16 +1,20 @@
 /** `key`: who this relay is, and how it becomes somebody else. */
-import { Effect, Option } from "effect"
+import { Effect, Layer, Option, type Scope } from "effect"
+import { Command } from "effect/cli"
 import * as fs from "node:fs"
 import { dirname } from "node:path"
-import { Settings } from "../config/Settings.ts"
-import * as RelayKey from "../crypto/RelayKey.ts"
-import * as Engine from "../database/Engine.ts"
-import { ExitCode } from "../lifecycle/Certificate.ts"
-import { StartError } from "../lifecycle/StartError.ts"
-import { messageOf } from "../observability/messageOf.ts"
-import { say } from "./DataCommand.ts"
-import { npubOf } from "./PublicKey.ts"
-import * as Stdout from "./Stdout.ts"
+import { Settings } from "../../config/Settings.ts"
+import * as RelayKey from "../../crypto/RelayKey.ts"
+import * as Engine from "../../database/Engine.ts"
+import { npubOf } from "../../domain/PublicKey.ts"
+import { ExitCode } from "../../lifecycle/Certificate.ts"
+import type { ProcessHost } from "../../lifecycle/process.ts"
+import { StartError } from "../../lifecycle/StartError.ts"
+import { messageOf } from "../../observability/messageOf.ts"
+import * as DataCommand from "../DataCommand.ts"
+import { say } from "../DataCommand.ts"
+import { flagsFor, type Own } from "../Root.ts"
+import * as Stdout from "../Stdout.ts"
 
 const failure = (message: string, exitCode: StartError["exitCode"]) =>
   new StartError({ component: "key", message, exitCode })
@@ -28,7 +32,7 @@ const requireKey = Effect.gen(function*() {
 const print = Effect.flatMap(RelayKey.make, ({ pubkey }) => Stdout.lines([pubkey, npubOf(pubkey)]))
 
 /** The public key: a line of hex, a line of npub. */
-export const show = Effect.andThen(requireKey, print)
+const show = Effect.andThen(requireKey, print)
 
 const move = (path: string, backup: string) => {
   // A link, as it never replaces an older backup: that key is somebody's, too.
@@ -40,7 +44,7 @@ const move = (path: string, backup: string) => {
 }
 
 /** Makes a new key and keeps the old one as `<path>.bak`. Not while a service runs, which would go on with the old one. */
-export const rotate = Effect.gen(function*() {
+const rotate = Effect.gen(function*() {
   const { relayKeyPath, relaySecretKey } = yield* Settings
   if (Option.isSome(relaySecretKey)) {
     return yield* failure("the key comes from RELAY_SECRET_KEY: change it there", ExitCode.Configuration)
@@ -62,3 +66,20 @@ export const rotate = Effect.gen(function*() {
   ))
   return yield* say(`The key of ${npubOf(old.pubkey)} is kept in ${backup}.`)
 })
+
+export const command = (host: ProcessHost) => {
+  const own = flagsFor("RELAY_KEY_PATH")
+  const run = <E>(given: Own, use: Effect.Effect<void, E, Settings | Scope.Scope>) =>
+    DataCommand.run(host, given, { components: Layer.empty }, () => use)
+  return Command.make("key").pipe(
+    Command.withDescription("The relay's own key."),
+    Command.withSubcommands([
+      Command.make("show", own, (given) => run(given, show)).pipe(
+        Command.withDescription("Print the public key: a line of hex, a line of npub.")
+      ),
+      Command.make("rotate", own, (given) => run(given, rotate)).pipe(
+        Command.withDescription("Make a new key, print its public key, and keep the old one beside it as .bak.")
+      )
+    ])
+  )
+}

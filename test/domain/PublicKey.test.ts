@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { npubOf, pubkeyOf } from "../../src/cli/PublicKey.ts"
+import { npubOf, pubkeyOf } from "../../src/domain/PublicKey.ts"
 import { keyOf } from "../support/events.ts"
 
 /** The example of NIP-19, "Bare keys and ids". */

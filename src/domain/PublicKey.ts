@@ -1,6 +1,6 @@
 /** Public keys as people paste them: hex, or `npub1…` (NIP-19, "Bare keys and ids"). */
-import * as Bech32 from "../domain/Bech32.ts"
-import { isHex } from "../domain/Event.ts"
+import * as Bech32 from "./Bech32.ts"
+import { isHex } from "./Event.ts"
 
 /** A hex public key as `npub1…`. */
 export const npubOf = (pubkey: string): string => Bech32.encode("npub", Buffer.from(pubkey, "hex"))

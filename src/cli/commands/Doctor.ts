@@ -5,22 +5,26 @@
  * can live with; a failure is what it would exit with.
  */
 import { Clock, Effect, type Layer, Option } from "effect"
+import { Command } from "effect/cli"
 import * as fs from "node:fs"
-import * as Upstream from "../aggregation/upstream/PagedConnection.ts"
-import * as UpstreamSocket from "../aggregation/upstream/UpstreamSocket.ts"
-import { Settings, type SettingsShape } from "../config/Settings.ts"
-import { engineNames, selfTested } from "../crypto/engines/Engine.ts"
-import { loaders } from "../crypto/engines/EngineSelection.ts"
-import * as RelayKey from "../crypto/RelayKey.ts"
-import * as Engine from "../database/Engine.ts"
-import { ExitCode } from "../lifecycle/Certificate.ts"
-import type { Shutdown } from "../lifecycle/Shutdown.ts"
-import type { StartError } from "../lifecycle/StartError.ts"
-import { escape } from "../observability/Escape.ts"
-import { messageOf } from "../observability/messageOf.ts"
-import { CommandFailed } from "./DataCommand.ts"
-import { npubOf } from "./PublicKey.ts"
-import * as Stdout from "./Stdout.ts"
+import * as Upstream from "../../aggregation/upstream/PagedConnection.ts"
+import * as UpstreamSocket from "../../aggregation/upstream/UpstreamSocket.ts"
+import { Settings, type SettingsShape } from "../../config/Settings.ts"
+import { engineNames, selfTested } from "../../crypto/engines/Engine.ts"
+import { loaders } from "../../crypto/engines/EngineSelection.ts"
+import * as RelayKey from "../../crypto/RelayKey.ts"
+import * as Engine from "../../database/Engine.ts"
+import { npubOf } from "../../domain/PublicKey.ts"
+import { ExitCode } from "../../lifecycle/Certificate.ts"
+import type { ProcessHost } from "../../lifecycle/process.ts"
+import type { Shutdown } from "../../lifecycle/Shutdown.ts"
+import type { StartError } from "../../lifecycle/StartError.ts"
+import { escape } from "../../observability/Escape.ts"
+import { messageOf } from "../../observability/messageOf.ts"
+import * as DataCommand from "../DataCommand.ts"
+import { CommandFailed } from "../DataCommand.ts"
+import { quietServiceFlags } from "../Root.ts"
+import * as Stdout from "../Stdout.ts"
 
 interface Finding {
   readonly status: "ok" | "warn" | "fail"
@@ -108,7 +112,7 @@ const print = ({ status, subject, text }: Finding) =>
   Stdout.lines([`${status.padEnd(4)}  ${subject.padEnd(8)}  ${text}`])
 
 /** `settings` is what the service would be started with. */
-export const doctor = Effect.fn("Doctor.doctor")(function*(settings: Layer.Layer<Settings, StartError>) {
+const doctor = Effect.fn("Doctor.doctor")(function*(settings: Layer.Layer<Settings, StartError>) {
   const findings: Array<Finding> = []
   const found = (finding: Finding) => {
     findings.push(finding)
@@ -133,3 +137,12 @@ export const doctor = Effect.fn("Doctor.doctor")(function*(settings: Layer.Layer
     exitCode: first.code
   })
 })
+
+export const command = (host: ProcessHost) =>
+  // What is wrong with the settings is a finding.
+  Command.make("doctor", quietServiceFlags, (own) => DataCommand.runUnset(host, own, doctor)).pipe(
+    Command.withDescription(
+      "Check settings, database, engines, key and upstreams: one line each, ok, warn or fail. Exits with the first " +
+        "failure's code; changes nothing, and works beside a running service."
+    )
+  )

@@ -14,16 +14,20 @@
  *   matches comes in the order of the log, and the command ends.
  */
 import { Effect, Stream } from "effect"
-import { Archive } from "../database/Archive.ts"
-import type { Event } from "../domain/Event.ts"
-import { type Filter, matchesAny } from "../domain/Filter.ts"
-import { usage } from "./DataCommand.ts"
-import { decode } from "./FilterArgument.ts"
-import { type Line, stdin } from "./Lines.ts"
-import * as Stdout from "./Stdout.ts"
+import { Command } from "effect/cli"
+import { Archive } from "../../database/Archive.ts"
+import * as Engine from "../../database/Engine.ts"
+import type { Event } from "../../domain/Event.ts"
+import { type Filter, matchesAny } from "../../domain/Filter.ts"
+import type { ProcessHost } from "../../lifecycle/process.ts"
+import * as DataCommand from "../DataCommand.ts"
+import { usage } from "../DataCommand.ts"
+import { decode } from "../FilterArgument.ts"
+import { type Line, stdin } from "../Lines.ts"
+import * as Stdout from "../Stdout.ts"
 
 /** Milliseconds between two looks at the log: the most that monitoring adds to an event's way. */
-export const lookEvery = 100
+const lookEvery = 100
 
 /** Events of one look, and subscriptions at a time. */
 const eventsMax = 500
@@ -153,7 +157,7 @@ const follow = Effect.fnUntraced(function*(monitors: Monitors, from: number) {
   }
 })
 
-export const monitor = Effect.fn("Monitor.monitor")(function*() {
+const monitor = Effect.fn("Monitor.monitor")(function*() {
   const archive = yield* Archive
   const monitors = new Monitors()
   const listen = Effect.gen(function*() {
@@ -164,3 +168,21 @@ export const monitor = Effect.fn("Monitor.monitor")(function*() {
   })
   yield* Effect.raceFirst(listen, follow(monitors, yield* archive.seq))
 })
+
+export const command = (host: ProcessHost) =>
+  Command.make(
+    "monitor",
+    {},
+    () => DataCommand.run(host, DataCommand.none, { components: Engine.archive, isEndless: true }, () => monitor())
+  ).pipe(
+    Command.withDescription(
+      `Write events that match subscriptions on stdin, one message per line, as they are committed by whatever process: ` +
+        `looks every ${lookEvery} ms.`
+    ),
+    Command.withExamples([
+      {
+        command: "echo '[\"REQ\",\"new\",{\"kinds\":[0]}]' | profile-aggregator monitor",
+        description: "Follow new profiles"
+      }
+    ])
+  )

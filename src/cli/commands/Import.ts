@@ -7,16 +7,21 @@
  * asked: what an operator imports is kept.
  */
 import { Clock, Effect, Layer, Option, Stream } from "effect"
-import { Settings } from "../config/Settings.ts"
-import { Verifier, type VerifierSender } from "../crypto/Verifier.ts"
-import { Database, type DatabaseSender, type Outcome } from "../database/Database.ts"
-import * as Engine from "../database/Engine.ts"
-import { type Event, type EventLimits, eventOf } from "../domain/Event.ts"
-import { say, usage } from "./DataCommand.ts"
-import { type Line, stdin } from "./Lines.ts"
-import { verifierLayer } from "./verifierLayer.ts"
+import { Command, Flag } from "effect/cli"
+import { Settings } from "../../config/Settings.ts"
+import { Verifier, type VerifierSender } from "../../crypto/Verifier.ts"
+import { Database, type DatabaseSender, type Outcome } from "../../database/Database.ts"
+import * as Engine from "../../database/Engine.ts"
+import { type Event, type EventLimits, eventOf } from "../../domain/Event.ts"
+import type { ProcessHost } from "../../lifecycle/process.ts"
+import * as DataCommand from "../DataCommand.ts"
+import { say, usage } from "../DataCommand.ts"
+import { flag, number } from "../flags.ts"
+import { type Line, stdin } from "../Lines.ts"
+import { flagsFor } from "../Root.ts"
+import { verifierLayer } from "../verifierLayer.ts"
 
-export interface Options {
+interface Options {
   /** Trusts ids and signatures: for a file that this program has exported. */
   readonly noVerify: boolean
   /** Names every line that is not kept, not only the first ones. */
@@ -28,7 +33,7 @@ export interface Options {
 }
 
 /** Most lines of a batch, so that it stays a moment's work to verify and to write. */
-export const writeBatchMax = 10_000
+const writeBatchMax = 10_000
 
 /** Batches that are being verified while one is being written. */
 const verifying = 2
@@ -40,7 +45,7 @@ const namedMax = 100
 const reportEvery = 2000
 
 /** What is needed, in shutdown order. */
-export const components = (options: Options) =>
+const components = (options: Options) =>
   options.noVerify ? Engine.layer : Layer.provideMerge(verifierLayer, Engine.layer)
 
 interface Rejection {
@@ -206,11 +211,13 @@ const conclude = (tally: Tally, isWhole: boolean): Effect.Effect<void> =>
     )
   })
 
+const checked = (options: Options) =>
+  options.writeBatch < 1 || options.writeBatch > writeBatchMax || options.debounceMillis < 1
+    ? Effect.fail(usage(`--write-batch takes 1 to ${writeBatchMax}, --debounce-millis 1 or more`))
+    : Effect.succeed(options)
+
 /** Reads stdin to its end. */
-export const importEvents = Effect.fn("Import.importEvents")(function*(options: Options) {
-  if (options.writeBatch < 1 || options.writeBatch > writeBatchMax || options.debounceMillis < 1) {
-    return yield* usage(`--write-batch takes 1 to ${writeBatchMax}, --debounce-millis 1 or more`)
-  }
+const importEvents = Effect.fn("Import.importEvents")(function*(options: Options) {
   if (options.noVerify) yield* Effect.logWarning("not verifying event IDs or signatures!")
   const { bytesMax, judge, store, tally } = yield* make(options)
   const progress = progressOf(tally, yield* Clock.currentTimeMillis)
@@ -221,3 +228,36 @@ export const importEvents = Effect.fn("Import.importEvents")(function*(options: 
     Effect.onExit((exit) => conclude(tally, exit._tag === "Success"))
   )
 }, Effect.annotateLogs({ component: "import" }))
+
+export const command = (host: ProcessHost) =>
+  Command.make("import", {
+    noVerify: flag("no-verify", "Trust ids and signatures, as those of an export."),
+    showRejected: flag("show-rejected", "Name every line that is not kept, not only the first 100."),
+    writeBatch: number("write-batch", 1000, `Lines per transaction, 1 to ${writeBatchMax}.`),
+    debounceMillis: number(
+      "debounce-millis",
+      1000,
+      "Milliseconds after which a batch is written though it is not full."
+    ),
+    // What other relays' scripts pass for dumps of theirs: the field it speaks of is left out like any unknown one.
+    fried: flag("fried", "").pipe(Flag.withHidden),
+    ...flagsFor("VERIFIER_THREADS", "VERIFIER_ENGINE", "MAX_MESSAGE_BYTES", "MAX_EVENT_TAGS", "MAX_CONTENT_LENGTH")
+  }, ({ settings, ...options }) =>
+    DataCommand.run(
+      host,
+      { settings },
+      { given: checked(options), components: components(options) },
+      importEvents
+    )).pipe(
+      Command.withDescription(
+        "Store events from stdin, one JSON object per line. Ids and signatures are checked, quality rules are not asked. " +
+          "Stopped, it says up to which line everything is on disk; the same input again goes on from there."
+      ),
+      Command.withExamples([
+        { command: "profile-aggregator import < events.jsonl" },
+        {
+          command: "zstdcat dump.jsonl.zst | profile-aggregator import --no-verify",
+          description: "From a trusted dump"
+        }
+      ])
+    )

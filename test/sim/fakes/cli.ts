@@ -1,4 +1,0 @@
-/** No command line. */
-import { Effect } from "effect"
-
-export const program = () => Effect.void
