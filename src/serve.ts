@@ -15,7 +15,7 @@ const foundation = (host: ProcessHost) =>
     return Logging.layer({
       sink: host.output.write,
       isTerminal: host.output.isTerminal,
-      level: settings.logLevel,
+      level: () => settings.logLevel,
       format: settings.logFormat
     })
   }))
@@ -28,7 +28,7 @@ const certificateFile = (host: ProcessHost) =>
 
 /** Logs of the time before the settings are known. */
 const earlyLogging = (host: ProcessHost) =>
-  Logging.layer({ sink: host.output.write, isTerminal: host.output.isTerminal, level: "Info", format: "auto" })
+  Logging.layer({ sink: host.output.write, isTerminal: host.output.isTerminal, level: () => "Info", format: "auto" })
 
 /**
  * Runs `service` as the process's program: its failures are the journal's and the certificate's, so this neither fails

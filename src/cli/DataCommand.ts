@@ -92,10 +92,10 @@ const runOver = <A, E, E2, E3, R, G = void>(
   options: Options<A, E, Settings | Shutdown | Supervisor, G>,
   use: (given: G) => Effect.Effect<void, E2, A | Settings | Shutdown | Supervisor | Scope.Scope>
 ): Effect.Effect<void, never, R> => {
-  let logs = logging({ level: "Info", format: "auto" })
+  let logs = logging({ level: () => "Info", format: "auto" })
   /** The settings' logging, once they are known. */
-  const foundation = Layer.unwrap(Effect.map(Settings, ({ logFormat, logLevel }) => {
-    logs = logging({ level: logLevel, format: logFormat })
+  const foundation = Layer.unwrap(Effect.map(Settings, (settings) => {
+    logs = logging({ level: () => settings.logLevel, format: settings.logFormat })
     return logs
   }))
   const work = Effect.gen(function*() {

@@ -1,7 +1,7 @@
 /**
- * Settings as command-line flags: one per row of `ConfigTable`, except secrets.
+ * Settings as command-line flags: one per row of `SettingsTable`, except secrets.
  *
- * A flag takes any text here and is read by `Config` like every other source, so that a wrong value is a configuration
+ * A flag takes any text here and is read by `Settings` like every other source, so that a wrong value is a configuration
  * error (78) wherever it was written, and only a flag that does not exist is a usage error (64).
  */
 import { type Layer, Option } from "effect"

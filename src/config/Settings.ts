@@ -1,154 +1,44 @@
 /**
- * Every setting of the service, as the components read it. What each is called, allows and defaults to stands in
- * `ConfigTable`; where values come from, below: flags win over the environment, and that over a `.env` file.
+ * The settings as components read them. What each is called, allows and defaults to stands in `SettingsTable`; where values
+ * come from, below: flags win over the environment, and that over a `.env` file.
+ *
+ * Most of them can change while the service runs, so they are read where they are used: `settings.limits.limitMax`, every
+ * time. The service and its groups (`limits`, `rules`) are objects that stay, so whoever keeps one of them keeps what is in
+ * force; only a value that is taken out of them grows old. `test/config/liveSettings.test.ts` holds the components to it.
  */
-import {
-  ConfigProvider,
-  Context,
-  Duration,
-  Effect,
-  FileSystem,
-  Layer,
-  Option,
-  type PlatformError,
-  type Redacted
-} from "effect"
+import { ConfigProvider, Context, Duration, Effect, FileSystem, Layer, Option, type PlatformError } from "effect"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import { StartError } from "../lifecycle/StartError.ts"
 import { escape } from "../observability/Escape.ts"
-import type { Network } from "./Notation.ts"
-import { type Decoded, flagName, type Group, type Row, rows, type table } from "./SettingsTable.ts"
+import { type Decoded, flagName, type Group, groups, type Row, rows, type table } from "./SettingsTable.ts"
 
-export interface SettingsShape {
-  /** Where to listen. Port 0 takes a free one. */
-  readonly bindAddr: { readonly host: string; readonly port: number }
-  /** The SQLite file; its directory must exist. */
-  readonly databasePath: string
-  /** Public address of this relay, as in NIP-11 and NIP-42. */
-  readonly relayUrl: string
-  readonly relayName: string
-  readonly relayDescription: string
-  readonly relayContact: string
-  /** From the environment; otherwise the key is kept in `relayKeyPath`. */
-  readonly relaySecretKey: Option.Option<Redacted.Redacted>
-  /** File with the generated key, mode 0600; default: `<databasePath>.key`. */
-  readonly relayKeyPath: string
-  /** Networks of proxies whose `X-Forwarded-For` is believed. */
-  readonly trustedProxies: ReadonlyArray<Network>
-  /** Pubkeys of those who may manage the relay (NIP-86). */
-  readonly operators: ReadonlyArray<string>
-  /** Relays to harvest from. */
-  readonly upstreams: ReadonlyArray<string>
-  /** `profiles` keeps kinds 0, 10002 and 10050 that pass the rules; `open` keeps any valid event. */
-  readonly admission: "profiles" | "open"
-  /** Events per harvest page. */
-  readonly pageSize: number
-  readonly initialBackoff: Duration.Duration
-  readonly maxBackoff: Duration.Duration
-  readonly logLevel: "Trace" | "Debug" | "Info" | "Warn" | "Error" | "None"
-  readonly logFormat: "auto" | "pretty" | "json"
-  /** 0: as many as the machine has cores to spare. */
-  readonly verifierThreads: number
-  readonly verifierEngine: "auto" | "libsecp256k1" | "secp256k1-native" | "wasm" | "noble"
-  /** Networks that the fetcher may contact although their addresses are special, on any port. */
-  readonly fetchAllow: ReadonlyArray<Network>
-  /** Requests to one host, by default and to these, by which each of them is asked. */
-  readonly hostPerMinute: number
-  readonly hostQuotas: ReadonlyArray<{ readonly host: string; readonly perMinute: number }>
-  /** Pixels; a smaller picture is rejected. */
-  readonly pictureMin: { readonly width: number; readonly height: number }
-  /** Relays, besides the upstreams, where authors' relay lists and posts are looked for. */
-  readonly outboxRelays: ReadonlyArray<string>
-  /** Kinds of which one event proves that an author really posts. */
-  readonly proofKinds: ReadonlyArray<number>
-  /** Relays that must have answered with nothing before an author counts as one who never posted; 0: never. */
-  readonly proofQuorum: number
-  /** How many such events it takes. */
-  readonly proofMin: number
-  /** Rules that ask others; `off` leaves them out. */
-  readonly proof: "on" | "off"
-  readonly pictures: "on" | "off"
-  /** `check` only keeps whose NIP-05 names are; `require` makes it a rule. */
-  readonly nip05: "off" | "check" | "require"
-  /** A last accepted version is served on for so long after a newer one was rejected. */
-  readonly profileGrace: Duration.Duration
-  /** Profiles that wait to be checked, or checked again. */
-  readonly retriesMax: number
-  /** Readiness says 503 for so long before the listener closes. */
-  readonly announceDelay: Duration.Duration
-  /** `conventional`: a clean stop by a signal exits with 128 + its number. */
-  readonly signalExit: "zero" | "conventional"
-  /** What a profile is held to by what it says itself; `domain/Quality` says what each means. */
-  readonly rules: {
-    /** Unix seconds. */
-    readonly createdAtMin: number
-    /** Characters that show something. */
-    readonly nameMin: number
-    readonly aboutMin: number
-    readonly deletedNames: ReadonlyArray<string>
-    readonly bridgeTags: ReadonlyArray<string>
-    readonly bridgeLabels: ReadonlyArray<string>
-    readonly bridgeDomains: ReadonlyArray<string>
-    readonly bridgeAddresses: "on" | "off"
-    readonly bridgeNames: ReadonlyArray<string>
-    readonly pictureSchemes: ReadonlyArray<"https" | "http" | "data">
-    readonly pictureUrlMax: number
-    readonly pictureAddressHosts: "on" | "off"
-    readonly picturePageHosts: ReadonlyArray<string>
-    readonly picturePlaceholders: ReadonlyArray<string>
-  }
-  readonly limits: {
-    /** Bytes of one client message. */
-    readonly frameBytesMax: number
-    readonly jsonDepthMax: number
-    readonly subscriptionsMax: number
-    readonly filtersMax: number
-    /** Values in one filter, all its lists together. */
-    readonly filterValuesMax: number
-    /** Stored events per filter, at most and when the filter does not say. */
-    readonly limitMax: number
-    readonly limitDefault: number
-    readonly subscriptionIdMax: number
-    readonly eventTagsMax: number
-    /** Characters. */
-    readonly contentMax: number
-    /** Events of one reconciliation (NIP-77); 0: none is offered. */
-    readonly syncItemsMax: number
-    /** Leading zero bits of an event's id (NIP-13); deletions and requests to vanish need none. */
-    readonly powMin: number
-    /** Seconds an event may be ahead of our clock. */
-    readonly createdAtFutureMax: number
-    readonly connectionsMax: number
-    readonly connectionsPerAddressMax: number
-    /** Units of work a second, each about 0.1 ms of a thread, and ten times as many at once; 0: no limit. */
-    readonly ratePerConnection: number
-    readonly ratePerAddress: number
-    /** Bytes waiting to be read by one client before it is cut with 1013. */
-    readonly outboundBytesMax: number
-    readonly headerTimeout: Duration.Duration
-    /** A connection that neither sends nor answers pings for so long is closed. */
-    readonly idleTimeout: Duration.Duration
-  }
-}
+/** Values of all settings. */
+export interface SettingsShape extends Decoded<typeof table> {}
 
 /** Some settings, the rest by default. */
 export type Overrides =
   & Partial<Omit<SettingsShape, Group>>
   & { readonly [G in Group]?: Partial<SettingsShape[G]> }
 
+type Writable = Record<string, unknown> & { readonly [G in Group]: Record<string, unknown> }
+
 /** Values by their place in the settings, as far as they are given. */
 class Values {
-  readonly #plain: Record<string, unknown> = {}
-  readonly #groups: { readonly [G in Group]: Record<string, unknown> } = { limits: {}, rules: {} }
+  readonly all = Object.fromEntries(groups.map((group) => [group, {}])) as Writable
 
-  set({ path: [first, second] }: Row, value: unknown): void {
-    if (second === undefined) this.#plain[first] = value
-    else this.#groups[first as Group][second] = value
+  set(row: Row, value: unknown): void {
+    put(this.all, row, value)
   }
+}
 
-  get all(): Overrides {
-    return { ...this.#plain, ...this.#groups }
-  }
+const put = (values: Writable, { path: [first, second] }: Row, value: unknown): void => {
+  if (second === undefined) values[first] = value
+  else values[first as Group][second] = value
+}
+
+const valueOf = (values: SettingsShape, { path: [first, second] }: Row): unknown => {
+  const value: unknown = values[first as keyof SettingsShape]
+  return second === undefined ? value : (value as Readonly<Record<string, unknown>>)[second]
 }
 
 /** The table's defaults, without those that follow from other settings. */
@@ -157,7 +47,7 @@ const tableDefaults = (() => {
   for (const row of rows) {
     if (!row.setting.derived) values.set(row, Option.getOrThrow(row.setting.decode(row.setting.default)))
   }
-  return values.all as Omit<Decoded<typeof table>, "relayUrl" | "relayKeyPath">
+  return values.all as unknown as Omit<SettingsShape, "relayUrl" | "relayKeyPath">
 })()
 
 /** Adds the defaults, and those that follow from other settings. */
@@ -174,6 +64,56 @@ const complete = (given: Overrides): SettingsShape => {
   }
 }
 
+interface Live extends SettingsShape {
+  /**
+   * The same values, together as they stand at this moment: another object after each change. For what must not see half of
+   * one, as a judgement that waits for a network in between.
+   */
+  readonly now: SettingsShape
+  /** Lets values be in force from here on, all at once. Succeeds with the settings that differ and have to wait for a restart. */
+  readonly change: (values: SettingsShape) => ReadonlyArray<Row>
+}
+
+const copyOf = (values: SettingsShape): SettingsShape => ({
+  ...values,
+  rules: { ...values.rules },
+  limits: { ...values.limits }
+})
+
+/** Settings that can change: plain objects, written in place, so that reading a value costs what reading a property does. */
+const live = (values: SettingsShape): Live => {
+  let now = values
+  const inForce = copyOf(values) as unknown as Writable
+  const change = (next: SettingsShape): ReadonlyArray<Row> => {
+    const whole = copyOf(next) as unknown as Writable
+    const waiting: Array<Row> = []
+    for (const row of rows) {
+      if (row.setting.isLive) {
+        put(inForce, row, valueOf(next, row))
+        continue
+      }
+      const value = valueOf(now, row)
+      put(whole, row, value)
+      if (JSON.stringify(value) !== JSON.stringify(valueOf(next, row))) waiting.push(row)
+    }
+    now = whole as unknown as SettingsShape
+    return waiting
+  }
+  // Not among the values when they are listed, compared or spread.
+  Object.defineProperties(inForce, { now: { get: () => now }, change: { value: change } })
+  return inForce as unknown as Live
+}
+
+/** What is dear to make of settings, made anew whenever `read` finds something else than before. */
+export const madeOf = <A, B>(read: () => A, make: (value: A) => B): () => B => {
+  let last: { readonly from: A; readonly made: B } | undefined
+  return () => {
+    const from = read()
+    if (last === undefined || last.from !== from) last = { from, made: make(from) }
+    return last.made
+  }
+}
+
 /** Where values were given besides the environment. */
 export interface Given {
   /** Values of command-line flags, by variable. */
@@ -182,7 +122,7 @@ export interface Given {
   readonly file: Option.Option<string>
 }
 
-export class Settings extends Context.Service<Settings, SettingsShape>()("profile-aggregator/Config/Settings") {
+export class Settings extends Context.Service<Settings, Live>()("profile-aggregator/config/Settings") {
   static readonly defaults: SettingsShape = complete({})
 
   /**
@@ -190,11 +130,17 @@ export class Settings extends Context.Service<Settings, SettingsShape>()("profil
    * reported, a line each, before it fails (exit 78). Makes the directory of the default database.
    */
   static readonly layer = (given: Given): Layer.Layer<Settings, StartError, FileSystem.FileSystem> =>
-    Layer.effect(Settings, load(given))
+    Layer.effect(Settings, Effect.map(load(given), live))
 
   /** Defaults and overrides, read from nowhere: for tests. */
   static readonly layerTest = (overrides: Overrides = {}): Layer.Layer<Settings> =>
-    Layer.succeed(Settings, complete(overrides))
+    Settings.layerOf(complete(overrides))
+
+  /** Exactly these. */
+  static readonly layerOf = (values: SettingsShape): Layer.Layer<Settings> => Layer.sync(Settings, () => live(values))
+
+  /** Defaults and overrides. */
+  static readonly valuesOf: (overrides: Overrides) => SettingsShape = complete
 }
 
 const failure = (message: string) =>
@@ -276,7 +222,7 @@ const refuse = Effect.fnUntraced(function*(problems: ReadonlyArray<Problem>) {
   return yield* failure(`${problems.length} settings are wrong: ${names}`)
 })
 
-const load = Effect.fn("Config.load")(function*(given: Given) {
+const load = Effect.fn("Settings.load")(function*(given: Given) {
   const from = yield* sources(given)
   const values = new Values()
   const problems: Array<Problem> = []

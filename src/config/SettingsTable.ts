@@ -1,8 +1,8 @@
 /**
- * Every setting, once: its variable, default, bounds and meaning.
+ * Every setting, once: its variable, default, bounds, meaning, and whether it can change while the service runs.
  *
- * The parser (`Config`), the command-line flags (`ConfigFlags`), the table in `docs/configuration.md` and `.env.example`
- * all come from here, so none of them can say something else. Pure.
+ * What components read (`Settings`), the command-line flags (`Flags`), the table in `docs/configuration.md` and
+ * `.env.example` all come from here, so none of them can say something else. Pure.
  */
 import {
   address,
@@ -38,6 +38,8 @@ export interface Setting<A> extends Notation<A> {
   readonly derived: boolean
   /** Never shown, and no flag, since everybody on a machine can read a command line. */
   readonly secret: boolean
+  /** Can change while the service runs. What cannot is read once, at the start: paths, ports, threads. */
+  readonly isLive: boolean
 }
 
 const setting = <A>(variable: string, notation: Notation<A>, otherwise: string, meaning: string): Setting<A> => ({
@@ -46,8 +48,12 @@ const setting = <A>(variable: string, notation: Notation<A>, otherwise: string, 
   meaning,
   default: otherwise,
   derived: false,
-  secret: false
+  secret: false,
+  isLive: true
 })
+
+/** The same, for as long as the service runs. */
+const fixed = <A>(...row: Parameters<typeof setting<A>>): Setting<A> => ({ ...setting(...row), isLive: false })
 
 /** The same as a setting, of texts. */
 const phrases = (
@@ -58,17 +64,17 @@ const phrases = (
   one: Notation<string> = phrase(true)
 ): Setting<ReadonlyArray<string>> => setting(variable, extendable(one, many, otherwise), otherwise, meaning)
 
-/** Shaped as `SettingsShape`. */
+/** The settings have the shape of this table (`Decoded`). */
 export const table = {
-  bindAddr: setting("BIND_ADDR", address, "127.0.0.1:8080", "Where to listen."),
-  databasePath: setting(
+  bindAddr: fixed("BIND_ADDR", address, "127.0.0.1:8080", "Where to listen."),
+  databasePath: fixed(
     "DATABASE_PATH",
     file,
     "./data/profile_aggregator.db",
     "The SQLite file. Its directory must exist, except for the default one, which is created."
   ),
   relayUrl: {
-    ...setting(
+    ...fixed(
       "RELAY_URL",
       relay,
       "ws://localhost:<port of BIND_ADDR>",
@@ -85,11 +91,11 @@ export const table = {
   ),
   relayContact: setting("RELAY_CONTACT", line(200), "", "How to reach its operator, such as a mailto: URI (NIP-11)."),
   relaySecretKey: {
-    ...setting("RELAY_SECRET_KEY", secretKey, "", "The relay's own key, instead of the one in RELAY_KEY_PATH."),
+    ...fixed("RELAY_SECRET_KEY", secretKey, "", "The relay's own key, instead of the one in RELAY_KEY_PATH."),
     secret: true
   },
   relayKeyPath: {
-    ...setting(
+    ...fixed(
       "RELAY_KEY_PATH",
       file,
       "<DATABASE_PATH>.key",
@@ -110,7 +116,7 @@ export const table = {
     "Who may manage the relay over HTTP (NIP-86); the first of them stands in the NIP-11 document."
   ),
   upstreams: setting("DISCOVERY_RELAY_URL", relays, "wss://relay.nos.social", "The upstreams: relays to harvest from."),
-  admission: setting(
+  admission: fixed(
     "ADMISSION",
     oneOf(["profiles", "open"]),
     "profiles",
@@ -130,19 +136,19 @@ export const table = {
     "Info",
     "The least important log lines to write."
   ),
-  logFormat: setting(
+  logFormat: fixed(
     "LOG_FORMAT",
     oneOf(["auto", "pretty", "json"]),
     "auto",
     "How log lines look; auto is pretty on a terminal, JSON lines otherwise."
   ),
-  verifierThreads: setting(
+  verifierThreads: fixed(
     "VERIFIER_THREADS",
     whole(0, 64, "threads"),
     "0",
     "Threads that check signatures; 0 is as many as the machine has cores to spare."
   ),
-  verifierEngine: setting(
+  verifierEngine: fixed(
     "VERIFIER_ENGINE",
     oneOf(["auto", "libsecp256k1", "secp256k1-native", "wasm", "noble"]),
     "auto",
@@ -227,7 +233,7 @@ export const table = {
     "0",
     "How long /ready says 503 at a stop before the listener closes; 5 behind a load balancer."
   ),
-  signalExit: setting(
+  signalExit: fixed(
     "SIGNAL_EXIT",
     oneOf(["zero", "conventional"]),
     "zero",
@@ -390,7 +396,8 @@ export type Decoded<T> = {
 }
 
 /** Settings that stand together. */
-export type Group = "limits" | "rules"
+export const groups = ["limits", "rules"] as const
+export type Group = (typeof groups)[number]
 
 /** One setting and where its value stands in the settings. */
 export interface Row {

@@ -27,9 +27,8 @@ export class DemoWorld extends Context.Service<DemoWorld, {
 }
 
 /** The service's settings, as the world wants them. */
-export const settingsLayer: Layer.Layer<Settings, never, DemoWorld> = Layer.effect(
-  Settings,
-  Effect.map(DemoWorld, ({ settings }) => settings)
+export const settingsLayer: Layer.Layer<Settings, never, DemoWorld> = Layer.unwrap(
+  Effect.map(DemoWorld, ({ settings }) => Settings.layerOf(settings))
 )
 
 const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(

@@ -9,7 +9,7 @@ import { Context, Effect, FiberSet, Layer, Result, Schema } from "effect"
 import type { LookupAddress } from "node:dns"
 import type { LookupFunction } from "node:net"
 import type { Network } from "../config/Notation.ts"
-import { Settings } from "../config/Settings.ts"
+import { madeOf, Settings } from "../config/Settings.ts"
 import { type ResolveError, Resolver } from "./Resolver.ts"
 import { type Address, isSpecial, matcher, parseAddress } from "./SpecialAddress.ts"
 
@@ -50,10 +50,11 @@ export class AddressGuard extends Context.Service<AddressGuard, {
 }>()("profile-aggregator/fetch/AddressGuard") {
   /** `allow`: networks that may be contacted although they are special, and on any port. */
   static readonly layerWith = (allow: ReadonlyArray<Network>): Layer.Layer<AddressGuard, never, Resolver> =>
-    Layer.effect(AddressGuard, Effect.suspend(() => make(allow)))
+    Layer.effect(AddressGuard, Effect.suspend(() => make(() => allow)))
 
-  static readonly layer: Layer.Layer<AddressGuard, never, Resolver | Settings> = Layer.unwrap(
-    Effect.map(Settings, ({ fetchAllow }) => AddressGuard.layerWith(fetchAllow))
+  static readonly layer: Layer.Layer<AddressGuard, never, Resolver | Settings> = Layer.effect(
+    AddressGuard,
+    Effect.flatMap(Settings, (settings) => make(() => settings.fetchAllow))
   )
 }
 
@@ -78,14 +79,14 @@ const answer = (addresses: ReadonlyArray<LookupAddress>, all: boolean, done: Loo
 
 const refuse = (reason: RefusalReason) => Result.fail(new TargetRefused({ reason }))
 
-const make = Effect.fnUntraced(function*(allow: ReadonlyArray<Network>) {
+const make = Effect.fnUntraced(function*(allow: () => ReadonlyArray<Network>) {
   const resolver = yield* Resolver
-  const isExempt = matcher(allow)
+  const exempt = madeOf(allow, matcher)
   const run = yield* FiberSet.makeRuntime()
 
   const judge = (url: URL, address: Address | undefined): RefusalReason | undefined => {
     if (address === undefined) return "address is not public"
-    if (isExempt(address)) return undefined
+    if (exempt()(address)) return undefined
     if (isSpecial(address)) return "address is not public"
     return isWebPort(url) ? undefined : "port is not allowed"
   }
@@ -108,7 +109,7 @@ const make = Effect.fnUntraced(function*(allow: ReadonlyArray<Network>) {
       return reason === undefined ? Result.succeed(url) : refuse(reason)
     }
     // With no exemption the addresses would change nothing, so nobody needs to be asked.
-    return isWebPort(url) || allow.length > 0 ? Result.succeed(url) : refuse("port is not allowed")
+    return isWebPort(url) || allow().length > 0 ? Result.succeed(url) : refuse("port is not allowed")
   }
 
   const vet = Effect.fn("AddressGuard.vet")(function*(url: URL) {

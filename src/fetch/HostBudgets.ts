@@ -5,17 +5,11 @@
  * goes well afterwards gives one per minute back. One reservation is one request.
  */
 import { Clock, Context, Effect, Layer, Schema, type Scope, Semaphore } from "effect"
-import { Settings } from "../config/Settings.ts"
-
-/** A host's pace: so many requests at once when it has been idle, and so many per minute. */
-export interface Quota {
-  readonly perMinute: number
-}
+import { madeOf, Settings, type SettingsShape } from "../config/Settings.ts"
 
 export interface Options {
-  readonly quota: Quota
-  /** For exactly these hosts. */
-  readonly quotas: Readonly<Record<string, Quota>>
+  /** A host's pace: so many requests at once when it has been idle, and so many per minute. */
+  readonly perMinuteOf: (host: string) => number
   /** Requests under way, to one host and to all. */
   readonly concurrency: number
   readonly concurrencyTotal: number
@@ -32,9 +26,7 @@ export interface Options {
   readonly hostsMax: number
 }
 
-export const defaults: Options = {
-  quota: { perMinute: 30 },
-  quotas: { "i.imgur.com": { perMinute: 8 } },
+const defaults: Omit<Options, "perMinuteOf"> = {
   concurrency: 2,
   concurrencyTotal: 64,
   waitMillisMax: 5000,
@@ -72,6 +64,15 @@ export interface HostView {
   readonly paused: number
 }
 
+/** How often a host may be asked, by the settings as they are whenever it is. */
+export const perMinuteOf = (settings: Pick<SettingsShape, "hostPerMinute" | "hostQuotas">) => {
+  const quotas = madeOf(
+    () => settings.hostQuotas,
+    (all) => new Map(all.map(({ host, perMinute }) => [host, perMinute]))
+  )
+  return (host: string): number => quotas().get(host) ?? settings.hostPerMinute
+}
+
 export class HostBudgets extends Context.Service<HostBudgets, {
   /** Waits for the host's turn, at most `waitMillis`, or as long as the service allows. Interrupting it costs nothing. */
   readonly reserve: (
@@ -80,21 +81,17 @@ export class HostBudgets extends Context.Service<HostBudgets, {
   ) => Effect.Effect<Reservation, BudgetExhausted, Scope.Scope>
   readonly hosts: Effect.Effect<ReadonlyArray<HostView>>
 }>()("profile-aggregator/fetch/HostBudgets") {
-  static readonly layerWith = (options: Partial<Options>): Layer.Layer<HostBudgets> =>
+  static readonly layerWith = (options: Pick<Options, "perMinuteOf"> & Partial<Options>): Layer.Layer<HostBudgets> =>
     Layer.effect(HostBudgets, Effect.suspend(() => make({ ...defaults, ...options })))
 
   static readonly layer: Layer.Layer<HostBudgets, never, Settings> = Layer.unwrap(
-    Effect.map(Settings, ({ hostPerMinute, hostQuotas }) =>
-      HostBudgets.layerWith({
-        quota: { perMinute: hostPerMinute },
-        quotas: Object.fromEntries(hostQuotas.map(({ host, perMinute }) => [host, { perMinute }]))
-      }))
+    Effect.map(Settings, (settings) => HostBudgets.layerWith({ perMinuteOf: perMinuteOf(settings) }))
   )
 }
 
 /** Times are monotonic milliseconds: a step of the wall clock neither ends a pause nor makes one endless. */
 interface Host {
-  readonly perMinuteMax: number
+  perMinuteMax: number
   perMinute: number
   /** May be negative: turns that are waited for. Counts from `refilledAt`, which lies ahead during a pause. */
   tokens: number
@@ -144,13 +141,17 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const find = (name: string, at: number): Host => {
     const known = hosts.get(name)
     if (known !== undefined) {
+      const perMinuteMax = options.perMinuteOf(name)
+      if (perMinuteMax !== known.perMinuteMax) {
+        known.perMinute = Math.min(perMinuteMax, known.perMinute + Math.max(0, perMinuteMax - known.perMinuteMax))
+        known.perMinuteMax = perMinuteMax
+      }
       hosts.delete(name)
       hosts.set(name, known)
       return known
     }
     if (hosts.size >= options.hostsMax) forget(at)
-    const own = Object.hasOwn(options.quotas, name) ? options.quotas[name] : undefined
-    const { perMinute } = own ?? options.quota
+    const perMinute = options.perMinuteOf(name)
     const host: Host = {
       perMinuteMax: perMinute,
       perMinute,

@@ -4,7 +4,7 @@
  * Fields may hold what a stranger wrote (a close reason, an error's message), so every string is escaped and cut here,
  * once, whoever logs it.
  */
-import { Cause, Formatter, Layer, Logger, type LogLevel, Redactable, References } from "effect"
+import { Cause, Formatter, Layer, Logger, LogLevel, Redactable, References } from "effect"
 import type { SettingsShape } from "../config/Settings.ts"
 import { escape, escapeLines } from "./Escape.ts"
 
@@ -20,7 +20,8 @@ const depthMax = 3
 export interface LoggingOptions {
   /** Takes one entry without its newline. On a terminal, an entry with a cause has line breaks inside. */
   readonly sink: (line: string) => void
-  readonly level: SettingsShape["logLevel"]
+  /** The least important level to write, asked for with every entry. */
+  readonly level: () => SettingsShape["logLevel"]
   /** `auto`: pretty on a terminal, JSON otherwise. */
   readonly format: SettingsShape["logFormat"]
   readonly isTerminal: boolean
@@ -31,8 +32,13 @@ export const layer = (options: LoggingOptions): Layer.Layer<never> => {
   const pretty = options.format === "pretty" || (options.format === "auto" && options.isTerminal)
   const format = pretty ? prettyLine(options.isTerminal) : jsonLine
   return Layer.merge(
-    Logger.layer([Logger.make((entry: Logger.Options<unknown>) => options.sink(format(entryOf(entry))))]),
-    Layer.succeed(References.MinimumLogLevel, options.level)
+    Logger.layer([
+      Logger.make((entry: Logger.Options<unknown>) => {
+        if (LogLevel.isGreaterThanOrEqualTo(entry.logLevel, options.level())) options.sink(format(entryOf(entry)))
+      })
+    ]),
+    // A fiber keeps its own copy of this one, which would outlive a change of the level.
+    Layer.succeed(References.MinimumLogLevel, "All")
   )
 }
 

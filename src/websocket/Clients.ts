@@ -77,12 +77,12 @@ export class Clients {
   /** Looks after all of them, for ever: who is stuck or silent, and whose rate need not be remembered any more. */
   get lookingAfter(): Effect.Effect<never> {
     const { journal, limits, rates } = this.#shared
-    const idleMillis = Duration.toMillis(limits.idleTimeout)
+    const idleMillis = () => Duration.toMillis(limits.idleTimeout)
     return Effect.clockWith((clock) =>
-      this.each((connection) => connection.look(clock.currentTimeMillisUnsafe(), idleMillis))
+      this.each((connection) => connection.look(clock.currentTimeMillisUnsafe(), idleMillis()))
     ).pipe(
       Effect.andThen(Effect.sync(() => rates.sweep(journal.now(), (client) => this.counts.of(client) > 0))),
-      Effect.delay(idleMillis / 4),
+      (round) => Effect.suspend(() => Effect.delay(round, idleMillis() / 4)),
       Effect.forever
     )
   }

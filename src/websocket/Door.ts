@@ -46,7 +46,7 @@ const isRoot = (url: string | undefined): boolean => url === "/" || url?.startsW
 export interface DoorOptions {
   readonly limits: SettingsShape["limits"]
   /** Their word on whom they stand for is taken. */
-  readonly proxies: BlockList
+  readonly proxies: () => BlockList
   /** Those who are in. */
   readonly clients: ClientCount
   readonly isBlocked: (client: string) => boolean
@@ -64,7 +64,6 @@ export const make = (options: DoorOptions) => {
   const serverOptions: NodeWS.ServerOptions & { readonly closeTimeout: number } = {
     noServer: true,
     clientTracking: false,
-    maxPayload: limits.frameBytesMax,
     maxFragments: fragmentsMax,
     perMessageDeflate: false,
     closeTimeout
@@ -83,12 +82,14 @@ export const make = (options: DoorOptions) => {
     options.settled(stream)
     if (!isRoot(request.url)) return refuse(stream, 404)
     const forwardedFor = request.headers["x-forwarded-for"]
-    const client = clientBehind(request.socket.remoteAddress, [forwardedFor].flat().join(","), proxies)
+    const client = clientBehind(request.socket.remoteAddress, [forwardedFor].flat().join(","), proxies())
     const reason = refusalOf(client)
     if (reason !== undefined) {
       options.onRefused(reason)
       return refuse(stream, statusOf[reason])
     }
+    // A connection keeps the one it opens with.
+    webSockets.options.maxPayload = limits.frameBytesMax
     webSockets.handleUpgrade(request, stream, head, (webSocket) => {
       options.admit(new WsClientSocket(webSocket, stream, flusher), client)
     })

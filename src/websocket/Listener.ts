@@ -26,7 +26,7 @@ const keepAliveMillis = 5000
 export interface ListenerOptions {
   readonly limits: SettingsShape["limits"]
   /** They may open any number of connections. */
-  readonly proxies: BlockList
+  readonly proxies: () => BlockList
   /** A connection was dropped, as its address has too many. */
   readonly onDropped: () => void
 }
@@ -53,16 +53,19 @@ export class Listener {
     this.#gone = function() {
       forget(this)
     }
-    const { connectionsMax, headerTimeout } = options.limits
-    const headerMillis = Duration.toMillis(headerTimeout)
+    const { limits } = options
+    const headerMillis = () => Duration.toMillis(limits.headerTimeout)
     const server = createServer({
-      headersTimeout: headerMillis,
-      requestTimeout: headerMillis,
-      connectionsCheckingInterval: Math.min(1000, headerMillis / 2),
+      connectionsCheckingInterval: Math.min(1000, headerMillis() / 2),
       keepAliveTimeout: keepAliveMillis,
       shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket"
     })
-    server.maxConnections = connectionsMax + httpConnectionsMax
+    // Node reads them with every connection and every check.
+    Object.defineProperties(server, {
+      headersTimeout: { get: headerMillis },
+      requestTimeout: { get: headerMillis },
+      maxConnections: { get: () => limits.connectionsMax + httpConnectionsMax }
+    })
     server.on("connection", (stream) => this.#connected(stream))
     this.#open.add()
     server.once("close", () => this.#open.done())
@@ -126,7 +129,7 @@ export class Listener {
     const { limits, onDropped, proxies } = this.#options
     this.#streams.add(stream)
     stream.on("close", this.#gone)
-    if (isProxy(stream.remoteAddress, proxies)) return
+    if (isProxy(stream.remoteAddress, proxies())) return
     const client = clientOf(stream.remoteAddress)
     if (this.#unsettledBy.of(client) >= Math.max(limits.connectionsPerAddressMax, httpPerAddressMin)) {
       onDropped()

@@ -9,7 +9,7 @@ import { Context, Duration, Effect, Exit, Layer, Option, Scope } from "effect"
 import type { AddressInfo } from "node:net"
 import type { Admission } from "../aggregation/admission/Admission.ts"
 import { Moderation } from "../aggregation/admission/Moderation.ts"
-import { Settings } from "../config/Settings.ts"
+import { madeOf, Settings } from "../config/Settings.ts"
 import { Verifier } from "../crypto/Verifier.ts"
 import type { Database } from "../database/Database.ts"
 import { announce, Shutdown } from "../lifecycle/Shutdown.ts"
@@ -77,14 +77,15 @@ const stop = Effect.fnUntraced(function*({ clients, httpScope, listener, shared 
 
 const make = Effect.gen(function*() {
   yield* announce("websocket")
-  const { bindAddr, limits, trustedProxies } = yield* Settings
+  const settings = yield* Settings
+  const { bindAddr, limits } = settings
   const moderation = yield* Moderation
   const supervisor = yield* Supervisor
   // The verifier is released after this component, so its mailbox is open.
   const { verify } = yield* Effect.flatMap(Verifier, ({ sender }) => Effect.orDie(sender("websocket/authentication")))
   const shared = yield* Shared.make(verify)
   const clients = new Clients(shared, yield* Effect.context<Admission>())
-  const proxies = proxiesOf(trustedProxies)
+  const proxies = madeOf(() => settings.trustedProxies, proxiesOf)
   /** By its group: who has one address of a /64 can have them all. */
   const isBlocked = (client: string) => moderation.rules("ip", "banned").some(({ name }) => clientOf(name) === client)
   const onRefused: Door.DoorOptions["onRefused"] = (reason) =>

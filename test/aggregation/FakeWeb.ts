@@ -76,7 +76,7 @@ export const make = (): FakeWeb => {
   const fetch = Layer.effect(
     GuardedFetch,
     Effect.map(HostBudgets, (budgets) => GuardedFetch.of({ get: ({ url }) => get(budgets, url) }))
-  ).pipe(Layer.provideMerge(HostBudgets.layerWith({})))
+  ).pipe(Layer.provideMerge(HostBudgets.layerWith({ perMinuteOf: () => 30 })))
 
   return {
     set: (url, answer) => void answers.set(url, answer),

@@ -37,7 +37,7 @@ const load = ({ environment = {}, file, flags = {}, given }: World) => {
         Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(environment)))
       )
     ),
-    Effect.map((settings) => ({ settings, made }))
+    Effect.map(({ now: settings }) => ({ settings, made }))
   )
 }
 
@@ -260,7 +260,7 @@ describe("Settings, notations", () => {
 describe("Settings.layerTest", () => {
   it.effect("overrides deeply and keeps the rest", () =>
     Effect.gen(function*() {
-      const settings = yield* Settings
+      const { now: settings } = yield* Settings
       assert.deepStrictEqual(settings, {
         ...Settings.defaults,
         databasePath: "x.db",

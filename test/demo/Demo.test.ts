@@ -45,7 +45,7 @@ const idle = { waiting: 0, unchecked: 0, checking: 0, outcomes: {}, rejections: 
 describe("Demo", () => {
   it.live("shows the harvest, and outlives it with newcomers", () => {
     const { line, lines, screen } = recorder()
-    const progress = new Progress("ws://127.0.0.1:1", 500)
+    const progress = new Progress("ws://127.0.0.1:1", () => 500)
     const service = Layer.mergeAll(
       Layer.succeed(RelayAddress, { host: "127.0.0.1", port: 7777, url: "ws://127.0.0.1:7777" }),
       Layer.succeed(HarvestStatus, { upstreams: Effect.sync(() => [progress.view()]), retries: Effect.succeed(idle) })

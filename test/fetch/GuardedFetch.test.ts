@@ -530,5 +530,5 @@ describe("budgets", () => {
       assert.deepStrictEqual([error.reason, error.detail], ["Budget", "rate"])
       assert.isAbove(error.retryAfter ?? 0, 55_000)
       assert.strictEqual(host.requests.length, 1)
-    }), { budgets: { quota: { perMinute: 1 } } })
+    }), { budgets: { perMinuteOf: () => 1 } })
 })

@@ -10,7 +10,7 @@ const logged = <E>(effect: Effect.Effect<unknown, E>, options?: Partial<Logging.
     return effect.pipe(
       Effect.provide(Logging.layer({
         sink: (line) => void lines.push(line),
-        level: "Info",
+        level: () => "Info",
         format: "json",
         isTerminal: false,
         ...options
@@ -162,9 +162,21 @@ describe("Logging, level", () => {
           0
         ]] as const
       ) {
-        assert.strictEqual((yield* logged(all, { level })).length, count, level)
+        assert.strictEqual((yield* logged(all, { level: () => level })).length, count, level)
       }
     }))
+})
+
+describe("Logging, level that changes", () => {
+  it.effect("counts from the next line on, for fibers that run already, too", () => {
+    let level: "Warn" | "Debug" = "Warn"
+    const change = Effect.sync(() => void (level = "Debug"))
+    return Effect.map(
+      logged(Effect.all([Effect.logDebug("before"), change, Effect.logDebug("after")]), { level: () => level }),
+      (lines) =>
+        assert.deepStrictEqual(lines.map((line) => (JSON.parse(line) as { message: string }).message), ["after"])
+    )
+  })
 })
 
 describe("Logging, on a terminal", () => {

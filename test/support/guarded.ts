@@ -21,7 +21,7 @@ const deadlines: Deadlines = { connect: 1000, idle: 300, total: 1000 }
 
 export const layer = (options: Options = {}): Layer.Layer<GuardedFetch | HostBudgets | AddressGuard> =>
   GuardedFetch.layerWith({ deadlines: { ...deadlines, ...options.deadlines } }).pipe(
-    Layer.provideMerge(HostBudgets.layerWith({ quota: { perMinute: 10_000 }, ...options.budgets })),
+    Layer.provideMerge(HostBudgets.layerWith({ perMinuteOf: () => 10_000, ...options.budgets })),
     Layer.provideMerge(AddressGuard.layerWith(options.allow ?? [loopback])),
     Layer.provide((options.dns ?? makeDns()).layer)
   )

@@ -53,7 +53,7 @@ const expiredMax = 200
 
 const make = Effect.fnUntraced(function*() {
   const database = yield* Database
-  const grace = Duration.toMillis((yield* Settings).profileGrace)
+  const settings = yield* Settings
 
   const find = (pubkey: string) =>
     Effect.map(
@@ -75,6 +75,7 @@ const make = Effect.fnUntraced(function*() {
       const served = yield* servedOf(pubkey)
       // A newer version may have been accepted while this one was being checked.
       if (served === undefined || !wins(event, served)) return []
+      const grace = Duration.toMillis(settings.profileGrace)
       if (grace <= 0) {
         return [
           { _tag: "Delete", ids: [served.id] },

@@ -52,7 +52,7 @@ const make = Effect.fnUntraced(function*() {
   const checks = yield* FiberMap.make<string>()
   const busy = new Map<string, string>()
   const done = Latch.makeUnsafe(false)
-  const pacing = new HostPacing(turnsPerMinute)
+  const pacing = new HostPacing(() => turnsPerMinute)
   const outcomes: Partial<Record<AdmissionOutcome["_tag"], number>> = {}
   const rejections: Record<string, number> = {}
 

@@ -121,7 +121,7 @@ const isUnchecked = ({ reason }: Entry) => reason === "not checked yet"
 
 const make = Effect.fnUntraced(function*() {
   const database = yield* Database
-  const { retriesMax } = yield* Settings
+  const settings = yield* Settings
   const entries = new Map<string, Entry>()
   /** Profiles of each author that wait. */
   const authors = new Map<string, number>()
@@ -144,14 +144,16 @@ const make = Effect.fnUntraced(function*() {
       entries.set(id, entry)
       tally(entry, 1)
     }
-    if (unchecked < uncheckedMax && entries.size < retriesMax) roomy.openUnsafe()
+    if (unchecked < uncheckedMax && entries.size < settings.retriesMax) roomy.openUnsafe()
     else roomy.closeUnsafe()
   }
   for (const { due, key, value } of yield* database.records(space)) put(key, entryOf(value, due))
 
   /** Is there no place for one that has been asked about so often? */
   const isFull = (id: string, attempts: number) =>
-    entries.has(id) ? attempts > 0 && entries.size > retriesMax : entries.size >= retriesMax + overflowMax
+    entries.has(id)
+      ? attempts > 0 && entries.size > settings.retriesMax
+      : entries.size >= settings.retriesMax + overflowMax
 
   const dueAt = Effect.fnUntraced(function*(attempts: number, why: Undetermined | undefined) {
     const now = yield* Clock.currentTimeMillis

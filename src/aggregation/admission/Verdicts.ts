@@ -5,7 +5,7 @@
  * Of rejections that cost nothing only the latest are kept, in memory. What was accepted needs no memory: the store knows.
  */
 import { Clock, Context, Effect, Layer, Option, Random, Schema } from "effect"
-import { Settings } from "../../config/Settings.ts"
+import { madeOf, Settings } from "../../config/Settings.ts"
 import { Database, type DatabaseError, type Record } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import { Rejected, type RejectionReason } from "../../domain/Quality.ts"
@@ -58,24 +58,24 @@ export class Verdicts extends Context.Service<Verdicts, {
 const make = Effect.fnUntraced(function*() {
   const database = yield* Database
   const settings = yield* Settings
-  const rules = rulesIdOf(settings)
   /** Otherwise nothing is kept that would hold. */
-  const keepsAny = settings.pictures === "on" || settings.proof === "on" || settings.nip05 === "require"
-  const recent = new RecentRejections()
+  const keepsAny = () => settings.pictures === "on" || settings.proof === "on" || settings.nip05 === "require"
+  /** By the rules as they are; with other rules it begins anew. */
+  const recent = madeOf(() => rulesIdOf(settings.now), () => new RecentRejections())
 
   return Verdicts.of({
     recall: Effect.fnUntraced(function*(event) {
       const now = yield* Clock.currentTimeMillis
-      const latest = recent.get(event.id)
+      const latest = recent().get(event.id)
       if (latest !== undefined && latest.until > now) return latest.rejection
       // Other kinds are rejected without asking anybody.
-      if (event.kind !== 0 || !keepsAny) return undefined
+      if (event.kind !== 0 || !keepsAny()) return undefined
       const stored = yield* database.record(space, event.id)
       if (stored === undefined) return undefined
       const verdict = Option.getOrUndefined(decode(stored.value))
-      if (verdict === undefined || verdict.rules !== rules || verdict.retryAt <= now) return undefined
+      if (verdict === undefined || verdict.rules !== rulesIdOf(settings.now) || verdict.retryAt <= now) return undefined
       const rejection = Rejected(verdict.reason as RejectionReason)
-      recent.add(event.id, { rejection, until: verdict.retryAt })
+      recent().add(event.id, { rejection, until: verdict.retryAt })
       return rejection
     }),
 
@@ -85,9 +85,15 @@ const make = Effect.fnUntraced(function*() {
       const retryAt = lifetime === undefined
         ? Number.POSITIVE_INFINITY
         : at + Math.round(lifetime * (0.8 + 0.4 * (yield* Random.next)))
-      recent.add(event.id, { rejection, until: retryAt })
+      recent().add(event.id, { rejection, until: retryAt })
       if (!asked || lifetime === undefined) return []
-      const value = JSON.stringify({ version: 1, reason: rejection.reason, rules, at, retryAt })
+      const value = JSON.stringify({
+        version: 1,
+        reason: rejection.reason,
+        rules: rulesIdOf(settings.now),
+        at,
+        retryAt
+      })
       return [{ _tag: "Record", space, key: event.id, value, due: retryAt }]
     })
   })

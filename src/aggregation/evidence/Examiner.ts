@@ -6,11 +6,12 @@
  * (the picture's URL, the author), so that a later version is asked about only where it differs.
  */
 import { Clock, Context, Effect, Layer } from "effect"
-import { Settings } from "../../config/Settings.ts"
+import { madeOf, Settings } from "../../config/Settings.ts"
 import type { CryptoError } from "../../crypto/Verifier.ts"
 import type { DatabaseError, Operation } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import * as Quality from "../../domain/Quality.ts"
+import { perMinuteOf } from "../../fetch/HostBudgets.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { HostPacing } from "./HostPacing.ts"
 import { NameOwners } from "./NameOwners.ts"
@@ -38,14 +39,14 @@ export class Examiner extends Context.Service<Examiner, {
   readonly asks: boolean
   /** By all that can be found out. Bounded in time, and may be interrupted at any moment. */
   readonly examine: (event: Event) => Effect.Effect<Examination, ExaminerError>
-  /** What to write with a profile that is stored without having been examined; absent: nothing. */
+  /** What to write with a profile that is stored without having been examined; absent: nothing, ever. */
   readonly onStored?: (event: Event) => Effect.Effect<ReadonlyArray<Operation>, DatabaseError>
 }>()("profile-aggregator/aggregation/evidence/Examiner") {
   /** Judges by the event alone, whatever the settings say. */
   static readonly layer: Layer.Layer<Examiner, never, Settings> = Layer.effect(
     Examiner,
     Effect.map(Settings, (settings) => {
-      const glance = glanceWith(thresholdsOf(settings))
+      const glance = glanceWith(madeOf(() => settings.now, thresholdsOf))
       return Examiner.of({ asks: false, glance, examine: (event) => Effect.map(glance(event), withoutFacts) })
     })
   )
@@ -68,16 +69,19 @@ export const withoutFacts = (verdict: Quality.Verdict): Examination => ({
 const factsNow = (event: Event, thresholds: Quality.Thresholds) =>
   Effect.map(Clock.currentTimeMillis, (now) => Quality.factsOf(event, Math.floor(now / 1000), thresholds))
 
-const glanceWith = (thresholds: Quality.Thresholds) => (event: Event) =>
-  Effect.map(factsNow(event, thresholds), (facts) => Quality.judge(facts, thresholds))
+const glanceWith = (current: () => Quality.Thresholds) => (event: Event) =>
+  Effect.suspend(() => {
+    const thresholds = current()
+    return Effect.map(factsNow(event, thresholds), (facts) => Quality.judge(facts, thresholds))
+  })
 
 const make = Effect.fnUntraced(function*() {
   const settings = yield* Settings
-  const thresholds = thresholdsOf(settings)
+  const current = madeOf(() => settings.now, thresholdsOf)
   const picture = yield* Picture
   const posts = yield* Posts
   const nip05 = yield* NameOwners
-  const pacing = new HostPacing(settings.hostPerMinute, settings.hostQuotas)
+  const pacing = new HostPacing(perMinuteOf(settings))
 
   /** Our own pace: everybody who waits for this host gets a turn of their own, instead of all trying at once. */
   const paced = Effect.fnUntraced(
@@ -106,32 +110,43 @@ const make = Effect.fnUntraced(function*() {
     return { ...checked, fact: yield* paced(nip05Name.domain, checked.fact) }
   })
 
-  return Examiner.of({
-    asks: settings.pictures === "on" || settings.proof === "on" || settings.nip05 === "require",
+  const examineBy = Effect.fnUntraced(function*(event: Event, thresholds: Quality.Thresholds) {
+    const said = yield* factsNow(event, thresholds)
+    const first = Quality.judge(said, thresholds)
+    if (first._tag !== "Accepted") return withoutFacts(first)
 
-    glance: glanceWith(thresholds),
+    const { fact, onceStored, operations } = yield* askDomain(event, said)
+    const named: Quality.Facts = { ...said, nip05: fact }
+    const second = Quality.judge(named, thresholds)
+    if (second._tag !== "Accepted") return { ...withoutFacts(second), operations }
+
+    const seen: Quality.Facts = { ...named, picture: yield* lookAtPicture(said) }
+    const third = Quality.judge(seen, thresholds)
+    if (third._tag !== "Accepted" || settings.proof === "off") {
+      return { ...withoutFacts(third), operations, onceStored }
+    }
+
+    const { bridge, companions, operations: proved, textNotes } = yield* posts.prove(event.pubkey)
+    const verdict = Quality.judge({ ...seen, bridge, textNotes }, thresholds)
+    return { verdict, companions, operations: [...operations, ...proved], onceStored }
+  })
+
+  return Examiner.of({
+    get asks() {
+      return settings.pictures === "on" || settings.proof === "on" || settings.nip05 === "require"
+    },
+
+    glance: glanceWith(current),
 
     examine: Effect.fn("Examiner.examine")(function*(event) {
-      const said = yield* factsNow(event, thresholds)
-      const first = Quality.judge(said, thresholds)
-      if (first._tag !== "Accepted") return withoutFacts(first)
-
-      const { fact, onceStored, operations } = yield* askDomain(event, said)
-      const named: Quality.Facts = { ...said, nip05: fact }
-      const second = Quality.judge(named, thresholds)
-      if (second._tag !== "Accepted") return { ...withoutFacts(second), operations }
-
-      const seen: Quality.Facts = { ...named, picture: yield* lookAtPicture(said) }
-      const third = Quality.judge(seen, thresholds)
-      if (third._tag !== "Accepted" || settings.proof === "off") {
-        return { ...withoutFacts(third), operations, onceStored }
+      for (;;) {
+        const thresholds = current()
+        const examination = yield* examineBy(event, thresholds)
+        // Rules that have changed meanwhile have not been asked yet; most facts are known by now.
+        if (current() === thresholds) return examination
       }
-
-      const { bridge, companions, operations: proved, textNotes } = yield* posts.prove(event.pubkey)
-      const verdict = Quality.judge({ ...seen, bridge, textNotes }, thresholds)
-      return { verdict, companions, operations: [...operations, ...proved], onceStored }
     }),
 
-    ...(settings.nip05 === "off" ? {} : { onStored: nip05.onStored })
+    onStored: nip05.onStored
   })
 })

@@ -124,7 +124,7 @@ const verifiedBy = (pubkey: string, { at, name, said }: Stored): ReadonlyArray<R
 const make = Effect.fnUntraced(function*() {
   const database = yield* Database
   const documents = yield* Nip05Documents
-  const { nip05 } = yield* Settings
+  const settings = yield* Settings
 
   /** So many milliseconds from now, give or take a fifth, so that not all are asked again together. */
   const later = Effect.fnUntraced(function*(millis: number) {
@@ -199,7 +199,7 @@ const make = Effect.fnUntraced(function*() {
     }),
 
     onStored: Effect.fnUntraced(function*(event) {
-      if (nip05 === "off") return []
+      if (settings.nip05 === "off") return []
       const { pubkey } = event
       const name = nameOf(event)
       const before = yield* find(pubkey)

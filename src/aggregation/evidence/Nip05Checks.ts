@@ -8,6 +8,7 @@
 import { Cause, Clock, Duration, Effect, Layer } from "effect"
 import { Settings } from "../../config/Settings.ts"
 import { Database, type Record, type StoredRecord } from "../../database/Database.ts"
+import { perMinuteOf } from "../../fetch/HostBudgets.ts"
 import { Supervisor } from "../../lifecycle/Supervisor.ts"
 import { HostPacing } from "./HostPacing.ts"
 import { checkSpace, domainOf, NameOwners } from "./NameOwners.ts"
@@ -26,13 +27,12 @@ export const perDomain = 20
 const nextTurn = 60_000
 
 const make = Effect.fnUntraced(function*() {
-  const { hostPerMinute, hostQuotas, nip05 } = yield* Settings
-  if (nip05 === "off") return
+  const settings = yield* Settings
   const database = yield* Database
   const names = yield* NameOwners
   const supervisor = yield* Supervisor
   const sender = yield* database.sender("aggregation/nip05")
-  const pacing = new HostPacing(hostPerMinute, hostQuotas)
+  const pacing = new HostPacing(perMinuteOf(settings))
 
   const look = (pubkey: string) =>
     Effect.flatMap(
@@ -70,7 +70,7 @@ const make = Effect.fnUntraced(function*() {
 
   yield* supervisor.fork(
     "aggregation/nip05",
-    round.pipe(
+    Effect.suspend(() => settings.nip05 === "off" ? Effect.succeed(false) : round).pipe(
       Effect.catch((error) => Effect.as(Effect.logWarning("NIP-05 names not checked", Cause.fail(error)), false)),
       Effect.flatMap((isMore) => isMore ? Effect.void : Effect.sleep(period)),
       Effect.forever

@@ -8,7 +8,7 @@
  * known.
  */
 import { Clock, Context, Deferred, Effect, Layer, Metric, Option, Random, Schema } from "effect"
-import { Settings } from "../../config/Settings.ts"
+import { madeOf, Settings, type SettingsShape } from "../../config/Settings.ts"
 import { type CryptoError, Verifier } from "../../crypto/Verifier.ts"
 import { Database, type DatabaseError, type Record, textOf } from "../../database/Database.ts"
 import { type BridgeEvidence, bridgeEvidenceOf } from "../../domain/Bridge.ts"
@@ -83,8 +83,12 @@ const Stored = Schema.fromJsonString(Schema.Struct({
 }))
 const decode = Schema.decodeUnknownOption(Stored)
 
+/** What is asked, by the settings of one moment. */
+type Question = Pick<SettingsShape, "proofKinds" | "proofMin" | "proofQuorum">
+
 /** What relays have said about one author so far. */
 interface Findings {
+  readonly question: Question
   readonly proofs: Map<string, Event>
   readonly companions: Map<number, Event>
   /** Aliases of relays that were asked, and of those that answered, and had no proof. */
@@ -99,22 +103,23 @@ const keepNewest = ({ companions }: Findings, event: Event) => {
 
 const counted = (outcome: keyof typeof aggregationOutboxAsks) => Metric.update(aggregationOutboxAsks[outcome], 1)
 
+const filtersOf = (pubkey: string, { proofKinds, proofMin }: Question): ReadonlyArray<Filter> => [
+  { authors: [pubkey], kinds: proofKinds, limit: proofMin },
+  { authors: [pubkey], kinds: companionKinds, limit: companionKinds.length }
+]
+
+const isProven = ({ proofs, question }: Findings) => proofs.size >= question.proofMin
+
 const make = Effect.fnUntraced(function*() {
   const settings = yield* Settings
   const database = yield* Database
   const pool = yield* RelayPool
   const verifier = yield* (yield* Verifier).sender("aggregation/posts")
-  const { proofKinds, proofMin, proofQuorum } = settings
-  const { bridges } = thresholdsOf(settings)
-  const configured = [
-    ...new Map([...settings.outboxRelays, ...settings.upstreams].map((url) => [aliasOf(url), url])).values()
-  ]
-    .slice(0, configuredMax)
-
-  const filtersOf = (pubkey: string): ReadonlyArray<Filter> => [
-    { authors: [pubkey], kinds: proofKinds, limit: proofMin },
-    { authors: [pubkey], kinds: companionKinds, limit: companionKinds.length }
-  ]
+  const configured = madeOf(
+    () => settings.now,
+    ({ outboxRelays, upstreams }) =>
+      [...new Map([...outboxRelays, ...upstreams].map((url) => [aliasOf(url), url])).values()].slice(0, configuredMax)
+  )
 
   /** Sorts what a relay sent; nothing that was not asked for, is of the future, or was forged. */
   const sift = Effect.fnUntraced(function*(
@@ -122,6 +127,7 @@ const make = Effect.fnUntraced(function*() {
     filters: ReadonlyArray<Filter>,
     events: ReadonlyArray<Event>
   ) {
+    const { proofKinds, proofMin } = findings.question
     const latest = Math.floor((yield* Clock.currentTimeMillis) / 1000) + settings.limits.createdAtFutureMax
     let valid = 0
     for (const event of events.slice(0, proofMin + 2 * companionKinds.length)) {
@@ -133,8 +139,6 @@ const make = Effect.fnUntraced(function*() {
     }
     return valid
   })
-
-  const isProven = ({ proofs }: Findings) => proofs.size >= proofMin
 
   /** Asks one relay; succeeds with whether it had proof. A relay that fails is one that did not answer. */
   const askOne = Effect.fnUntraced(function*(findings: Findings, url: string, filters: ReadonlyArray<Filter>) {
@@ -177,8 +181,8 @@ const make = Effect.fnUntraced(function*() {
 
   /** Succeeds with whether finding nothing would mean something. */
   const ask = Effect.fnUntraced(function*(pubkey: string, findings: Findings) {
-    const filters = filtersOf(pubkey)
-    yield* askAll(findings, configured, filters)
+    const filters = filtersOf(pubkey, findings.question)
+    yield* askAll(findings, configured(), filters)
     if (isProven(findings)) return false
     const list = [yield* storedList(pubkey), findings.companions.get(10_002)]
       .filter((event) => event !== undefined).toSorted(newestFirst)[0]
@@ -187,7 +191,7 @@ const make = Effect.fnUntraced(function*() {
     // The author's own relays know best, wherever they were asked.
     const hasOwnAnswered = own.length === 0 || own.some((url) => findings.empty.has(aliasOf(url)))
     // Where there are fewer relays than that, all of them have to say it.
-    const quorum = Math.min(proofQuorum, findings.asked.size)
+    const quorum = Math.min(findings.question.proofQuorum, findings.asked.size)
     return hasOwnAnswered && quorum > 0 && findings.empty.size >= quorum
   })
 
@@ -204,7 +208,7 @@ const make = Effect.fnUntraced(function*() {
     return record
   })
 
-  const recall = Effect.fnUntraced(function*(pubkey: string) {
+  const recall = Effect.fnUntraced(function*(pubkey: string, { proofKinds, proofMin, proofQuorum }: Question) {
     const record = yield* database.record(space, pubkey)
     const now = yield* Clock.currentTimeMillis
     if (record === undefined || (record.due ?? 0) <= now) return undefined
@@ -222,8 +226,15 @@ const make = Effect.fnUntraced(function*() {
     return events.length === 0
   })
 
-  const investigate = Effect.fnUntraced(function*(pubkey: string) {
-    const findings: Findings = { proofs: new Map(), companions: new Map(), asked: new Set(), empty: new Set() }
+  const investigate = Effect.fnUntraced(function*(pubkey: string, question: Question) {
+    const findings: Findings = {
+      question,
+      proofs: new Map(),
+      companions: new Map(),
+      asked: new Set(),
+      empty: new Set()
+    }
+    const { bridges } = thresholdsOf(settings)
     const isConclusive = Option.getOrElse(yield* Effect.timeoutOption(ask(pubkey, findings), proveTimeout), () => false)
     const companions = [...findings.companions.values()]
     const bridge = [...findings.proofs.values(), ...companions]
@@ -232,9 +243,11 @@ const make = Effect.fnUntraced(function*() {
   })
 
   const prove = Effect.fn("Posts.prove")(function*(pubkey: string) {
-    const remembered = yield* recall(pubkey)
+    const question = settings.now
+    const { proofKinds, proofMin, proofQuorum } = question
+    const remembered = yield* recall(pubkey, question)
     if (remembered !== undefined) {
-      const met = (yield* isListless(pubkey, remembered)) ? yield* investigate(pubkey) : undefined
+      const met = (yield* isListless(pubkey, remembered)) ? yield* investigate(pubkey, question) : undefined
       return {
         textNotes: { _tag: "Found", count: remembered.found ? proofMin : 0 },
         bridge: remembered.bridge ?? met?.bridge,
@@ -242,7 +255,7 @@ const make = Effect.fnUntraced(function*() {
         operations: []
       } satisfies Proof
     }
-    const { bridge, companions, findings, isConclusive } = yield* investigate(pubkey)
+    const { bridge, companions, findings, isConclusive } = yield* investigate(pubkey, question)
     const isFound = isProven(findings)
     if (!isFound && !isConclusive) {
       return {

@@ -29,12 +29,19 @@ export const thresholdsOf = ({ limits, nip05, pictureMin, proofMin, rules }: Set
   nip05Required: nip05 === "require"
 })
 
-/** Changes with anything that could turn one of our rejections into something else: what was decided before is void then. */
+/** Changes with anything that could turn one of our rejections into something else: what was decided before is void then. Takes `settings.now`. */
 export const rulesIdOf = (settings: SettingsShape): string => {
+  const known = ids.get(settings)
+  if (known !== undefined) return known
   const { admission, fetchAllow, pictures, proof, proofKinds, proofQuorum } = settings
   const inputs = [1, admission, thresholdsOf(settings), pictures, proof, proofKinds, proofQuorum, fetchAllow]
-  return hash("sha256", JSON.stringify(inputs)).slice(0, 16)
+  const id = hash("sha256", JSON.stringify(inputs)).slice(0, 16)
+  ids.set(settings, id)
+  return id
 }
+
+/** Asked for with every event that is judged. By what never changes: `settings.now`. */
+const ids = new WeakMap<SettingsShape, string>()
 
 /** The same for everybody to read (NIP-11), by names that a client would look for. Missing: no such rule is on. */
 export const publishedRules = (settings: SettingsShape) => {

@@ -35,7 +35,6 @@ const errorOf = (exit: Exit.Exit<unknown, UpstreamError>): UpstreamError => {
 
 const keepHarvesting = Effect.fnUntraced(function*(progress: Progress) {
   const settings = yield* Settings
-  const [initial, max] = [Duration.toMillis(settings.initialBackoff), Duration.toMillis(settings.maxBackoff)]
   let failures = 0
   let connectedAt: number | undefined
 
@@ -60,7 +59,8 @@ const keepHarvesting = Effect.fnUntraced(function*(progress: Progress) {
     const isStable = connectedAt !== undefined && now - connectedAt >= Duration.toMillis(stablePeriod)
     failures = isStable && error.reason !== "misbehaved" ? 1 : failures + 1
     const spread = yield* Random.next
-    const own = backoff(failures, initial, max, spread)
+    const { initialBackoff, maxBackoff } = settings.now
+    const own = backoff(failures, Duration.toMillis(initialBackoff), Duration.toMillis(maxBackoff), spread)
     // Who does not want us today does not want us in a minute.
     const least = error.reason === "forbidden" ? Duration.toMillis(forbiddenPause) * (0.8 + 0.2 * spread) : 0
     const millis = Math.round(Math.max(own, least))
@@ -132,7 +132,7 @@ const make = Effect.fnUntraced(function*() {
   const byAlias = new Map<string, Progress>()
   for (const url of settings.upstreams) {
     const alias = aliasOf(url)
-    if (!byAlias.has(alias)) byAlias.set(alias, new Progress(url, settings.pageSize))
+    if (!byAlias.has(alias)) byAlias.set(alias, new Progress(url, () => settings.pageSize))
   }
   const all = [...byAlias.values()]
   const begin = yield* Clock.currentTimeMillis

@@ -78,8 +78,9 @@ export class Progress {
   isReconciling = false
   lastError: string | undefined
   nextAttempt: number | undefined
-  /** Events to ask for at a time; smaller once the upstream has refused more. */
-  pageSize: number
+  /** Events the upstream takes to be asked for at a time, once it has refused more. */
+  pageSizeMax = Number.POSITIVE_INFINITY
+  readonly #pageSize: () => number
   readonly #outcomes: Partial<Record<AdmissionOutcome["_tag"], number>> = {}
   readonly #rejections: Record<string, number> = {}
   #judged = 0
@@ -87,9 +88,15 @@ export class Progress {
   /** When, and at which count, the rate was last taken. */
   #sample = { at: 0, judged: 0 }
 
-  constructor(url: string, pageSize: number) {
+  /** `pageSize`: events to ask for at a time, as it is set at the moment. */
+  constructor(url: string, pageSize: () => number) {
     this.url = url
-    this.pageSize = pageSize
+    this.#pageSize = pageSize
+  }
+
+  /** Events to ask for at a time. */
+  get pageSize(): number {
+    return Math.min(this.#pageSize(), this.pageSizeMax)
   }
 
   count(outcome: AdmissionOutcome): void {

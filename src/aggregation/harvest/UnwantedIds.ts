@@ -69,14 +69,16 @@ export interface UnwantedIds {
 
 export const make = Effect.fnUntraced(function*() {
   const database = yield* Database
-  const rules = rulesIdOf(yield* Settings)
+  const settings = yield* Settings
 
   const find = Effect.fnUntraced(function*(day: number) {
     const stored = yield* database.record(space, String(day))
     const now = yield* Clock.currentTimeMillis
     const due = stored?.due ?? 0
     const found = due > now ? Option.getOrUndefined(decode(stored?.value)) : undefined
-    return found?.rules === rules ? { items: unpack(day, found.items), due } : { items: [], due: now + lifetime }
+    return found?.rules === rulesIdOf(settings.now)
+      ? { items: unpack(day, found.items), due }
+      : { items: [], due: now + lifetime }
   })
 
   const unwanted: UnwantedIds = {
@@ -87,7 +89,7 @@ export const make = Effect.fnUntraced(function*() {
         Effect.fnUntraced(function*([day, fresh]) {
           const { due, items: before } = yield* find(day)
           const all = new Map([...before, ...fresh].map((item) => [item.id, item]))
-          const value = JSON.stringify({ version: 1, rules, items: pack(day, all.values()) })
+          const value = JSON.stringify({ version: 1, rules: rulesIdOf(settings.now), items: pack(day, all.values()) })
           return { _tag: "Record", space, key: String(day), value, due } satisfies Record
         })
       )

@@ -7,7 +7,7 @@
  */
 import { Clock, Context, Deferred, Effect, type Fiber, FiberSet, Layer, Random } from "effect"
 import { Socket } from "effect/socket"
-import { Settings } from "../../config/Settings.ts"
+import { madeOf, Settings } from "../../config/Settings.ts"
 import { Verifier } from "../../crypto/Verifier.ts"
 import type { Event } from "../../domain/Event.ts"
 import type { Filter } from "../../domain/Filter.ts"
@@ -82,7 +82,10 @@ const make = Effect.fnUntraced(function*() {
   const trusted = yield* Socket.WebSocketConstructor
   const learnt = yield* LearntSocket
   /** As configured, by alias. */
-  const configured = new Map([...settings.upstreams, ...settings.outboxRelays].map((url) => [aliasOf(url), url]))
+  const configured = madeOf(
+    () => settings.now,
+    ({ outboxRelays, upstreams }) => new Map([...upstreams, ...outboxRelays].map((url) => [aliasOf(url), url]))
+  )
   const entries = new Map<string, Entry>()
   const failures = new Map<string, Failure>()
 
@@ -103,7 +106,7 @@ const make = Effect.fnUntraced(function*() {
 
   /** Dials, and lives as long as the connection; forgets it when it is over. */
   const keep = (alias: string, entry: Entry) => {
-    const own = configured.get(alias)
+    const own = configured().get(alias)
     const dial = connect({
       url: own ?? entry.url,
       construct: own === undefined ? learnt : trusted,

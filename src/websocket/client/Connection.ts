@@ -93,7 +93,8 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
     this.#sender = options.sender
     this.client = options.client
     const { journal, limits, rates } = options.shared
-    this.#rates = [new TokenBucket(limits.ratePerConnection, journal.now()), rates.of(options.client, journal.now())]
+    const own = new TokenBucket(() => limits.ratePerConnection, journal.now())
+    this.#rates = [own, rates.of(options.client, journal.now())]
     this.#keepalive = new Keepalive(options.now)
     this.#authentication = new Authentication(options.shared.authentication, this)
   }

@@ -110,7 +110,7 @@ const follow = (entry: Kept, commit: Commit, itemsMax: number): void => {
   entry.isTooBig = entry.set.size > itemsMax
 }
 
-export const make = Effect.fnUntraced(function*(itemsMax: number) {
+export const make = Effect.fnUntraced(function*(itemsMax: () => number) {
   const database = yield* Database
   const supervisor = yield* Supervisor
   const scope = yield* Effect.scope
@@ -122,7 +122,7 @@ export const make = Effect.fnUntraced(function*(itemsMax: number) {
     permits.withPermit(Effect.gen(function*() {
       entry.readAt = yield* Clock.currentTimeMillis
       const { complete, expiresAt, ids, timestamps } = yield* database.items(entry.filter, {
-        itemsMax,
+        itemsMax: itemsMax(),
         readers: [...entry.readers]
       })
       entry.isTooBig ||= !complete
@@ -199,7 +199,7 @@ export const make = Effect.fnUntraced(function*(itemsMax: number) {
         for (const batch of yield* PubSub.takeAll(commits)) {
           for (const commit of kept.size === 0 ? [] : batch) {
             if (isEphemeral(commit.event.kind)) continue
-            for (const entry of kept.values()) follow(entry, commit, itemsMax)
+            for (const entry of kept.values()) follow(entry, commit, itemsMax())
           }
         }
       }

@@ -48,21 +48,22 @@ export const costOf = (message: Message, characters: number): Cost => {
 /** Spent by cost, filled by time. One message may take more than there is, and the next ones wait for it. */
 export class TokenBucket {
   /** Units a second; 0: no limit. */
-  readonly #rate: number
+  readonly #rate: () => number
   #tokens: number
   #at: number
 
-  /** `now` in monotonic milliseconds, here and below. */
-  constructor(rate: number, now: number) {
+  /** `rate` as it is set at the moment. `now` in monotonic milliseconds, here and below. */
+  constructor(rate: () => number, now: number) {
     this.#rate = rate
-    this.#tokens = rate * burstSeconds
+    this.#tokens = rate() * burstSeconds
     this.#at = now
   }
 
   /** Is there anything left? */
   isEmpty(now: number): boolean {
-    if (this.#rate === 0) return false
-    this.#tokens = Math.min(this.#rate * burstSeconds, this.#tokens + ((now - this.#at) * this.#rate) / 1000)
+    const rate = this.#rate()
+    if (rate === 0) return false
+    this.#tokens = Math.min(rate * burstSeconds, this.#tokens + ((now - this.#at) * rate) / 1000)
     this.#at = now
     return this.#tokens <= 0
   }
@@ -73,16 +74,16 @@ export class TokenBucket {
 
   /** Nothing has to be remembered of a full one. */
   isFull(now: number): boolean {
-    return !this.isEmpty(now) && this.#tokens >= this.#rate * burstSeconds
+    return !this.isEmpty(now) && this.#tokens >= this.#rate() * burstSeconds
   }
 }
 
 /** The buckets of all addresses. */
 export class AddressRates {
-  readonly #rate: number
+  readonly #rate: () => number
   readonly #buckets = new Map<string, TokenBucket>()
 
-  constructor(rate: number) {
+  constructor(rate: () => number) {
     this.#rate = rate
   }
 

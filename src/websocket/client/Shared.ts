@@ -36,7 +36,7 @@ export interface Shared extends SharedParts {
 /** With what is the server's own from the start. */
 export const of = (parts: SharedParts): Shared => ({
   ...parts,
-  rates: new AddressRates(parts.limits.ratePerAddress),
+  rates: new AddressRates(() => parts.limits.ratePerAddress),
   inFlight: new Tally(),
   draining: false
 })
@@ -57,7 +57,7 @@ export const make = Effect.fnUntraced(function*(verify: AuthenticationOptions["v
       verify
     },
     subscriptions: yield* Subscriptions.make,
-    itemSets: yield* ItemSets.make(limits.syncItemsMax),
+    itemSets: yield* ItemSets.make(() => limits.syncItemsMax),
     journal,
     run: Effect.runForkWith(context),
     count: (metric, input) => metric.updateUnsafe(input, context)

@@ -17,7 +17,7 @@ export interface ConsoleOptions {
   readonly relayUrl: string
   readonly operatorOf: Operators
   /** They send `X-Forwarded-For` (`TRUSTED_PROXIES`). */
-  readonly proxies: BlockList
+  readonly proxies: () => BlockList
 }
 
 const loopback = new BlockList()
@@ -91,7 +91,7 @@ export const consoleRoute = ({ journal, operatorOf, proxies, relayUrl }: Console
 
   const handle = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
     const asking = { remoteAddress: Option.getOrUndefined(request.remoteAddress), headers: request.headers }
-    if (isLocal(asking, { proxies, relayUrl })) return show(request)
+    if (isLocal(asking, { proxies: proxies(), relayUrl })) return show(request)
     const authorization = request.headers["authorization"]
     if (authorization === undefined) {
       return refused(403, seemsLocal(asking) ? unsure : strangers)

@@ -15,7 +15,7 @@ import { refuseWhile, routes } from "./Routes.ts"
 export interface Options {
   /** Of the requests: closed when none is answered any more. */
   readonly scope: Scope.Scope
-  readonly proxies: BlockList
+  readonly proxies: () => BlockList
   readonly verify: VerifierSender["verify"]
   readonly isDraining: () => boolean
   /** A change of an operator holds: what it concerns besides the rules themselves has to follow. */
@@ -27,8 +27,8 @@ export const make = Effect.fnUntraced(function*({ isDraining, onChange, proxies,
   const moderation = yield* Moderation
   const { pubkey } = yield* Verifier
   const { journal } = yield* Shutdown
-  const { limits, operators, relayUrl } = settings
-  const operatorOf = Operators.make({ operators, limits, verify })
+  const { limits, relayUrl } = settings
+  const operatorOf = Operators.make({ operators: () => settings.operators, limits, verify })
   const own = routes({
     information: () => relayInformation(settings, pubkey, moderation.text),
     relayUrl,

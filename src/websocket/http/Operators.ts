@@ -13,8 +13,8 @@ export type Operators = (
 ) => Effect.Effect<Event | string, Effect.Error<ReturnType<VerifierSender["verify"]>>>
 
 export const make = (options: {
-  /** Pubkeys of those who may. */
-  readonly operators: ReadonlyArray<string>
+  /** Pubkeys of those who may, at the moment. */
+  readonly operators: () => ReadonlyArray<string>
   readonly limits: EventLimits
   readonly verify: VerifierSender["verify"]
 }): Operators => {
@@ -27,7 +27,7 @@ export const make = (options: {
     const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
     const problem = httpAuthProblem(event, request, now)
     if (problem !== undefined) return problem
-    if (!options.operators.includes(event.pubkey)) return "not an operator of this relay"
+    if (!options.operators().includes(event.pubkey)) return "not an operator of this relay"
     if ((yield* options.verify(event)) !== "Valid") return "authorization is not signed"
     return replays.use(event, now) ? event : "authorization was used before"
   })

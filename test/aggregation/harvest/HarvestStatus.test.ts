@@ -13,7 +13,7 @@ import { now, settle, upstreamUrl, within } from "../world.ts"
 
 describe("Progress", () => {
   it("counts outcomes, and rejections by reason", () => {
-    const progress = new Progress("wss://a.example", 500)
+    const progress = new Progress("wss://a.example", () => 500)
     progress.count({ _tag: "Saved", seq: 1 })
     progress.count(Rejected("no about"))
     progress.count(Rejected("no about"))
@@ -23,7 +23,7 @@ describe("Progress", () => {
   })
 
   it("tells the rate between two samples, not since the start", () => {
-    const progress = new Progress("wss://a.example", 500)
+    const progress = new Progress("wss://a.example", () => 500)
     const judge = (count: number) => {
       for (let n = 0; n < count; n++) progress.count({ _tag: "Duplicate" })
     }

@@ -11,7 +11,7 @@ const cost = (...message: ReadonlyArray<unknown>) => {
 
 describe("TokenBucket", () => {
   it("gives ten seconds' worth at once, and one second's worth in each second", () => {
-    const bucket = new TokenBucket(5, 0)
+    const bucket = new TokenBucket(() => 5, 0)
     for (let i = 0; i < 50; i++) {
       assert.isFalse(bucket.isEmpty(0), `${i}`)
       bucket.spend(1)
@@ -26,14 +26,14 @@ describe("TokenBucket", () => {
   })
 
   it("lets a dear message pass, and makes the next ones wait for it", () => {
-    const bucket = new TokenBucket(1, 0)
+    const bucket = new TokenBucket(() => 1, 0)
     bucket.spend(30)
     assert.isTrue(bucket.isEmpty(19_999))
     assert.isFalse(bucket.isEmpty(20_001))
   })
 
   it("has no limit at a rate of 0", () => {
-    const bucket = new TokenBucket(0, 0)
+    const bucket = new TokenBucket(() => 0, 0)
     bucket.spend(1e9)
     assert.isFalse(bucket.isEmpty(0))
   })
@@ -41,7 +41,7 @@ describe("TokenBucket", () => {
 
 describe("AddressRates", () => {
   it("outlive the connections of an address while they are not full", () => {
-    const rates = new AddressRates(1)
+    const rates = new AddressRates(() => 1)
     const bucket = rates.of("192.0.2.1", 0)
     bucket.spend(5)
     rates.sweep(4999, () => false)
