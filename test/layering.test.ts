@@ -17,7 +17,7 @@ const table: ReadonlyArray<{
   { files: ["lifecycle/"], may: ["observability/"], packages: "any" },
   {
     files: ["config/"],
-    may: ["lifecycle/", "observability/"],
+    may: ["domain/", "lifecycle/", "observability/"],
     packages: "any"
   },
   // Where an engine is chosen.

@@ -4,6 +4,7 @@
  * What components read (`Settings`), the command-line flags (`Flags`), the table in `docs/configuration.md` and
  * `.env.example` all come from here, so none of them can say something else. Pure.
  */
+import { keptInWords } from "../domain/Kinds.ts"
 import {
   address,
   day,
@@ -86,7 +87,7 @@ export const table = {
   relayDescription: setting(
     "RELAY_DESCRIPTION",
     line(1000),
-    "An indexer of the profiles worth having, and of their authors' relay lists: kinds 0, 10002 and 10050.",
+    `An indexer of the profiles worth having, and of their authors' relay lists: kinds ${keptInWords}.`,
     "Description of this relay (NIP-11)."
   ),
   relayContact: setting("RELAY_CONTACT", line(200), "", "How to reach its operator, such as a mailto: URI (NIP-11)."),

@@ -5,6 +5,7 @@
  * name is so. A method puts a rule, removes one, or lists those of a sort.
  */
 import { isHex, isText } from "./Event.ts"
+import { isRemoval } from "./Kinds.ts"
 
 export type Subject = "pubkey" | "event" | "kind" | "ip" | "relay"
 
@@ -63,9 +64,6 @@ export type Method = keyof typeof methods
 /** Those of NIP-86 that apply: there are no roles here, and nothing waits for an operator's decision. */
 export const supportedMethods = Object.keys(methods) as ReadonlyArray<Method>
 
-/** Deletions and requests to vanish are their authors' right, so these kinds cannot be turned away (NIP-09, NIP-62). */
-const kindsThatStay: ReadonlySet<number> = new Set([5, 62])
-
 /** The rule's name in one spelling, or what was expected. */
 const nameOf = (subject: Subject, value: unknown): { readonly name: string } | string => {
   switch (subject) {
@@ -108,7 +106,7 @@ export const managementRequestOf = (value: unknown): ManagementRequest | string 
   if (typeof named === "string") return named
   if (what.does === "remove") return { _tag: "Remove", method, subject, name: named.name, state }
   if (!isShortText(second)) return `the reason must be a text of at most ${textMax} characters`
-  if (method === "disallowkind" && kindsThatStay.has(Number(named.name))) {
+  if (method === "disallowkind" && isRemoval(Number(named.name))) {
     return "deletions and requests to vanish are always taken"
   }
   return { _tag: "Put", method, rule: { subject, name: named.name, state, text: second } }

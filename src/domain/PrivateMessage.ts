@@ -5,9 +5,10 @@
  */
 import type { Event } from "./Event.ts"
 import type { Filter } from "./Filter.ts"
+import { giftWrapKind } from "./Kinds.ts"
 
 /** Direct messages (NIP-04), gift wraps (NIP-59) and ephemeral gift wraps, which relays of kind 10050 lists take in. */
-export const privateKinds: ReadonlyArray<number> = [4, 1059, 21_059]
+export const privateKinds: ReadonlyArray<number> = [4, giftWrapKind, 21_059]
 
 export const isPrivate = (kind: number): boolean => privateKinds.includes(kind)
 

@@ -9,6 +9,7 @@ import { Clock, Context, Duration, Effect, Layer, Option, Schema } from "effect"
 import { Settings } from "../../config/Settings.ts"
 import { Database, type DatabaseError, type Operation, textOf } from "../../database/Database.ts"
 import { type Event, wins } from "../../domain/Event.ts"
+import { profileKind } from "../../domain/Kinds.ts"
 
 /** Name of the space where it is kept, by author; due when the stored version is to be removed. */
 export const space = "grace"
@@ -62,7 +63,7 @@ const make = Effect.fnUntraced(function*() {
     )
   const servedOf = (pubkey: string) =>
     Effect.map(
-      database.query([{ authors: [pubkey], kinds: [0], limit: 1 }], { limitMax: 1 }),
+      database.query([{ authors: [pubkey], kinds: [profileKind], limit: 1 }], { limitMax: 1 }),
       ({ events: [raw] }) => raw === undefined ? undefined : JSON.parse(textOf(raw)) as Event
     )
 

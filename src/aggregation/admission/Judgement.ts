@@ -12,6 +12,7 @@ import { Settings, type SettingsShape } from "../../config/Settings.ts"
 import { type Verification, Verifier } from "../../crypto/Verifier.ts"
 import { Database, type DatabaseError, type Operation, type Preview } from "../../database/Database.ts"
 import { type Event, isProtected } from "../../domain/Event.ts"
+import { deletesKept, deletionKind, profileKind, vanishKind } from "../../domain/Kinds.ts"
 import { Rejected, type RejectionReason, Undetermined } from "../../domain/Quality.ts"
 import { isVanishFor } from "../../domain/RelayUrl.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
@@ -20,7 +21,7 @@ import { checkSpace as nip05CheckSpace, space as nip05Space } from "../evidence/
 import { space as proofSpace } from "../evidence/Posts.ts"
 import type { AdmissionOutcome, Bearer } from "./Admission.ts"
 import { Grace, space as graceSpace } from "./Grace.ts"
-import { Moderation, profileKinds } from "./Moderation.ts"
+import { Moderation } from "./Moderation.ts"
 import { RetryQueue, type Waiting } from "./RetryQueue.ts"
 import * as SharedChecks from "./SharedChecks.ts"
 import { Verdicts } from "./Verdicts.ts"
@@ -97,20 +98,13 @@ const forgetAuthor = (event: Event): Decision => ({
 /** Said to whoever waits for an answer that a stop has made impossible. */
 export const shuttingDown = { _tag: "Failed", detail: "shutting down" } as const satisfies AdmissionOutcome
 
-/** Addresses that a deletion may name in `profiles` mode, whether the author is known here or not. */
-const deletesProfile = (event: Event): boolean =>
-  event.tags.some(([name, value]) =>
-    name === "a" &&
-    profileKinds.some((kind) => value === `${kind}:${event.pubkey}:` || value === `${kind}:${event.pubkey}`)
-  )
-
 /** What can be said without asking anyone. `now`: Unix seconds. */
 const refuse = (event: Event, from: Bearer, settings: SettingsShape, now: number): Decision | undefined => {
   if (event.created_at > now + settings.limits.createdAtFutureMax) {
     return rejected("created_at is too far ahead")
   }
   if (isProtected(event) && from !== "author") return rejected("protected event")
-  if (event.kind === 62 && !isVanishFor(event, settings.relayUrl)) return rejected("kind is not kept here")
+  if (event.kind === vanishKind && !isVanishFor(event, settings.relayUrl)) return rejected("kind is not kept here")
   if (settings.admission === "open") return undefined
   return event.created_at < settings.rules.createdAtMin ? rejected("created_at is too old") : undefined
 }
@@ -144,7 +138,7 @@ const make = Effect.fnUntraced(function*() {
   /** Is a profile of the author's kept, signed then or later? `since`: Unix seconds. */
   const isHeld = (pubkey: string, since = 0) =>
     Effect.map(
-      database.query([{ authors: [pubkey], kinds: [0], since, limit: 1 }], { limitMax: 1 }),
+      database.query([{ authors: [pubkey], kinds: [profileKind], since, limit: 1 }], { limitMax: 1 }),
       ({ events }) => events.length > 0
     )
 
@@ -160,9 +154,9 @@ const make = Effect.fnUntraced(function*() {
 
   /** Lists and deletions are worth keeping for the authors we keep; a refusal here costs one look-up. */
   const refuseStranger = Effect.fnUntraced(function*(event: Event) {
-    if (event.kind === 0 || event.kind === 62) return undefined
+    if (event.kind === profileKind || event.kind === vanishKind) return undefined
     if (moderation.isTrusted(event.pubkey)) return undefined
-    if (event.kind === 5 && deletesProfile(event)) return undefined
+    if (event.kind === deletionKind && deletesKept(event)) return undefined
     if (yield* isHeld(event.pubkey)) return undefined
     return queue.hasAuthor(event.pubkey) ? answer(unchecked) : rejected("author has no accepted profile")
   })
@@ -171,7 +165,7 @@ const make = Effect.fnUntraced(function*() {
   const ruled = Effect.fnUntraced(function*(event: Event) {
     const waiting = yield* queue.find(event.id)
     if (waiting !== undefined) return answer(waiting)
-    if (event.kind === 0 && (yield* grace.isOutlived(event))) return rejected("a newer version was rejected")
+    if (event.kind === profileKind && (yield* grace.isOutlived(event))) return rejected("a newer version was rejected")
     return yield* refuseStranger(event)
   })
 
@@ -199,7 +193,7 @@ const make = Effect.fnUntraced(function*() {
       moderation.refusalOf(companion) === undefined && refuse(companion, "anybody", settings, now) === undefined
     )
     // The author was gone by then: a profile that is saved all the same would be announced, and removed at once.
-    const request = kept.find(({ created_at, kind }) => kind === 62 && created_at >= event.created_at)
+    const request = kept.find(({ created_at, kind }) => kind === vanishKind && created_at >= event.created_at)
     if (request !== undefined) {
       return { operations: forgetAuthor(request).operations, outcome: { _tag: "Deleted" } } satisfies Decision
     }
@@ -260,8 +254,8 @@ const make = Effect.fnUntraced(function*() {
   ) {
     const forged = refuseForged(verification)
     if (forged !== undefined) return forged
-    if (event.kind === 62) return yield* vanish(event)
-    if (event.kind !== 0) return keep(event)
+    if (event.kind === vanishKind) return yield* vanish(event)
+    if (event.kind !== profileKind) return keep(event)
     if (isUnruled(event.pubkey)) return yield* keepUnruled(event)
 
     const waiting: Waiting = { event, attempts: 0, since }
@@ -312,8 +306,8 @@ const make = Effect.fnUntraced(function*() {
       const { verification } = checks[i] as SharedChecks.Checked
       const forged = refuseForged(verification)
       if (forged !== undefined) return Effect.succeed(forged)
-      if (event.kind === 0) return keepUnruled(event)
-      return event.kind === 62 ? vanish(event) : Effect.succeed(keep(event))
+      if (event.kind === profileKind) return keepUnruled(event)
+      return event.kind === vanishKind ? vanish(event) : Effect.succeed(keep(event))
     })
     let next = 0
     return decisions.map((decision) => decision ?? (kept[next++] as Decision))

@@ -10,18 +10,13 @@ import { Settings } from "../../config/Settings.ts"
 import { Database, type DatabaseError, type DatabaseSender } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import type { Filter } from "../../domain/Filter.ts"
+import { isRemoval, keptKinds, removalKinds } from "../../domain/Kinds.ts"
 import type { ManagementRequest, Rule, Subject } from "../../domain/Management.ts"
 import type { RejectionReason } from "../../domain/Quality.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 
 /** Name of the space where rules are kept, by subject and name. */
 export const space = "management"
-
-/** Kinds kept in `profiles` mode: profiles, relay lists (NIP-65), DM relays (NIP-17). */
-export const profileKinds: ReadonlyArray<number> = [0, 10_002, 10_050]
-
-/** Deletion (NIP-09) and vanishing (NIP-62). */
-const removalKinds: ReadonlySet<number> = new Set([5, 62])
 
 /** Ids that are removed in one write. */
 const removedAtOnce = 500
@@ -84,7 +79,7 @@ const make = Effect.fnUntraced(function*() {
   const keepsKind = (kind: number): boolean => {
     const state = stateOf("kind", String(kind))
     if (state !== undefined) return state === "allowed"
-    return admission === "open" || removalKinds.has(kind) || profileKinds.includes(kind)
+    return admission === "open" || isRemoval(kind) || keptKinds.includes(kind)
   }
 
   /** Removes what is stored of somebody, however much that is. */
@@ -120,7 +115,7 @@ const make = Effect.fnUntraced(function*() {
   return Moderation.of({
     refusalOf: ({ id, kind, pubkey }) => {
       if (!keepsKind(kind)) return "kind is not kept here"
-      if (standing.size === 0 || removalKinds.has(kind)) return undefined
+      if (standing.size === 0 || isRemoval(kind)) return undefined
       return stateOf("pubkey", pubkey) === "banned" || stateOf("event", id) === "banned"
         ? "banned by the operator"
         : undefined
@@ -129,7 +124,7 @@ const make = Effect.fnUntraced(function*() {
     rules: (subject, state) => {
       const rules = [...standing.values()].filter((rule) => rule.subject === subject && rule.state === state)
       if (subject !== "kind" || state !== "allowed" || admission === "open") return rules
-      const usual = [...profileKinds, ...removalKinds].filter((kind) => stateOf("kind", String(kind)) === undefined)
+      const usual = [...keptKinds, ...removalKinds].filter((kind) => stateOf("kind", String(kind)) === undefined)
       return [...rules, ...usual.map((kind): Rule => ({ subject, name: String(kind), state, text: "" }))]
     },
     text: (name) => standing.get(keyOf("relay", name))?.text,

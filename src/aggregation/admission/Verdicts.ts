@@ -8,6 +8,7 @@ import { Clock, Context, Effect, Layer, Option, Random, Schema } from "effect"
 import { madeOf, Settings } from "../../config/Settings.ts"
 import { Database, type DatabaseError, type Record } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
+import { profileKind } from "../../domain/Kinds.ts"
 import { Rejected, type RejectionReason } from "../../domain/Quality.ts"
 import { rulesIdOf } from "../evidence/Rules.ts"
 import { RecentRejections, type Rejection } from "./RecentRejections.ts"
@@ -69,7 +70,7 @@ const make = Effect.fnUntraced(function*() {
       const latest = recent().get(event.id)
       if (latest !== undefined && latest.until > now) return latest.rejection
       // Other kinds are rejected without asking anybody.
-      if (event.kind !== 0 || !keepsAny()) return undefined
+      if (event.kind !== profileKind || !keepsAny()) return undefined
       const stored = yield* database.record(space, event.id)
       if (stored === undefined) return undefined
       const verdict = Option.getOrUndefined(decode(stored.value))

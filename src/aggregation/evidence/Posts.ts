@@ -14,6 +14,7 @@ import { Database, type DatabaseError, type Record, textOf } from "../../databas
 import { type BridgeEvidence, bridgeEvidenceOf } from "../../domain/Bridge.ts"
 import { type Event, newestFirst } from "../../domain/Event.ts"
 import { type Filter, matchesAny } from "../../domain/Filter.ts"
+import { companionKinds, listKinds, relayListKind } from "../../domain/Kinds.ts"
 import type { Facts } from "../../domain/Quality.ts"
 import { relayListOf } from "../../domain/RelayList.ts"
 import { aliasOf } from "../../domain/RelayUrl.ts"
@@ -42,10 +43,6 @@ const retryAfter = 60_000
 /** Relays asked about one author: configured ones, and the author's own. */
 const configuredMax = 8
 const ownMax = 4
-
-/** Kinds kept of an author whose profile is: relay lists, DM relays, and a request to vanish. */
-const listKinds = [10_002, 10_050]
-const companionKinds = [...listKinds, 62]
 
 export interface Proof {
   readonly textNotes: NonNullable<Facts["textNotes"]>
@@ -175,7 +172,7 @@ const make = Effect.fnUntraced(function*() {
 
   const storedList = (pubkey: string) =>
     Effect.map(
-      database.query([{ authors: [pubkey], kinds: [10_002], limit: 1 }], { limitMax: 1 }),
+      database.query([{ authors: [pubkey], kinds: [relayListKind], limit: 1 }], { limitMax: 1 }),
       ({ events: [raw] }) => raw === undefined ? undefined : JSON.parse(textOf(raw)) as Event
     )
 
@@ -184,7 +181,7 @@ const make = Effect.fnUntraced(function*() {
     const filters = filtersOf(pubkey, findings.question)
     yield* askAll(findings, configured(), filters)
     if (isProven(findings)) return false
-    const list = [yield* storedList(pubkey), findings.companions.get(10_002)]
+    const list = [yield* storedList(pubkey), findings.companions.get(relayListKind)]
       .filter((event) => event !== undefined).toSorted(newestFirst)[0]
     const own = list === undefined ? [] : relayListOf(list).write
     yield* askAll(findings, own.slice(0, ownMax), filters)

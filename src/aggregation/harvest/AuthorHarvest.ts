@@ -1,6 +1,6 @@
 /**
- * What belongs to the profiles that are kept, asked for by author: relay lists (kinds 10002, 10050), requests to vanish (62),
- * and deletions (5) that name the profile or a list.
+ * What belongs to the profiles that are kept, asked for by author: lists (such as kind 10002), requests to vanish (62), and
+ * deletions (5) that name the profile or a list.
  *
  * Walking through all lists and deletions of the network for the few authors we keep would cost a hundred times more. The
  * profiles are gone through in the order in which they were stored, so that whoever is accepted is asked about within
@@ -12,6 +12,7 @@ import { type Committed, Database, type DatabaseError, type Record, textOf } fro
 import type { Event } from "../../domain/Event.ts"
 import { type Filter, matchesAny } from "../../domain/Filter.ts"
 import { cutMin } from "../../domain/HarvestWindow.ts"
+import { companionKinds, deletionKind, keptAddressesOf, profileKind } from "../../domain/Kinds.ts"
 import type { Connection } from "../upstream/PagedConnection.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 import type { Progress } from "./HarvestStatus.ts"
@@ -68,12 +69,12 @@ export interface Authors {
 /** What is asked about the authors of these profiles. `since`: Unix seconds. */
 const filtersOf = (profiles: ReadonlyArray<Event>, since: number): ReadonlyArray<Filter> => {
   const authors = profiles.map(({ pubkey }) => pubkey)
-  const addresses = authors.flatMap((author) => [`0:${author}:`, `10002:${author}:`, `10050:${author}:`])
+  const addresses = authors.flatMap(keptAddressesOf)
   const common = { authors, since, limit }
   return [
-    { ...common, kinds: [62, 10_002, 10_050] },
-    { ...common, kinds: [5], tags: new Map([["a", addresses]]) },
-    { ...common, kinds: [5], tags: new Map([["e", profiles.map(({ id }) => id)]]) }
+    { ...common, kinds: companionKinds },
+    { ...common, kinds: [deletionKind], tags: new Map([["a", addresses]]) },
+    { ...common, kinds: [deletionKind], tags: new Map([["e", profiles.map(({ id }) => id)]]) }
   ]
 }
 
@@ -87,7 +88,7 @@ const batchOf = (rows: ReadonlyArray<Committed>, at: number) => {
   for (const { event, seq } of rows) {
     end = seq
     const stored = JSON.parse(textOf(event)) as Event
-    if (stored.kind === 0 && profiles.push(stored) === authorsMax) break
+    if (stored.kind === profileKind && profiles.push(stored) === authorsMax) break
   }
   return { profiles, end }
 }

@@ -13,6 +13,7 @@ import { Database } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import type { Filter } from "../../domain/Filter.ts"
 import * as HarvestWindow from "../../domain/HarvestWindow.ts"
+import { harvestedKinds, profileKind } from "../../domain/Kinds.ts"
 import { aggregationPagesHarvested } from "../../observability/Metrics.ts"
 import * as Upstream from "../upstream/PagedConnection.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
@@ -24,9 +25,8 @@ import * as PageAdmission from "./PageAdmission.ts"
 import * as RemovalHarvest from "./RemovalHarvest.ts"
 
 /** Read backwards in full; what belongs to the profiles that are kept has its own ways (`RemovalHarvest`, `AuthorHarvest`). */
-const historyFilter: Filter = { kinds: [0] }
-const historyKinds = [0]
-const liveKinds = [0, 5, 62, 10_002, 10_050]
+const historyKinds = [profileKind]
+const historyFilter: Filter = { kinds: historyKinds }
 
 export const refreshPeriod = Duration.minutes(5)
 
@@ -53,7 +53,7 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
   const onLive = Effect.fnUntraced(function*(events: ReadonlyArray<Event>) {
     const now = yield* nowSeconds
     const wanted = events.filter(({ created_at, kind }) =>
-      liveKinds.includes(kind) && created_at >= floor && created_at <= now + settings.limits.createdAtFutureMax
+      harvestedKinds.includes(kind) && created_at >= floor && created_at <= now + settings.limits.createdAtFutureMax
     )
     progress.dropped += events.length - wanted.length
     yield* admit(wanted, [])
@@ -109,7 +109,7 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
 
   const closeGaps = Effect.gen(function*() {
     const now = yield* nowSeconds
-    yield* connection.listen({ kinds: liveKinds, since: now - overlap }, { kinds: liveKinds, since: floor })
+    yield* connection.listen({ kinds: harvestedKinds, since: now - overlap }, { kinds: harvestedKinds, since: floor })
     for (const gap of HarvestWindow.gaps(progress.covered, [floor, now])) {
       let at: HarvestWindow.Walk | undefined = HarvestWindow.walk(gap, progress.pageSize)
       while (at !== undefined) {

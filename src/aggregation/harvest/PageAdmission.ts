@@ -5,6 +5,7 @@
 import { Effect, Metric } from "effect"
 import type { DatabaseSender, Record } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
+import { profileKind } from "../../domain/Kinds.ts"
 import { aggregationEventsHarvested, aggregationEventsSpared } from "../../observability/Metrics.ts"
 import type { AdmissionOutcome } from "../admission/Admission.ts"
 import { count } from "../admission/AdmissionCount.ts"
@@ -48,7 +49,8 @@ export const make = Effect.fnUntraced(function*(sender: DatabaseSender, progress
     const sparedBefore = progress.spared
     const all = outcomes.map((outcome, i) => {
       // A profile that waits already is not new, from wherever it came first.
-      const isKnown = outcome._tag === "Undetermined" && decisions[i]?.operations.length === 0 && events[i]?.kind === 0
+      const isKnown = outcome._tag === "Undetermined" && decisions[i]?.operations.length === 0 &&
+        events[i]?.kind === profileKind
       const counted = isKnown ? { _tag: "Duplicate" } as const : outcome
       progress.count(counted)
       if (decisions[i]?.isUnverified === true) progress.spared++

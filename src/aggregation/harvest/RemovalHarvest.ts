@@ -10,6 +10,7 @@ import { Clock, Duration, Effect, Option, Schema } from "effect"
 import { Database, type Record } from "../../database/Database.ts"
 import type { Filter } from "../../domain/Filter.ts"
 import * as HarvestWindow from "../../domain/HarvestWindow.ts"
+import { deletionKind, keptKinds, vanishKind } from "../../domain/Kinds.ts"
 import type { Connection } from "../upstream/PagedConnection.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 import type { Progress } from "./HarvestStatus.ts"
@@ -34,12 +35,9 @@ export const pauseAfter = ({ isAble }: { readonly isAble: boolean }, { detail }:
 export const isDeaf = (reason: UpstreamError["reason"]): boolean =>
   reason === "refused" || reason === "forbidden" || reason === "silent" || reason === "misbehaved"
 
-/** Kinds of which a removal is worth knowing, as values of `k` tags. */
-const kindsKept = ["0", "10002", "10050"]
-
 const filters: Readonly<{ [name: string]: Filter }> = {
-  vanish: { kinds: [62] },
-  deletions: { kinds: [5], tags: new Map([["k", kindsKept]]) }
+  vanish: { kinds: [vanishKind] },
+  deletions: { kinds: [deletionKind], tags: new Map([["k", keptKinds.map(String)]]) }
 }
 
 const Interval = Schema.Tuple([Schema.Int, Schema.Int])

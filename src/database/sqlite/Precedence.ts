@@ -5,6 +5,7 @@
  */
 import type { DatabaseSync } from "node:sqlite"
 import { addressOf, type Event, expirationOf, isAddressable, isEphemeral, wins } from "../../domain/Event.ts"
+import { deletionKind, giftWrapKind, vanishKind } from "../../domain/Kinds.ts"
 import { prepare, type Row } from "./connection.ts"
 import { addressKey, bytesOf, prefixKey } from "./keys.ts"
 import { headLength, idOfRaw, pubkeyOfRaw } from "./rawEvent.ts"
@@ -29,13 +30,6 @@ const deleted: Standing = { _tag: "Deleted" }
 const expired: Standing = { _tag: "Expired" }
 const ephemeral: Standing = { _tag: "Ephemeral" }
 const fresh: Standing = { _tag: "New", replaces: undefined }
-
-/** A request to delete (NIP-09). */
-export const deletionKind = 5
-/** A request to vanish (NIP-62). */
-export const vanishKind = 62
-/** A message wrapped for the keys in its `p` tags (NIP-59). */
-export const giftWrapKind = 1059
 
 /** SQL of a `Stored`, and the row that it selects. */
 export const storedColumns = `event.seq, event.created_at, event.tags, substr(event.raw, 1, ${headLength})`

@@ -6,6 +6,7 @@
  */
 import type { DatabaseSync } from "node:sqlite"
 import { addressOf, type Event, expirationOf, isAddressable, isReplaceable } from "../../domain/Event.ts"
+import { deletionKind, giftWrapKind, isRemoval, profileKind, vanishKind } from "../../domain/Kinds.ts"
 import { isVanishFor } from "../../domain/RelayUrl.ts"
 import { messageOf } from "../../observability/messageOf.ts"
 import type { Outcome } from "../Database.ts"
@@ -21,7 +22,7 @@ import type {
 import { prepare } from "./connection.ts"
 import { addressKey, bytesOf, prefixKey, tagKey, tagKeys } from "./keys.ts"
 import * as Precedence from "./Precedence.ts"
-import { deletionKind, giftWrapKind, type Stored, storedColumns, storedOf, vanishKind } from "./Precedence.ts"
+import { type Stored, storedColumns, storedOf } from "./Precedence.ts"
 import { idOfRaw, kindOfRaw, pubkeyOfRaw, RawEvent } from "./rawEvent.ts"
 import { SearchIndex } from "./search/SearchIndex.ts"
 
@@ -186,7 +187,7 @@ export class SqliteStore {
     for (const key of keys) this.#statements.insertTag.run(key, event.created_at, idKey, seq)
     this.#seq = seq
     this.#events++
-    if (event.kind === 0) this.#search.added(seq, event)
+    if (event.kind === profileKind) this.#search.added(seq, event)
     if (event.kind === deletionKind) this.#applyDeletion(event)
     if (event.kind === vanishKind) this.#applyVanish(event)
     return { _tag: "Saved", seq }
@@ -198,7 +199,7 @@ export class SqliteStore {
       for (const key of tagKeys(this.#tagsOf(seq))) this.#statements.removeTag.run(key, created_at, idKey, seq)
     }
     this.#statements.remove.run(seq)
-    if (kindOfRaw(head) === 0) this.#search.removed(created_at, idOfRaw(head))
+    if (kindOfRaw(head) === profileKind) this.#search.removed(created_at, idOfRaw(head))
     this.#events--
   }
 
@@ -223,7 +224,7 @@ export class SqliteStore {
       return
     }
     const kind = kindOfRaw(stored.head)
-    if (pubkeyOfRaw(stored.head) !== pubkey || kind === deletionKind || kind === vanishKind) return
+    if (pubkeyOfRaw(stored.head) !== pubkey || isRemoval(kind)) return
     this.#statements.removedId.run(bytesOf(id), bytesOf(pubkey))
     this.#remove(stored)
   }

@@ -9,6 +9,7 @@ import { Clock, Deferred, Effect, Exit, PubSub, Semaphore } from "effect"
 import { type Commit, Database, type DatabaseError } from "../../database/Database.ts"
 import { expirationOf, isAddressable, isEphemeral, isReplaceable } from "../../domain/Event.ts"
 import { type Filter, matches } from "../../domain/Filter.ts"
+import { isRemoval, keptKinds } from "../../domain/Kinds.ts"
 import { ItemSet } from "../../domain/negentropy/ItemSet.ts"
 import type { SortedItems } from "../../domain/negentropy/SortedItems.ts"
 import { isPrivate, mayRead, type Readers } from "../../domain/PrivateMessage.ts"
@@ -34,7 +35,7 @@ const snapshotItems = 50_000
 const snapshotMillis = 1000
 
 /** Kinds that most clients reconcile, whatever window of time they ask for: one set each serves all of them. */
-const commonKinds: ReadonlySet<number> = new Set([0, 10_002, 10_050])
+const commonKinds: ReadonlySet<number> = new Set(keptKinds)
 
 /** One filter's set. Times in Unix milliseconds. */
 interface Kept {
@@ -76,8 +77,7 @@ const keyOf = ({ tags, ...rest }: Filter, readers: Readers): string =>
   JSON.stringify([rest, tags === undefined ? null : [...tags], isPersonal(rest) ? [...readers].toSorted() : null])
 
 /** May a commit have pushed something out of the set? */
-const removes = ({ event: { kind } }: Commit): boolean =>
-  kind === 5 || kind === 62 || isReplaceable(kind) || isAddressable(kind)
+const removes = ({ event: { kind } }: Commit): boolean => isRemoval(kind) || isReplaceable(kind) || isAddressable(kind)
 
 /** A good set is one that holds what the store does, as far as that can be known without reading it. */
 const isGood = ({ expiresAt, fillMillis, isDirty, readAt }: Kept, now: number): boolean => {
@@ -97,7 +97,7 @@ const snapshotOf = (entry: Kept, now: number): SortedItems => {
 /** A commit, added where it matches. */
 const follow = (entry: Kept, commit: Commit, itemsMax: number): void => {
   const { event } = commit
-  if (event.kind === 5 || event.kind === 62) entry.isDirty = true
+  if (isRemoval(event.kind)) entry.isDirty = true
   if (entry.isTooBig || !matches(entry.filter, event) || !mayRead(event, entry.readers)) return
   if (removes(commit)) entry.isDirty = true
   if (entry.filter.limit !== undefined) {

@@ -7,6 +7,7 @@ import type { Cause } from "effect"
 import type { AdmissionOutcome } from "../../aggregation/admission/Admission.ts"
 import { authenticationKind } from "../../domain/ClientAuth.ts"
 import { type Event, isProtected, repostsProtected, tagValue } from "../../domain/Event.ts"
+import { isRemoval, vanishKind } from "../../domain/Kinds.ts"
 import type { Readers } from "../../domain/PrivateMessage.ts"
 import { proofProblem } from "../../domain/ProofOfWork.ts"
 import type { Reply } from "../../domain/RelayMessage.ts"
@@ -63,9 +64,6 @@ export const answerOf = (outcome: AdmissionOutcome): Answer => {
 export const answerOfCause = (cause: Cause.Cause<unknown>): Answer =>
   cause.reasons.some((reason) => reason._tag === "Die") ? failed : shuttingDown
 
-/** Whose say it is: no policy of ours stands between authors and the end of what they published (NIP-09, NIP-62). */
-const isRemoval = ({ kind }: Event): boolean => kind === 5 || kind === 62
-
 /** Why an event is refused before anybody looks at its signature; undefined where it may go on. */
 export const refusalOf = (
   event: Event,
@@ -77,9 +75,9 @@ export const refusalOf = (
     return readers.size === 0 ? anonymous : refused("restricted: protected events are accepted from their author only")
   }
   if (repostsProtected(event)) return refused("blocked: it reposts a protected event")
-  if (event.kind === 62 && tagValue(event, "relay") === undefined) {
+  if (event.kind === vanishKind && tagValue(event, "relay") === undefined) {
     return refused("invalid: a request to vanish names a relay")
   }
-  const problem = isRemoval(event) ? undefined : proofProblem(event, powMin)
+  const problem = isRemoval(event.kind) ? undefined : proofProblem(event, powMin)
   return problem === undefined ? undefined : refused(`pow: ${problem}`)
 }

@@ -6,6 +6,7 @@ import { refreshPeriod } from "../../../src/aggregation/harvest/HarvestSession.t
 import { floor } from "../../../src/aggregation/harvest/HarvestWalk.ts"
 import { pauseUnable } from "../../../src/aggregation/harvest/RemovalHarvest.ts"
 import { cutMin } from "../../../src/domain/HarvestWindow.ts"
+import { companionKinds } from "../../../src/domain/Kinds.ts"
 import {
   deletionEvent,
   dmRelaysEvent,
@@ -23,7 +24,9 @@ import { eventually, now, settle } from "../world.ts"
 
 /** The questions by author, each by its first filter. */
 const questionsOf = (upstream: Relay, from = 0) =>
-  besides(upstream, from).filter(({ authors, kinds }) => authors !== undefined && String(kinds) === "62,10002,10050")
+  besides(upstream, from).filter(({ authors, kinds }) =>
+    authors !== undefined && String(kinds) === String(companionKinds)
+  )
 
 const authorsOf = (filter: { readonly [key: string]: unknown }) => filter["authors"] as ReadonlyArray<string>
 
