@@ -78,7 +78,7 @@ const conclude = Effect.fnUntraced(function*(host: ProcessHost, code: number) {
   const certificate = certify(journal, [])
   const final = exitCode({
     causes: [code, ...journal.causes.map((cause) => cause.code)],
-    forced: journal.forced,
+    isCutShort: journal.isCutShort,
     proofs: certificate.proofs
   })
   if (final === ExitCode.ProofFailed || journal.forced.length > 0) yield* say(JSON.stringify({ stopped: certificate }))

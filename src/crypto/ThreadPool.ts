@@ -6,7 +6,7 @@
  * minute are no accident: the service stops.
  */
 import { Cause, Clock, type Duration, Effect, Exit, FiberSet, Metric } from "effect"
-import { Shutdown } from "../lifecycle/Shutdown.ts"
+import { type Budget, Shutdown } from "../lifecycle/Shutdown.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
 import { cryptoThreads, cryptoThreadsReplaced } from "../observability/Metrics.ts"
 import { recordBytes } from "./protocol.ts"
@@ -17,6 +17,9 @@ const inFlightMax = 2
 /** So many failures within `failureWindow` (milliseconds) stop the service. */
 const failuresMax = 3
 const failureWindow = 60_000
+
+/** What a stop allows a thread to finish the job in hand. */
+export const threadStop: Budget = { name: "worker stop", millis: 1000 }
 
 /** A piece of work that can be handed over more than once. */
 export interface PoolJob {
@@ -220,7 +223,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       refuse(new ThreadFailed({ reason: "stopped", detail: "the service is stopping" }))
       // Work that is left has already had its time: the mailbox was cut while it waited for it.
       if (inFlight === 0) {
-        const stopped = yield* shutdown.bounded("worker stop", endAll((thread) => thread.stop))
+        const stopped = yield* shutdown.bounded(threadStop, endAll((thread) => thread.stop))
         if (stopped._tag === "Some") return
       }
       yield* endAll((thread) => thread.kill)

@@ -216,7 +216,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     capacity,
     batchMax,
     handle,
-    budget: "worker stop"
+    budget: ThreadPool.threadStop
   })
 
   /** Once the message is in the queue, `handle` may have to stop waiting for answers. */

@@ -13,7 +13,7 @@ import { Supervisor } from "../lifecycle/Supervisor.ts"
 import { databaseCommitSeconds, databaseOperations, databaseWriteFailures } from "../observability/Metrics.ts"
 import { type Commit, DatabaseError, type DatabaseSender, type Operation, type Outcome } from "./Database.ts"
 import type { StoreOperation, StoreSizes } from "./storeProtocol.ts"
-import type { StorageFailed, StoreWriter } from "./StoreWriter.ts"
+import { budgets, type StorageFailed, type StoreWriter } from "./StoreWriter.ts"
 
 /** What became of one write. */
 type Written = ReadonlyArray<Outcome> | DatabaseError
@@ -114,7 +114,9 @@ const commitsOf = (write: Prepared, outcomes: ReadonlyArray<Outcome>, commits: A
 
 /** Acquires the mailbox, and with it the consumer, into the database's scope. Released before the writer is closed. */
 export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
-  const { journal } = yield* Shutdown
+  const { journal, state } = yield* Shutdown
+  const counters = journal.count("committed")
+  yield* state("committed", () => counters.committed)
   const supervisor = yield* Supervisor
   let sizes: StoreSizes = writer.sizes
   let committed = 0
@@ -128,7 +130,7 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
   const fail = (error: StorageFailed) => {
     failure ??= error
     // Its budget has expired, so its thread was terminated: that is not the storage's fault.
-    if (journal.forced.includes("ingester drain")) return Effect.void
+    if (journal.forced.includes(budgets.drain.name)) return Effect.void
     return Effect.andThen(
       Metric.update(databaseWriteFailures, 1),
       supervisor.fail("database", Cause.fail(error))
@@ -166,7 +168,7 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
     sizes = answer
     const saved = counts.get("Saved") ?? 0
     committed += saved
-    journal.counters.committed += saved
+    counters.committed += saved
     answer.results.forEach((result, i) => {
       if (result._tag === "Applied") writes[i]!.settle(result.outcomes)
     })
@@ -208,7 +210,7 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
     name: "database",
     capacity,
     batchMax,
-    budget: "ingester drain",
+    budget: budgets.drain,
     handle
   })
 

@@ -1,8 +1,18 @@
 /** The store behind Effect, whichever engine it is: writes, the sweep, and an end that says what became of it. */
 import { Effect, Option, Runtime, Schema } from "effect"
 import { ExitCode } from "../lifecycle/Certificate.ts"
-import type { Journal } from "../lifecycle/Journal.ts"
+import { type Budget, Shutdown } from "../lifecycle/Shutdown.ts"
 import type { StoreAnswer, StoreBatch, StoreSizes, SweepAnswer } from "./storeProtocol.ts"
+
+/** What a store's release may wait for. */
+export const budgets = {
+  /** Accepted writes may still be committed. */
+  drain: { name: "ingester drain", millis: 2000 },
+  /** The log is folded into the database file; the next start does it otherwise. */
+  checkpoint: { name: "checkpoint", millis: 1000, isHarmless: true },
+  /** Its threads may still finish the job in hand. */
+  exit: { name: "worker stop", millis: 1000 }
+} as const satisfies Record<string, Budget>
 
 /**
  * A transaction did not reach the disk, or nobody can say whether it did. The writer stops for good: the service is
@@ -30,46 +40,48 @@ export interface StoreWriter {
   readonly sizes: StoreSizes
 }
 
-/** Counts what is written after the close: nothing, unless the order of release is broken. */
-export const guarded = (writer: StoreWriter, journal: Journal): StoreWriter => {
+/**
+ * Watches over the writer from here on, and proves what becomes of it: that nothing is written after the close, which would
+ * mean that the order of release is broken, and that the ingester ends before the file is closed. `release` closes the
+ * writer within its budgets; `isDrained`: has the consumer of the mailbox ended?
+ */
+export const guarded = Effect.fnUntraced(function*(writer: StoreWriter, isDrained: () => boolean) {
+  const { bounded, journal, prove, state } = yield* Shutdown
   let isClosed = false
-  // Until `release` has seen it exit.
-  journal.ingesterExited = false
+  let writesAfterClose = 0
+  let isExited = false
+  let isGivenUp = false
+  yield* prove("noWriteAfterClose", () => writesAfterClose === 0)
+  // An expired budget keeps us from waiting for it, which is 75 rather than 70.
+  yield* prove("ingesterExited", () => isExited || isGivenUp)
+
   const guard = <A>(call: Effect.Effect<A, StorageFailed>): Effect.Effect<A, StorageFailed> =>
     Effect.suspend(() => {
       if (!isClosed) return call
-      journal.writesAfterClose++
+      writesAfterClose++
       return Effect.fail(new StorageFailed({ detail: "it is closed" }))
     })
-  return {
+
+  const close = Effect.suspend(() => {
+    isClosed = true
+    return writer.close
+  })
+
+  const release = Effect.gen(function*() {
+    const wal = yield* bounded(budgets.checkpoint, close)
+    yield* state("wal", () => Option.getOrElse(wal, () => "skipped: the checkpoint budget expired"))
+    const exited = yield* bounded(budgets.exit, writer.exited)
+    isExited = isDrained() && Option.isSome(exited)
+    isGivenUp = Option.isNone(wal) || Option.isNone(exited) || journal.forced.includes(budgets.drain.name)
+    if (isExited) yield* Effect.logInfo("Ingester thread exited")
+    else yield* Effect.logError("ingester did not exit by itself")
+  })
+
+  const watched: StoreWriter = {
     ...writer,
     apply: (batch) => guard(writer.apply(batch)),
     sweep: (now) => guard(writer.sweep(now)),
-    close: Effect.suspend(() => {
-      isClosed = true
-      return writer.close
-    })
+    close
   }
-}
-
-/** Closes the writer within its budgets and states in the journal what became of it and its log. */
-export const release = Effect.fnUntraced(function*(
-  writer: StoreWriter,
-  options: {
-    readonly journal: Journal
-    readonly bounded: <A>(
-      budget: "checkpoint" | "worker stop",
-      effect: Effect.Effect<A>
-    ) => Effect.Effect<Option.Option<A>>
-    /** Has the consumer of the mailbox ended? */
-    readonly isDrained: () => boolean
-  }
-) {
-  const wal = yield* options.bounded("checkpoint", writer.close)
-  options.journal.wal = Option.getOrElse(wal, () => "skipped: the checkpoint budget expired")
-  const exited = yield* options.bounded("worker stop", writer.exited)
-  const isExited = options.isDrained() && Option.isSome(exited)
-  options.journal.ingesterExited = isExited
-  if (isExited) yield* Effect.logInfo("Ingester thread exited")
-  else yield* Effect.logError("ingester did not exit by itself")
+  return { writer: watched, release }
 })

@@ -3,6 +3,7 @@
  *
  * Restated for operators in `docs/shutdown.md`.
  */
+import type { Schema } from "effect"
 import type { Cause, Holder, Journal } from "./Journal.ts"
 
 /** Exit codes, after sysexits(3) where it has a name for the case. */
@@ -36,12 +37,10 @@ const precedence: ReadonlyArray<number> = [
   ExitCode.ComponentFailed
 ]
 
-/** Budgets whose expiry is not our fault or costs nothing: a mute client, and a WAL that the next start recovers. */
-const harmless: ReadonlySet<string> = new Set(["close handshakes", "checkpoint"])
-
-/** Budgets whose expiry means that nobody waits for the ingester any longer. */
-const endsIngester: ReadonlySet<string> = new Set(["ingester drain", "worker stop", "checkpoint"])
-
+/**
+ * A contract with whoever reads it: fields and proofs are added to it, and those that are there keep name, place and
+ * meaning. What a component states beyond these fields (`Shutdown.state`, `Shutdown.prove`) comes after them.
+ */
 export interface Certificate {
   readonly code: number
   /** Why the stop began, or `completed`. */
@@ -85,15 +84,28 @@ export interface Certificate {
   }
 }
 
+/** What the lifecycle knows by itself; the rest is for components to state. */
+type Own = Exclude<keyof Certificate, "committed" | "answered" | "sockets" | "wal">
+type OwnProof = Exclude<keyof Certificate["proofs"], "ingesterExited" | "noWriteAfterClose">
+
+/** The name of a proof that a component may bring: the contract's, or one of its own. */
+export type ProofName<Name extends string> = Name extends OwnProof ? never : Name
+
+/** The value of a field that a component may state: of the contract's type where it is the contract's, else any JSON. */
+export type Statement<Field extends string> = Field extends Own ? never
+  : Field extends keyof Certificate ? Certificate[Field]
+  : Schema.Json
+
 /** Exit code as a function of what happened, nothing else (invariant I9). */
 export const exitCode = (facts: {
   readonly causes: ReadonlyArray<number>
-  readonly forced: ReadonlyArray<string>
+  /** A budget fired whose expiry costs something. */
+  readonly isCutShort: boolean
   readonly proofs: Certificate["proofs"]
 }): number => {
   const codes = new Set(facts.causes)
   if (Object.values(facts.proofs).includes(false)) codes.add(ExitCode.ProofFailed)
-  if (facts.forced.some((name) => !harmless.has(name))) codes.add(ExitCode.CutShort)
+  if (facts.isCutShort) codes.add(ExitCode.CutShort)
   return precedence.find((code) => codes.has(code)) ?? ExitCode.Clean
 }
 
@@ -109,6 +121,9 @@ export const senderOf = (holder: Holder, now: number): Certificate["senders"][nu
 
 const lineOf = (cause: Cause): string => cause.detail === undefined ? cause.name : `${cause.name}: ${cause.detail}`
 
+const valuesOf = <A>(read: ReadonlyMap<string, () => A>): Record<string, A> =>
+  Object.fromEntries(Array.from(read, ([name, value]) => [name, value()]))
+
 /** The certificate of a journal as it stands. `handles`: kinds of handles that are still open, empty when none. */
 export const certify = (journal: Journal, handles: ReadonlyArray<string>): Certificate => {
   const released = [...journal.released]
@@ -117,14 +132,16 @@ export const certify = (journal: Journal, handles: ReadonlyArray<string>): Certi
     order: released.length === journal.acquired.length &&
       released.toReversed().every((name, i) => name === journal.acquired[i]),
     zeroSenders: holders.length === 0,
-    ingesterExited: (journal.ingesterExited ?? true) || journal.forced.some((name) => endsIngester.has(name)),
-    noWriteAfterClose: journal.writesAfterClose === 0,
+    // Until the component that has a store says what became of it.
+    ingesterExited: true,
+    noWriteAfterClose: true,
     drained: journal.depthAtClose === 0 || journal.forced.length > 0,
-    noHandles: handles.length === 0
+    noHandles: handles.length === 0,
+    ...valuesOf(journal.proofs)
   }
   const [first, ...others] = journal.causes
   return {
-    code: exitCode({ causes: journal.causes.map((cause) => cause.code), forced: journal.forced, proofs }),
+    code: exitCode({ causes: journal.causes.map((cause) => cause.code), isCutShort: journal.isCutShort, proofs }),
     cause: first === undefined ? "completed" : lineOf(first),
     failures: others.filter((cause) => cause.code !== ExitCode.Clean).map(lineOf),
     phases: { draining: journal.phases.draining ?? 0, releasing: journal.phases.releasing ?? 0 },
@@ -132,11 +149,13 @@ export const certify = (journal: Journal, handles: ReadonlyArray<string>): Certi
     released,
     senders: holders.map((holder) => senderOf(holder, journal.wallTime())),
     queue: journal.depthAtClose,
-    committed: journal.counters.committed,
-    answered: { true: journal.counters.answeredTrue, false: journal.counters.answeredFalse },
-    sockets: { clean: journal.counters.socketsClean, terminated: journal.counters.socketsTerminated },
-    wal: journal.wal ?? "not opened",
+    // What stands there for a component that never came up. A spread gives the others their values, each in its place.
+    committed: 0,
+    answered: { true: 0, false: 0 },
+    sockets: { clean: 0, terminated: 0 },
+    wal: "not opened",
     handles,
-    proofs
+    proofs,
+    ...valuesOf(journal.statements)
   }
 }

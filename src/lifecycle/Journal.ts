@@ -3,6 +3,8 @@
  *
  * The journal is synchronous on purpose: the forced path may not wait for a fiber, and must still be able to say which
  * component is open, who holds a sender and what was cut short. `Shutdown` is its face towards Effect.
+ *
+ * It knows no component: each one brings the names of what it counts, proves and states (`Shutdown`).
  */
 
 export type State = "starting" | "ready" | "draining" | "releasing" | "stopped"
@@ -43,17 +45,8 @@ export interface FiberView {
   readonly since: number
 }
 
-/** Things that are counted for the certificate. */
-export interface Counters {
-  /** Events whose transaction is on disk. */
-  committed: number
-  /** `OK true` and `OK false` frames handed to sockets. */
-  answeredTrue: number
-  answeredFalse: number
-  /** Sockets that ended with a close handshake, and sockets that had to be cut. */
-  socketsClean: number
-  socketsTerminated: number
-}
+/** What components count, by the names that they gave it. */
+export type Counters<Name extends string = string> = Record<Name, number>
 
 const order: ReadonlyArray<State> = ["starting", "ready", "draining", "releasing", "stopped"]
 
@@ -70,17 +63,10 @@ export class Journal {
   readonly stragglers: Array<Holder> = []
   readonly mailboxes = new Set<MailboxView>()
   readonly fibers = new Set<FiberView>()
-  readonly counters: Counters = {
-    committed: 0,
-    answeredTrue: 0,
-    answeredFalse: 0,
-    socketsClean: 0,
-    socketsTerminated: 0
-  }
-  /** Set by the database: did its ingester end by itself before the file was closed? Undefined: there never was one. */
-  ingesterExited: boolean | undefined
-  writesAfterClose = 0
-  wal: string | undefined
+  readonly counters: Counters = {}
+  /** What components prove, and what they state besides, by the certificate's names for it; read when it is written. */
+  readonly proofs = new Map<string, () => boolean>()
+  readonly statements = new Map<string, () => unknown>()
   /** What the last process on the same database wrote when it ended by itself, decoded; null when there is nothing. */
   lastCertificate: unknown = null
 
@@ -91,6 +77,7 @@ export class Journal {
   #stateSince = 0
   #depthAtClose = 0
   #isStopping = false
+  #isCutShort = false
 
   /**
    * `now`: monotonic milliseconds. `wallTime`: Unix milliseconds. `emit`: takes one line of JSON, without its newline.
@@ -128,6 +115,23 @@ export class Journal {
     if (this.#isStopping) return
     this.#isStopping = true
     this.#stopping()
+  }
+
+  /** A budget fired. `isHarmless`: nothing is lost by it, so that the exit code stays what it is. */
+  expire(name: string, isHarmless = false): void {
+    this.forced.push(name)
+    if (!isHarmless) this.#isCutShort = true
+  }
+
+  /** A budget fired that costs something. */
+  get isCutShort(): boolean {
+    return this.#isCutShort
+  }
+
+  /** Counters under these names, from 0 on; the same ones for whoever asks for them again. */
+  count<Name extends string>(...names: ReadonlyArray<Name>): Counters<Name> {
+    for (const name of names) this.counters[name] ??= 0
+    return this.counters
   }
 
   /** Queued work that a mailbox still held when it had ended; anything but 0 means work was dropped. */

@@ -3,32 +3,22 @@
  * whether the operator has lost patience. The promise itself is in `docs/shutdown.md`.
  */
 import { Context, Deferred, Effect, type Exit, Fiber, Layer, Option, type Scope } from "effect"
-import { ExitCode } from "./Certificate.ts"
+import type { ProofName, Statement } from "./Certificate.ts"
 import { Journal } from "./Journal.ts"
 
-/** Waits that releasing may contain, with their defaults in milliseconds (`docs/shutdown.md`, "Time"). */
-export const budgets = {
-  /** In-flight events may still be answered. */
-  drain: 4000,
-  /** Peers may still answer our Close frame. A silent one is not our fault. */
-  "close handshakes": 1000,
-  /** Sockets that were cut may still be seen to end, so that what was held for them is given back. */
-  "sockets end": 1000,
-  /** Upstream relays may still answer our Close frame. */
-  "upstream close": 500,
-  /** Threads may still finish the job in hand. */
-  "worker stop": 1000,
-  /** Accepted writes may still be committed. */
-  "ingester drain": 2000,
-  /** The WAL is folded into the database file; the next start does it otherwise. */
-  checkpoint: 1000
-} as const
-export type Budget = keyof typeof budgets
+/** A wait that a release may contain, declared by the component that waits (`docs/shutdown.md`, "Time"). */
+export interface Budget {
+  /** As `forced` of the certificate shows it when it has expired. */
+  readonly name: string
+  readonly millis: number
+  /** Milliseconds after the second signal at which it is cut: 0 for at once, `fastMillis` when it is not given. */
+  readonly cut?: number
+  /** Nobody is to blame when it expires, or nothing is lost: the exit code stays what it is. */
+  readonly isHarmless?: boolean
+}
 
 /** What is left of every budget, in total, after the second signal. */
 const fastMillis = 1000
-/** What strangers may have of that: a client that does not say goodbye must not cost us the last commit. */
-const fastHandshakeMillis = 250
 
 export class Shutdown extends Context.Service<Shutdown, {
   readonly journal: Journal
@@ -42,12 +32,23 @@ export class Shutdown extends Context.Service<Shutdown, {
   /**
    * Waits for `effect` at most the budget's time: `None` when it was cut short, which is recorded. The effect is
    * detached, so that even an uninterruptible one cannot hold the release; it is interrupted when cut. A second signal
-   * cuts `drain` at once and leaves the others one second in total, a quarter of it for `close handshakes`.
+   * leaves the budget as much as its `cut`.
    */
   readonly bounded: <A, R>(
     budget: Budget,
     effect: Effect.Effect<A, never, R>
   ) => Effect.Effect<Option.Option<A>, never, R>
+
+  /**
+   * Promises something under a name of `proofs`; the exit code is 70 where it does not hold. A function is asked when the
+   * certificate is written, which a third signal may do at any moment.
+   */
+  readonly prove: <Name extends string>(
+    name: ProofName<Name>,
+    holds: boolean | (() => boolean)
+  ) => Effect.Effect<void>
+  /** States something in a field of the certificate's top level; asked for when it is written. */
+  readonly state: <Field extends string>(field: Field, value: () => Statement<Field>) => Effect.Effect<void>
 
   /** Says that nothing new is taken any more: whoever waits for the world should come to an end. */
   readonly drain: Effect.Effect<void>
@@ -94,12 +95,11 @@ const make = Effect.fnUntraced(function*(journal: Journal) {
   const bounded = Effect.fnUntraced(function*<A, R>(budget: Budget, effect: Effect.Effect<A, never, R>) {
     const fiber = yield* Effect.forkDetach(Effect.interruptible(effect), { startImmediately: true })
     const hurried = Effect.suspend(() => {
-      if (budget === "drain") return Effect.void
-      const millis = budget === "close handshakes" ? fastHandshakeMillis : fastMillis
-      return Effect.sleep(Math.max(0, (hurriedAt ?? journal.now()) + millis - journal.now()))
+      const end = (hurriedAt ?? journal.now()) + (budget.cut ?? fastMillis)
+      return Effect.sleep(Math.max(0, end - journal.now()))
     })
     const cut = Effect.raceFirst(
-      Effect.sleep(budgets[budget]),
+      Effect.sleep(budget.millis),
       Effect.andThen(Deferred.await(impatience), hurried)
     )
     const exit = yield* Effect.raceFirst(
@@ -108,8 +108,10 @@ const make = Effect.fnUntraced(function*(journal: Journal) {
     )
     if (Option.isNone(exit)) {
       fiber.interruptUnsafe()
-      journal.forced.push(budget)
-      yield* Effect.logWarning("budget expired").pipe(Effect.annotateLogs({ budget, millis: budgets[budget] }))
+      journal.expire(budget.name, budget.isHarmless)
+      yield* Effect.logWarning("budget expired").pipe(
+        Effect.annotateLogs({ budget: budget.name, millis: budget.millis })
+      )
       return Option.none<A>()
     }
     return Option.some(yield* exit.value)
@@ -119,6 +121,9 @@ const make = Effect.fnUntraced(function*(journal: Journal) {
     journal,
     announce,
     bounded,
+    prove: (name, holds) =>
+      Effect.sync(() => void journal.proofs.set(name, typeof holds === "function" ? holds : () => holds)),
+    state: (field, value) => Effect.sync(() => void journal.statements.set(field, value)),
     drain: Effect.asVoid(Deferred.succeed(drained, undefined)),
     draining: Deferred.await(drained),
     impatient: Deferred.await(impatience),
@@ -132,11 +137,3 @@ const make = Effect.fnUntraced(function*(journal: Journal) {
 /** Announces a component to whatever stop will come (`Shutdown.announce`). */
 export const announce = (component: string): Effect.Effect<void, never, Scope.Scope | Shutdown> =>
   Shutdown.use((shutdown) => shutdown.announce(component))
-
-/** Records a defect of a finalizer or a broken promise: the certificate's code becomes 70. */
-export const proofFailed = (name: string, detail?: string): Effect.Effect<void, never, Shutdown> =>
-  Shutdown.use(({ journal }) =>
-    Effect.sync(() => {
-      journal.causes.push({ name, ...(detail === undefined ? {} : { detail }), code: ExitCode.ProofFailed })
-    })
-  )

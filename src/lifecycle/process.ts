@@ -149,7 +149,7 @@ export const install = (): ProcessHost => {
   }
 
   const force = (name: string, code: number): never => {
-    journal.forced.push(name)
+    journal.expire(name)
     if (!isCommand) serve()
     process.exit(certificate(newHandles(baseline), code))
   }

@@ -7,12 +7,12 @@
  */
 import { Context, Duration, Effect, Exit, Layer, Option, Scope } from "effect"
 import type { AddressInfo } from "node:net"
-import type { Admission } from "../aggregation/admission/Admission.ts"
+import { type Admission, drain } from "../aggregation/admission/Admission.ts"
 import { Moderation } from "../aggregation/admission/Moderation.ts"
 import { madeOf, Settings } from "../config/Settings.ts"
 import { Verifier } from "../crypto/Verifier.ts"
 import type { Database } from "../database/Database.ts"
-import { announce, Shutdown } from "../lifecycle/Shutdown.ts"
+import { announce, type Budget, Shutdown } from "../lifecycle/Shutdown.ts"
 import type { StartError } from "../lifecycle/StartError.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
 import * as Metrics from "../observability/Metrics.ts"
@@ -34,6 +34,11 @@ export class RelayAddress extends Context.Service<RelayAddress, {
 const urlOf = (scheme: "ws" | "http", { address, family, port }: AddressInfo): string =>
   `${scheme}://${family === "IPv6" ? `[${address}]` : address}:${port}`
 
+/** Peers may still answer our Close frame. A mute one is not our fault, and may not cost us the last commit. */
+const handshakes: Budget = { name: "close handshakes", millis: 1000, cut: 250, isHarmless: true }
+/** Sockets that were cut may still be seen to end, so that what was held for them is given back. */
+const socketsEnd: Budget = { name: "sockets end", millis: 1000 }
+
 /** Everything that is open, from the port inwards. */
 interface Parts {
   readonly shared: Shared.Shared
@@ -53,21 +58,21 @@ const stop = Effect.fnUntraced(function*({ clients, httpScope, listener, shared 
   shared.subscriptions.stop()
   listener.stopAccepting()
   yield* clients.each((connection) => connection.stopReading())
-  yield* shutdown.bounded("drain", shared.inFlight.zero)
+  yield* shutdown.bounded(drain, shared.inFlight.zero)
   yield* clients.each((connection) => {
     connection.refuseInFlight()
     connection.closeSubscriptions("error: shutting down")
   })
   shutdown.journal.transition("releasing")
   yield* clients.each((connection) => connection.end(1001, "shutting down", "stopping"))
-  const handshakes = yield* shutdown.bounded("close handshakes", clients.gone)
-  if (Option.isNone(handshakes)) {
+  const answered = yield* shutdown.bounded(handshakes, clients.gone)
+  if (Option.isNone(answered)) {
     yield* Effect.logInfo("clients did not answer").pipe(Effect.annotateLogs({ sockets: clients.size }))
     yield* clients.each((connection) => connection.terminate())
   }
   listener.cut()
   yield* shutdown.bounded(
-    "sockets end",
+    socketsEnd,
     Effect.all([clients.gone, listener.closed, Scope.close(httpScope, Exit.void)], {
       concurrency: "unbounded",
       discard: true
@@ -84,6 +89,10 @@ const make = Effect.gen(function*() {
   // The verifier is released after this component, so its mailbox is open.
   const { verify } = yield* Effect.flatMap(Verifier, ({ sender }) => Effect.orDie(sender("websocket/authentication")))
   const shared = yield* Shared.make(verify)
+  const { counters } = shared
+  const { state } = yield* Shutdown
+  yield* state("answered", () => ({ true: counters.answeredTrue, false: counters.answeredFalse }))
+  yield* state("sockets", () => ({ clean: counters.socketsClean, terminated: counters.socketsTerminated }))
   const clients = new Clients(shared, yield* Effect.context<Admission>())
   const proxies = madeOf(() => settings.trustedProxies, proxiesOf)
   /** By its group: who has one address of a /64 can have them all. */

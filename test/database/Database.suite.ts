@@ -5,6 +5,7 @@ import { describe } from "vitest"
 import { Database, DatabaseError, type Operation, type Outcome, textOf } from "../../src/database/Database.ts"
 import type { Event } from "../../src/domain/Event.ts"
 import type { Filter } from "../../src/domain/Filter.ts"
+import { certify } from "../../src/lifecycle/Certificate.ts"
 import type { MailboxClosed } from "../../src/lifecycle/Mailbox.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { deletionEvent, epoch, keyOf, profileEvent, signed } from "../support/events.ts"
@@ -272,11 +273,12 @@ export const suite = (name: string, layer: TestLayer, options: Options): void =>
             events.map(() => "Saved" as const)
           )
           const { journal } = yield* Effect.provide(Shutdown, context)
+          const { committed, proofs, queue, wal } = certify(journal, [])
           assert.deepStrictEqual(
-            [journal.counters.committed, journal.ingesterExited, journal.writesAfterClose, journal.depthAtClose],
-            [300, true, 0, 0]
+            [committed, proofs.ingesterExited, proofs.noWriteAfterClose, queue],
+            [300, true, true, 0]
           )
-          assert.deepStrictEqual([journal.wal, journal.forced, journal.released], ["checkpointed", [], ["database"]])
+          assert.deepStrictEqual([wal, journal.forced, journal.released], ["checkpointed", [], ["database"]])
         }))
 
       if (options.reopen !== undefined) {

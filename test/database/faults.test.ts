@@ -15,6 +15,7 @@ import * as DatabaseThread from "../../src/database/sqlite/thread/DatabaseThread
 import type { StoreBatch, StoreRequest } from "../../src/database/storeProtocol.ts"
 import * as StoreWriter from "../../src/database/StoreWriter.ts"
 import { type Event, rawOf } from "../../src/domain/Event.ts"
+import { certify } from "../../src/lifecycle/Certificate.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { Supervisor } from "../../src/lifecycle/Supervisor.ts"
 import { signed } from "../support/events.ts"
@@ -166,10 +167,11 @@ describe("the ingester", () => {
   it.effect("counts a write after the close, and does not let it through", () =>
     Effect.gen(function*() {
       const { journal } = yield* Shutdown
-      const writer = StoreWriter.guarded(writerOf(saved()), journal)
+      const writer = (yield* StoreWriter.guarded(writerOf(saved()), () => true)).writer
       yield* writer.close
+      assert.isTrue(certify(journal, []).proofs.noWriteAfterClose)
       assert.isTrue(Exit.isFailure(yield* Effect.exit(writer.apply({ now: 0, writes: [] }))))
-      assert.strictEqual(journal.writesAfterClose, 1)
+      assert.isFalse(certify(journal, []).proofs.noWriteAfterClose)
     }).pipe(Effect.provide(isolated)))
 })
 

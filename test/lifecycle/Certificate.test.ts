@@ -23,11 +23,13 @@ const certified = (change: (journal: Journal) => void, handles: ReadonlyArray<st
   const journal = new Journal({ now: () => 0, wallTime: () => 5000, emit: () => {} })
   journal.acquired.push("database", "websocket")
   journal.released.push("websocket", "database")
-  journal.ingesterExited = true
+  journal.proofs.set("ingesterExited", () => true)
   journal.stop({ name: "SIGTERM", code: ExitCode.Clean })
   change(journal)
   return certify(journal, handles)
 }
+
+const unproved = (journal: Journal, name: string) => void journal.proofs.set(name, () => false)
 
 /** Names of the proofs that do not hold. */
 const broken = ({ proofs }: Certificate) => Object.entries(proofs).flatMap(([name, holds]) => holds ? [] : [name])
@@ -51,8 +53,8 @@ describe("a certificate", () => {
     ["order", "more was released than acquired", (journal) => void journal.released.push("logs")],
     ["zeroSenders", "a holder outlived its mailbox", (journal) => void journal.stragglers.push(holder("a", 0))],
     ["zeroSenders", "a sender is still held", (journal) => void journal.mailboxes.add(mailbox(holder("a", 0)))],
-    ["ingesterExited", "the ingester was not seen to end", (journal) => void (journal.ingesterExited = false)],
-    ["noWriteAfterClose", "something was written after the close", (journal) => void (journal.writesAfterClose = 1)],
+    ["ingesterExited", "the ingester was not seen to end", (journal) => unproved(journal, "ingesterExited")],
+    ["noWriteAfterClose", "something was written after the close", (journal) => unproved(journal, "noWriteAfterClose")],
     ["drained", "accepted work was left", (journal) => journal.addDepthAtClose(1)]
   ]
   for (const [proof, what, change] of faults) {
@@ -69,18 +71,15 @@ describe("a certificate", () => {
   })
 
   it("takes a database that was never opened for no fault", () => {
-    assert.strictEqual(certified((journal) => void (journal.ingesterExited = undefined)).code, ExitCode.Clean)
+    assert.strictEqual(certified((journal) => journal.proofs.clear()).code, ExitCode.Clean)
   })
 
-  it("excuses work and ingester that an expired budget cut off: 75 rather than 70", () => {
-    for (const budget of ["ingester drain", "worker stop"]) {
-      const certificate = certified((journal) => {
-        journal.ingesterExited = false
-        journal.addDepthAtClose(3)
-        journal.forced.push(budget)
-      })
-      assert.deepStrictEqual([broken(certificate), certificate.code, certificate.queue], [[], ExitCode.CutShort, 3])
-    }
+  it("excuses work that an expired budget cut off: 75 rather than 70", () => {
+    const certificate = certified((journal) => {
+      journal.addDepthAtClose(3)
+      journal.expire("ingester drain")
+    })
+    assert.deepStrictEqual([broken(certificate), certificate.code, certificate.queue], [[], ExitCode.CutShort, 3])
   })
 
   it("names each sender that is left once, with its age and where it was acquired", () => {
@@ -118,23 +117,63 @@ describe("a certificate", () => {
   })
 })
 
+const lineOf = (journal: Journal) => JSON.stringify({ stopped: certify(journal, []) })
+const journalOf = () => new Journal({ now: () => 0, wallTime: () => 5000, emit: () => {} })
+
+describe("the line that others read", () => {
+  it("has its fields in their order, whatever has come up", () => {
+    assert.strictEqual(
+      lineOf(journalOf()),
+      `{"stopped":{"code":0,"cause":"completed","failures":[],"phases":{"draining":0,"releasing":0},"forced":[],` +
+        `"released":[],"senders":[],"queue":0,"committed":0,"answered":{"true":0,"false":0},` +
+        `"sockets":{"clean":0,"terminated":0},"wal":"not opened","handles":[],"proofs":{"order":true,` +
+        `"zeroSenders":true,"ingesterExited":true,"noWriteAfterClose":true,"drained":true,"noHandles":true}}}`
+    )
+  })
+
+  it("has what components state in the same places, whoever states it first, and what is new behind it", () => {
+    const journal = journalOf()
+    journal.acquired.push("database", "websocket")
+    journal.released.push("websocket", "database")
+    journal.stop({ name: "SIGTERM", code: 0 })
+    journal.expire("close handshakes", true)
+    journal.proofs.set("pagesClosed", () => true)
+    journal.proofs.set("noWriteAfterClose", () => false)
+    journal.proofs.set("ingesterExited", () => false)
+    journal.statements.set("pages", () => 12)
+    journal.statements.set("wal", () => "checkpointed")
+    journal.statements.set("sockets", () => ({ clean: 2, terminated: 3 }))
+    journal.statements.set("answered", () => ({ true: 6, false: 1 }))
+    journal.statements.set("committed", () => 7)
+    assert.strictEqual(
+      lineOf(journal),
+      `{"stopped":{"code":70,"cause":"SIGTERM","failures":[],"phases":{"draining":0,"releasing":0},` +
+        `"forced":["close handshakes"],"released":["websocket","database"],"senders":[],"queue":0,"committed":7,` +
+        `"answered":{"true":6,"false":1},"sockets":{"clean":2,"terminated":3},"wal":"checkpointed","handles":[],` +
+        `"proofs":{"order":true,"zeroSenders":true,"ingesterExited":false,"noWriteAfterClose":false,"drained":true,` +
+        `"noHandles":true,"pagesClosed":true},"pages":12}}`
+    )
+  })
+})
+
 const { proofs } = certified(() => {})
-const codeWith = (...forced: ReadonlyArray<string>) => exitCode({ causes: [0], forced, proofs })
+
+/** What it is once these budgets have fired. */
+const codeWith = (...harmless: ReadonlyArray<boolean>) =>
+  certified((journal) => {
+    for (const isHarmless of harmless) journal.expire("a budget", isHarmless)
+  }).code
 
 describe("the exit code", () => {
   it("is the first of 78, 64, 74, 70, 75, 69, 1 that applies", () => {
     const order = [78, 64, 74, 70, 75, 69, 1]
     for (const [i, code] of order.entries()) {
-      assert.strictEqual(exitCode({ causes: order.slice(i).toReversed(), forced: [], proofs }), code)
+      assert.strictEqual(exitCode({ causes: order.slice(i).toReversed(), isCutShort: false, proofs }), code)
     }
-    assert.strictEqual(exitCode({ causes: [0, 0], forced: [], proofs }), 0)
+    assert.strictEqual(exitCode({ causes: [0, 0], isCutShort: false, proofs }), 0)
   })
 
-  it("is 75 when a budget fired, but for those that a silent client or a large log may cost", () => {
-    for (const name of ["drain", "sockets end", "hard deadline"]) {
-      assert.strictEqual(codeWith(name), ExitCode.CutShort, name)
-    }
-    assert.strictEqual(codeWith("close handshakes", "checkpoint"), 0)
-    assert.strictEqual(codeWith("close handshakes", "drain"), 75)
+  it("is 75 when a budget fired, but for one that costs nothing", () => {
+    assert.deepStrictEqual([codeWith(false), codeWith(true, true), codeWith(true, false)], [75, 0, 75])
   })
 })

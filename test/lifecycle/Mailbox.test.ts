@@ -22,7 +22,7 @@ const open = Effect.fnUntraced(function*(options: { readonly capacity: number; r
   const handled: Array<number> = []
   const { mailbox, consumer } = yield* Mailbox.make<Job, never>({
     name: "test",
-    budget: "ingester drain",
+    budget: { name: "ingester drain", millis: 2000 },
     ...options,
     handle: Effect.fnUntraced(function*(batch) {
       yield* gate.await
@@ -180,7 +180,7 @@ describe("Mailbox", () => {
       const supervisor = yield* Supervisor
       const { mailbox } = yield* Mailbox.make<Job, never>({
         name: "dying",
-        budget: "ingester drain",
+        budget: { name: "ingester drain", millis: 2000 },
         capacity: 1,
         batchMax: 1,
         handle: () => Effect.die("disk on fire")

@@ -2,12 +2,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
+import { drain } from "../../src/aggregation/admission/Admission.ts"
+import * as StoreWriter from "../../src/database/StoreWriter.ts"
 import { certify, ExitCode } from "../../src/lifecycle/Certificate.ts"
 import { Journal } from "../../src/lifecycle/Journal.ts"
 import { launch } from "../../src/lifecycle/Launch.ts"
 import { announce, type Budget, Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { StartError } from "../../src/lifecycle/StartError.ts"
 import { Supervisor } from "../../src/lifecycle/Supervisor.ts"
+
+const { budgets } = StoreWriter
 
 const lifecycle = Supervisor.layer.pipe(Layer.provideMerge(Shutdown.layerTest))
 
@@ -61,12 +65,20 @@ describe("the second after a second signal", () => {
 
   it.effect("is not spent on clients that do not say goodbye: what is accepted is still committed", () =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* waited("drain", "close handshakes", "ingester drain"), [0, 250, 1000])
+      assert.deepStrictEqual(yield* waited(drain, { name: "mute", millis: 1000, cut: 250 }, budgets.drain), [
+        0,
+        250,
+        1000
+      ])
     }).pipe(Effect.provide(lifecycle)))
 
   it.effect("is one second for all that is left", () =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* waited("sockets end", "worker stop", "checkpoint"), [1000, 1000, 1000])
+      assert.deepStrictEqual(yield* waited({ name: "sockets end", millis: 1000 }, budgets.exit, budgets.checkpoint), [
+        1000,
+        1000,
+        1000
+      ])
     }).pipe(Effect.provide(lifecycle)))
 
   it.effect("costs no answer that is there already", () =>
@@ -74,29 +86,73 @@ describe("the second after a second signal", () => {
       const { bounded, hurry } = yield* Shutdown
       yield* hurry
       yield* TestClock.adjust("5 seconds")
-      assert.deepStrictEqual(yield* bounded("ingester drain", Effect.succeed(1)), Option.some(1))
+      assert.deepStrictEqual(yield* bounded(budgets.drain, Effect.succeed(1)), Option.some(1))
     }).pipe(Effect.provide(lifecycle)))
 })
 
-/** What a stop exits with whose ingester was not seen to end, and in which these budgets fired. */
-const codeWith = (...forced: ReadonlyArray<string>) => {
-  const journal = new Journal({ now: () => 0, wallTime: () => 0, emit: () => {} })
-  journal.ingesterExited = false
-  journal.forced.push(...forced)
-  return certify(journal, []).code
-}
+describe("a component that nobody here has heard of", () => {
+  it.effect("brings its name, its budgets, its proofs and what it states", () =>
+    Effect.gen(function*() {
+      const { bounded, journal, prove, state } = yield* Shutdown
+      let rendered = 0
+      let isClosed = true
+      const pages = Layer.effectDiscard(Effect.gen(function*() {
+        yield* announce("pages")
+        yield* prove("pagesClosed", () => isClosed)
+        yield* prove("pagesBuilt", true)
+        yield* state("pages", () => ({ rendered }))
+        yield* Effect.addFinalizer(() => bounded({ name: "pages drain", millis: 1, isHarmless: true }, Effect.never))
+      }))
+      yield* Effect.forkChild(Effect.scoped(Layer.build(pages)))
+      yield* TestClock.adjust(1)
+      rendered = 3
+      const certificate = certify(journal, [])
+      assert.deepStrictEqual(
+        [certificate.released, certificate.forced, certificate.code],
+        [["pages"], ["pages drain"], ExitCode.Clean]
+      )
+      assert.include(JSON.stringify(certificate), `"pagesClosed":true,"pagesBuilt":true},"pages":{"rendered":3}}`)
+      isClosed = false
+      assert.strictEqual(certify(journal, []).code, ExitCode.ProofFailed)
+    }).pipe(Effect.provide(lifecycle)))
+})
+
+/** What the release of a store comes to whose ingester has not ended, once this budget has fired; no budget: none has. */
+const released = (change: Partial<StoreWriter.StoreWriter>, expired?: Budget) =>
+  Effect.gen(function*() {
+    const { bounded, journal } = yield* Shutdown
+    const { release } = yield* StoreWriter.guarded({
+      apply: () => Effect.never,
+      sweep: () => Effect.never,
+      died: Effect.never,
+      close: Effect.succeed("checkpointed"),
+      exited: Effect.void,
+      sizes: { seq: 0, events: 0 },
+      ...change
+    }, () => false)
+    const ending = yield* Effect.forkChild(
+      Effect.andThen(expired === undefined ? Effect.void : bounded(expired, Effect.never), release)
+    )
+    yield* TestClock.adjust("10 seconds")
+    yield* Fiber.join(ending)
+    return certify(journal, []).code
+  }).pipe(Effect.provide(lifecycle))
 
 describe("the exit code of a stop whose ingester was not seen to end", () => {
-  it("is 70 when nothing kept anybody from waiting for it", () => {
-    assert.strictEqual(codeWith(), ExitCode.ProofFailed)
-    assert.strictEqual(codeWith("close handshakes"), ExitCode.ProofFailed)
-  })
+  it.effect("is 70 when nothing kept anybody from waiting for it", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* released({}), ExitCode.ProofFailed)
+      assert.strictEqual(yield* released({}, { name: "close handshakes", millis: 1 }), ExitCode.ProofFailed)
+    }))
 
-  it("is 75 when its budget expired", () => {
-    for (const budget of ["ingester drain", "worker stop"]) {
-      assert.strictEqual(codeWith(budget), ExitCode.CutShort, budget)
-    }
-  })
+  it.effect("is 75 when its budget expired", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* released({}, budgets.drain), ExitCode.CutShort)
+      assert.strictEqual(yield* released({ exited: Effect.never }), ExitCode.CutShort)
+    }))
+
+  it.effect("is 0 when the log could not be folded in time: the next start does it", () =>
+    Effect.map(released({ close: Effect.never }), (code) => assert.strictEqual(code, ExitCode.Clean)))
 })
 
 describe("a journal", () => {

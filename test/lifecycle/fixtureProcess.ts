@@ -25,12 +25,6 @@ const store = Layer.effect(
   Store,
   Effect.gen(function*() {
     yield* announce("database")
-    const { journal } = yield* Shutdown
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        journal.ingesterExited = true
-      })
-    )
     if (fault === "fails to start") {
       return yield* new StartError({ component: "database", message: "no such disk", exitCode: 74 })
     }
@@ -38,7 +32,7 @@ const store = Layer.effect(
       name: "database",
       capacity: 8,
       batchMax: 8,
-      budget: "ingester drain",
+      budget: { name: "ingester drain", millis: 2000 },
       handle: () => fault === "stuck batch" ? Effect.never : Effect.void
     })
     return Store.of({ mailbox })
@@ -67,7 +61,9 @@ const middle = Layer.effectDiscard(Effect.gen(function*() {
   if (fault === "finalizer dies") yield* Effect.addFinalizer(() => Effect.die("broken finalizer"))
   if (fault === "finalizer hangs") {
     const shutdown = yield* Shutdown
-    yield* Effect.addFinalizer(() => shutdown.bounded("worker stop", Effect.uninterruptible(Effect.never)))
+    yield* Effect.addFinalizer(() =>
+      shutdown.bounded({ name: "worker stop", millis: 1000 }, Effect.uninterruptible(Effect.never))
+    )
   }
   if (["unbounded finalizer", "forced command"].includes(fault) || fault === "component dies for ever") {
     yield* Effect.addFinalizer(() => Effect.never)
@@ -79,10 +75,12 @@ const top = Layer.effectDiscard(Effect.gen(function*() {
   if (fault === "slow start") yield* Effect.sleep("10 seconds")
   const shutdown = yield* Shutdown
   if (fault === "short drain") {
-    yield* Effect.addFinalizer(() => shutdown.bounded("drain", Effect.sleep("2 seconds")))
+    yield* Effect.addFinalizer(() =>
+      shutdown.bounded({ name: "drain", millis: 4000, cut: 0 }, Effect.sleep("2 seconds"))
+    )
   }
   if (fault === "slow drain") {
-    yield* Effect.addFinalizer(() => shutdown.bounded("drain", Effect.never))
+    yield* Effect.addFinalizer(() => shutdown.bounded({ name: "drain", millis: 4000, cut: 0 }, Effect.never))
   }
   yield* Effect.addFinalizer(() => Effect.sync(() => shutdown.journal.transition("draining")))
   if (fault === "stray rejection") setTimeout(() => void Promise.reject(new Error("nobody caught me")), 50)

@@ -188,7 +188,7 @@ describe("a signal", () => {
     const first = serving().host
     first.setSignalExit("conventional")
     signal("SIGINT")
-    first.journal.forced.push("drain")
+    first.journal.expire("drain")
     first.finish(0)
     runDry()
     assert.strictEqual(process.exitCode, 75)

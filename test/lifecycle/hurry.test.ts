@@ -2,8 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { TestClock } from "effect/testing"
-import { ExitCode } from "../../src/lifecycle/Certificate.ts"
-import { proofFailed, Shutdown } from "../../src/lifecycle/Shutdown.ts"
+import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 
 const fork = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
 
@@ -25,21 +24,10 @@ describe("Shutdown", () => {
       yield* hurry
       yield* TestClock.adjust(600)
       yield* hurry
-      const waiting = yield* fork(bounded("worker stop", Effect.never))
+      const waiting = yield* fork(bounded({ name: "worker stop", millis: 5000 }, Effect.never))
       yield* TestClock.adjust(399)
       assert.isUndefined(waiting.pollUnsafe())
       yield* TestClock.adjust(1)
       assert.deepStrictEqual(waiting.pollUnsafe(), yield* Effect.exit(Effect.succeed(Option.none())))
-    }).pipe(Effect.provide(Shutdown.layerTest)))
-
-  it.effect("enters a broken promise in the journal, with a detail where there is one", () =>
-    Effect.gen(function*() {
-      yield* proofFailed("stuck")
-      yield* proofFailed("stuck", "at the gate")
-      const { journal } = yield* Shutdown
-      assert.deepStrictEqual(journal.causes, [
-        { name: "stuck", code: ExitCode.ProofFailed },
-        { name: "stuck", detail: "at the gate", code: ExitCode.ProofFailed }
-      ])
     }).pipe(Effect.provide(Shutdown.layerTest)))
 })

@@ -27,7 +27,7 @@ const open = Effect.gen(function*() {
   const handled: Array<number> = []
   const { consumer, mailbox } = yield* Mailbox.make<Job, never>({
     name: "test",
-    budget: "ingester drain",
+    budget: { name: "ingester drain", millis: 2000 },
     capacity: 8,
     batchMax: 1,
     handle: (batch) =>

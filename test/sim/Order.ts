@@ -3,6 +3,9 @@
  * stands below is whole, and nothing of it is alive any more.
  */
 import { Effect, Layer } from "effect"
+import { drain } from "../../src/aggregation/admission/Admission.ts"
+import { threadStop } from "../../src/crypto/ThreadPool.ts"
+import { budgets as budgetsOfStores } from "../../src/database/StoreWriter.ts"
 import { Journal, type MailboxView } from "../../src/lifecycle/Journal.ts"
 import { ownerOf } from "../../src/lifecycle/Report.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
@@ -17,7 +20,7 @@ export const components = [...mailboxes, "websocket"] as const
 /** The budget for its consumer has expired: nobody waits for it any more, and the certificate says so. */
 export const wasCut = ({ forced }: Journal, mailbox: (typeof mailboxes)[number]): boolean =>
   forced.includes(budgets[mailbox])
-const budgets = { database: "ingester drain", crypto: "worker stop", aggregation: "drain" } as const
+const budgets = { database: budgetsOfStores.drain.name, crypto: threadStop.name, aggregation: drain.name }
 
 class OrderedMailboxes extends Set<MailboxView> {
   onDelete: (mailbox: MailboxView) => void = () => {}

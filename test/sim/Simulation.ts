@@ -205,7 +205,7 @@ const judge = (run: Run, verdict: "done" | "deadlock" | "livelock"): void => {
   /** Nothing was cut short: nobody was told to hurry, or it made no difference. */
   const isWhole = journal.forced.length === 0 && !disk.hasFailed
 
-  expect("I3", journal.writesAfterClose === 0, () => `${journal.writesAfterClose} writes after the close`)
+  expect("I3", certificate.proofs.noWriteAfterClose, () => "written after the close")
   expect(
     "I4",
     JSON.stringify(acquired) === JSON.stringify(components.slice(0, acquired.length)) &&
@@ -248,11 +248,11 @@ const judge = (run: Run, verdict: "done" | "deadlock" | "livelock"): void => {
 
   expect("forgery", disk.forgeries === 0, () => `${disk.forgeries} events with a wrong signature were stored`)
   const told = run.clients.flatMap(({ answers }) => [...answers.values()]).flat().filter(Boolean).length
-  expect("count", journal.counters.answeredTrue >= told, () => `${told} told, ${journal.counters.answeredTrue} counted`)
+  expect("count", certificate.answered.true >= told, () => `${told} told, ${certificate.answered.true} counted`)
   expect(
     "count",
-    !isWhole || disk.eventsBefore + journal.counters.committed === disk.events.size,
-    () => `${journal.counters.committed} counted as committed, ${disk.events.size - disk.eventsBefore} on the disk`
+    !isWhole || disk.eventsBefore + certificate.committed === disk.events.size,
+    () => `${certificate.committed} counted as committed, ${disk.events.size - disk.eventsBefore} on the disk`
   )
   for (const client of run.clients) client.judge()
 }

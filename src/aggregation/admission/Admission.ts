@@ -7,6 +7,10 @@ import type { Outcome } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import type { Verdict } from "../../domain/Quality.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
+import type { Budget } from "../../lifecycle/Shutdown.ts"
+
+/** What was taken when the stop began may still be decided and answered. A second signal cuts it at once. */
+export const drain: Budget = { name: "drain", millis: 4000, cut: 0 }
 
 /** What became of one event; each has exactly one answer on the wire (`websocket/client/publish.ts`). */
 export type AdmissionOutcome =

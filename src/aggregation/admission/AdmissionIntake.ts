@@ -16,7 +16,7 @@ import { Undetermined } from "../../domain/Quality.ts"
 import * as Mailbox from "../../lifecycle/Mailbox.ts"
 import { Shutdown } from "../../lifecycle/Shutdown.ts"
 import { Supervisor } from "../../lifecycle/Supervisor.ts"
-import { Admission, type AdmissionOutcome, type AdmissionSender, type Bearer } from "./Admission.ts"
+import { Admission, type AdmissionOutcome, type AdmissionSender, type Bearer, drain } from "./Admission.ts"
 import { countAll } from "./AdmissionCount.ts"
 import { commit, commitEach, unwritten } from "./Commits.ts"
 import { Judgement, shuttingDown } from "./Judgement.ts"
@@ -274,14 +274,14 @@ const make = Effect.fnUntraced(function*() {
         Effect.andThen(Deferred.isDone(stopping)),
         Effect.flatMap((isStopping) => isStopping ? FiberSet.awaitEmpty(pipelines) : Effect.void)
       ),
-    budget: "drain"
+    budget: drain
   })
 
   // Runs before the mailbox closes: whoever could submit was released before this component, so this is the last of it.
   yield* Effect.addFinalizer(() =>
     Effect.gen(function*() {
       yield* Deferred.succeed(stopping, undefined)
-      const drained = yield* shutdown.bounded("drain", FiberSet.awaitEmpty(pipelines))
+      const drained = yield* shutdown.bounded(drain, FiberSet.awaitEmpty(pipelines))
       if (Option.isSome(drained)) return
       cut = true
       yield* FiberSet.clear(pipelines)

@@ -10,7 +10,7 @@ import { Socket } from "effect/socket"
 import type { VerifierSender } from "../../crypto/Verifier.ts"
 import type { Event, EventLimits } from "../../domain/Event.ts"
 import { type Filter, wireOf } from "../../domain/Filter.ts"
-import { budgets, Shutdown } from "../../lifecycle/Shutdown.ts"
+import { Shutdown } from "../../lifecycle/Shutdown.ts"
 import { escape } from "../../observability/Escape.ts"
 import * as Introduction from "./Introduction.ts"
 import { UpstreamError } from "./UpstreamError.ts"
@@ -107,6 +107,9 @@ interface Terminable {
 }
 const isTerminable = (ws: object): ws is Terminable => "terminate" in ws && typeof ws.terminate === "function"
 
+/** An upstream relay may still answer our Close frame. A silent one is not our fault. */
+const closeMillis = 500
+
 /** An open socket is closed politely, within a budget; every other one at once. */
 export const goodbye = Effect.fnUntraced(function*(ws: Socket.WebSocketLike, subscriptions: ReadonlySet<string>) {
   if (ws.readyState === 1) {
@@ -117,7 +120,7 @@ export const goodbye = Effect.fnUntraced(function*(ws: Socket.WebSocketLike, sub
       ws.close(1000)
     })
     yield* Effect.raceFirst(closed, impatient).pipe(
-      Effect.timeoutOption(budgets["upstream close"]),
+      Effect.timeoutOption(closeMillis),
       Effect.catchDefect((defect) => Effect.logDebug("upstream not closed", defect))
     )
   }

@@ -35,16 +35,11 @@ const acquireWriter = Effect.fnUntraced(function*(
   writer: StoreWriter.StoreWriter,
   consumer: () => Fiber.Fiber<void> | undefined
 ) {
-  const { bounded, journal } = yield* Shutdown
-  return yield* Effect.acquireRelease(
-    Effect.sync(() => StoreWriter.guarded(writer, journal)),
-    (writer) =>
-      StoreWriter.release(writer, {
-        journal,
-        bounded,
-        isDrained: () => consumer()?.pollUnsafe() !== undefined || consumer() === undefined
-      })
+  const guarded = yield* Effect.acquireRelease(
+    StoreWriter.guarded(writer, () => consumer()?.pollUnsafe() !== undefined || consumer() === undefined),
+    ({ release }) => release
   )
+  return guarded.writer
 })
 
 const sweepForEver = (sweep: Effect.Effect<boolean, unknown>) =>
@@ -104,7 +99,7 @@ const make = Effect.fnUntraced(
     yield* Effect.addFinalizer(() =>
       Effect.andThen(
         Effect.sync(() => connection.close()),
-        bounded("worker stop", Effect.andThen(Effect.ignore(readerThread.close), readerThread.exited))
+        bounded(StoreWriter.budgets.exit, Effect.andThen(Effect.ignore(readerThread.close), readerThread.exited))
       )
     )
     yield* supervisor.fork("database reader", readerThread.died)

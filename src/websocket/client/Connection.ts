@@ -132,7 +132,7 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
 
   closed(code: number): void {
     this.#open = false
-    const { counters } = this.#shared.journal
+    const { counters } = this.#shared
     if (code !== 1006) counters.socketsClean++
     else if (this.#ended) counters.socketsTerminated++
     this.#release()

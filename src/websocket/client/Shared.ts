@@ -3,7 +3,7 @@ import { Effect, type Fiber, type Metric } from "effect"
 import { randomBytes } from "node:crypto"
 import { Settings, type SettingsShape } from "../../config/Settings.ts"
 import { Database } from "../../database/Database.ts"
-import type { Journal } from "../../lifecycle/Journal.ts"
+import type { Counters, Journal } from "../../lifecycle/Journal.ts"
 import { Shutdown } from "../../lifecycle/Shutdown.ts"
 import { Tally } from "../../lifecycle/Tally.ts"
 import type { AuthenticationOptions } from "./Authentication.ts"
@@ -26,6 +26,8 @@ export interface SharedParts {
 }
 
 export interface Shared extends SharedParts {
+  /** `OK true` and `OK false` frames handed to sockets; sockets that ended with a close handshake, and that had to be cut. */
+  readonly counters: Counters<"answeredTrue" | "answeredFalse" | "socketsClean" | "socketsTerminated">
   readonly rates: AddressRates
   /** EVENTs without an answer, of all connections. */
   readonly inFlight: Tally
@@ -36,6 +38,7 @@ export interface Shared extends SharedParts {
 /** With what is the server's own from the start. */
 export const of = (parts: SharedParts): Shared => ({
   ...parts,
+  counters: parts.journal.count("answeredTrue", "answeredFalse", "socketsClean", "socketsTerminated"),
   rates: new AddressRates(() => parts.limits.ratePerAddress),
   inFlight: new Tally(),
   draining: false

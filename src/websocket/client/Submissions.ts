@@ -91,7 +91,7 @@ export class Submissions {
   /** OK (NIP-01), and counted. */
   answer(eventId: string, answer: publish.Answer): void {
     if (!this.#outlet.isOpen()) return
-    const { counters } = this.#shared.journal
+    const { counters } = this.#shared
     this.#shared.count(Metrics.websocketOks[`${answer.accepted}`], 1)
     if (answer.accepted) {
       counters.answeredTrue++

@@ -7,6 +7,7 @@ import { DatabaseSync } from "node:sqlite"
 import { describe } from "vitest"
 import { Database } from "../../../src/database/Database.ts"
 import { connect } from "../../../src/database/sqlite/connection.ts"
+import { certify } from "../../../src/lifecycle/Certificate.ts"
 import { Shutdown } from "../../../src/lifecycle/Shutdown.ts"
 import { profileEvent, signed } from "../../support/events.ts"
 import { saveAll, write } from "../Database.suite.ts"
@@ -262,7 +263,8 @@ describe("opening a file", () => {
       )
       const { journal } = yield* Effect.provide(Shutdown, context)
       yield* Scope.close(scope, Exit.void)
-      assert.deepStrictEqual([journal.ingesterExited, journal.wal, journal.forced], [true, "checkpointed", []])
+      const { forced, proofs, wal } = certify(journal, [])
+      assert.deepStrictEqual([proofs.ingesterExited, wal, forced], [true, "checkpointed", []])
       assert.deepStrictEqual(lines, ["database opened", "Ingester thread exited", "released"])
     }))
 })

@@ -13,7 +13,7 @@ it.effect("passes, and leaves a mailbox open, with somebody who can send to it",
       name: "planted",
       capacity: 1,
       batchMax: 1,
-      budget: "drain",
+      budget: { name: "drain", millis: 4000 },
       handle: () => Effect.void
     }).pipe(Scope.provide(scope))
     yield* mailbox.sender("planted/holder").pipe(Scope.provide(scope))
