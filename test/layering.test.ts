@@ -13,6 +13,8 @@ const table: ReadonlyArray<{
   readonly packages: "any" | "pure"
 }> = [
   { files: ["domain/"], may: [], packages: "pure" },
+  // What people see: facts in, HTML out.
+  { files: ["pages/"], may: ["domain/"], packages: "any" },
   { files: ["observability/"], may: ["domain/", "config/"], packages: "any" },
   { files: ["lifecycle/"], may: ["observability/"], packages: "any" },
   {
@@ -257,6 +259,7 @@ describe("layering, planted violations", () => {
     ],
     ["websocket/X.ts", "import { Queue as Q } from \"effect\"", "imports Queue by another name"],
     ["websocket/X.ts", "import { bounded } from \"effect/Queue\"", "imports Queue by another name"],
+    ["pages/X.ts", "import { Database } from \"../database/Database.ts\"", "imports database/Database.ts"],
     ["utils/X.ts", "", "stands in no row of the table"]
   ]
   for (const [file, source, violation] of planted) {
