@@ -6,7 +6,7 @@
  */
 import { nip05TextOf } from "../domain/Nip05.ts"
 import type { Profile } from "../domain/Profile.ts"
-import { type Facts, isDeleted, judge, type Thresholds, type Verdict } from "../domain/Quality.ts"
+import { type Facts, isDeleted, judge, type Policy, type Verdict } from "../domain/Quality.ts"
 
 export interface RuleRow {
   readonly rule: string
@@ -80,10 +80,10 @@ const nip05Fact = ({ nip05, nip05Name }: Facts): string => {
   return nip05._tag === "Verified" ? `${name}, its author's` : `${name}, ${nip05.reason}`
 }
 
-/** Every rule in the order in which they are asked. `limits` are the operator's. */
-export const ruleTable = (facts: Facts, limits: Thresholds): ReadonlyArray<RuleRow> => {
+/** Every rule in the order in which they are asked. `policy` is the operator's. */
+export const ruleTable = (facts: Facts, policy: Policy): ReadonlyArray<RuleRow> => {
   const alone = (rule: string, fact: string, own: Partial<Facts>) =>
-    rowOf(rule, fact, judge({ ...flawless(facts), ...own }, limits))
+    rowOf(rule, fact, judge({ ...flawless(facts), ...own }, policy))
   const { bridge, nip05, nip05Name, picture, pictureUrl, profile, textNotes } = facts
   const rows = [
     alone("created_at", timeOf(facts.createdAt), { createdAt: facts.createdAt }),
@@ -94,7 +94,7 @@ export const ruleTable = (facts: Facts, limits: Thresholds): ReadonlyArray<RuleR
   if (typeof profile === "string") return [...rows, skipped("all others", "there is no profile to judge")]
   const of = (fields: Partial<Profile>): Partial<Facts> => ({ profile: { ...flawlessProfile, ...fields } })
   const { about, displayName, name } = profile
-  const deleted = isDeleted(profile, limits)
+  const deleted = isDeleted(profile, policy.rules)
   return [
     ...rows,
     alone("no bridge", bridge ?? "no mark of one", { bridge }),
@@ -105,7 +105,7 @@ export const ruleTable = (facts: Facts, limits: Thresholds): ReadonlyArray<RuleR
     profile.picture === ""
       ? skipped("picture URL", "there is none")
       : alone("picture URL", pictureUrl._tag === "Web" ? pictureUrl.host : pictureUrl._tag, { pictureUrl }),
-    limits.nip05Required && (nip05 !== undefined || typeof nip05Name === "string")
+    policy.nip05 === "require" && (nip05 !== undefined || typeof nip05Name === "string")
       ? alone("NIP-05 name", nip05Fact(facts), { nip05, nip05Name })
       : skipped("NIP-05 name", nip05Fact(facts)),
     picture === undefined

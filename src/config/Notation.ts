@@ -3,6 +3,7 @@
  */
 import { Duration, Option, Redacted } from "effect"
 import { isIP } from "node:net"
+import { networkBegin } from "../domain/HarvestWindow.ts"
 
 /** How a value is written, and how it is read. */
 export interface Notation<A> {
@@ -44,6 +45,11 @@ export const oneOf = <const A extends string>(values: ReadonlyArray<A>): Notatio
   allowed: values.map((value) => `\`${value}\``).join(", "),
   decode: (text) => Option.fromUndefinedOr(values.find((value) => value.toLowerCase() === text.toLowerCase()))
 })
+
+export const onOff: Notation<boolean> = {
+  allowed: "`on`, `off`",
+  decode: (text) => Option.map(oneOf(["on", "off"]).decode(text), (value) => value === "on")
+}
 
 export const line = (lengthMax: number): Notation<string> => ({
   allowed: `one line, at most ${lengthMax} characters`,
@@ -140,13 +146,13 @@ export const quota: Notation<{ readonly host: string; readonly perMinute: number
   }
 }
 
-/** Unix seconds. Nobody has a use for the time before there was a network, nor do harvests go there. */
+/** Unix seconds. */
 export const day: Notation<number> = {
   allowed: "a day (UTC) as `YYYY-MM-DD`, 2020-01-01 or later",
   decode: (text) => {
     const at = /^\d{4}-\d{2}-\d{2}$/u.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN
     // A day that does not exist, such as the 30th of February, is another day when written back.
-    return at >= Date.UTC(2020, 0, 1) && new Date(at).toISOString().startsWith(text)
+    return at / 1000 >= networkBegin && new Date(at).toISOString().startsWith(text)
       ? Option.some(at / 1000)
       : Option.none()
   }

@@ -36,7 +36,7 @@ const put = (values: Writable, { path: [first, second] }: Row, value: unknown): 
   else values[first as Group][second] = value
 }
 
-const valueOf = (values: SettingsShape, { path: [first, second] }: Row): unknown => {
+export const valueOf = (values: SettingsShape, { path: [first, second] }: Row): unknown => {
   const value: unknown = values[first as keyof SettingsShape]
   return second === undefined ? value : (value as Readonly<Record<string, unknown>>)[second]
 }

@@ -16,6 +16,7 @@ import {
   network,
   type Notation,
   oneOf,
+  onOff,
   phrase,
   pixels,
   pubkey,
@@ -39,6 +40,8 @@ export interface Setting<A> extends Notation<A> {
   readonly derived: boolean
   /** Never shown, and no flag, since everybody on a machine can read a command line. */
   readonly secret: boolean
+  /** Of a rule: where everybody finds it (NIP-11), in `profile_rules`; undefined: under its own name. */
+  readonly published: string | undefined
   /** Can change while the service runs. What cannot is read once, at the start: paths, ports, threads. */
   readonly isLive: boolean
 }
@@ -50,6 +53,7 @@ const setting = <A>(variable: string, notation: Notation<A>, otherwise: string, 
   default: otherwise,
   derived: false,
   secret: false,
+  published: undefined,
   isLive: true
 })
 
@@ -276,7 +280,7 @@ export const table = {
     ),
     bridgeAddresses: setting(
       "BRIDGE_ADDRESSES",
-      oneOf(["on", "off"]),
+      onOff,
       "on",
       "Whether a NIP-05 name like name_at_host.tld@… marks its author as bridged."
     ),
@@ -292,10 +296,13 @@ export const table = {
       "https,http,data",
       "Schemes that the URL of a picture may have."
     ),
-    pictureUrlMax: setting("PICTURE_URL_MAX", whole(16, 2048, "characters"), "2_048", "Longest URL of a picture."),
+    pictureUrlMax: {
+      ...setting("PICTURE_URL_MAX", whole(16, 2048, "characters"), "2_048", "Longest URL of a picture."),
+      published: "picture_url.max_length"
+    },
     pictureAddressHosts: setting(
       "PICTURE_ADDRESS_HOSTS",
-      oneOf(["on", "off"]),
+      onOff,
       "on",
       "Whether the URL of a picture may name its host by an IP address."
     ),

@@ -18,24 +18,15 @@ export type BridgeEvidence =
 
 export interface BridgeRules {
   /** Names of tags that say so: `proxy` (NIP-48), and what Mostr wrote before there was one. Case does not count. */
-  readonly tags: ReadonlyArray<string>
+  readonly bridgeTags: ReadonlyArray<string>
   /** Namespaces or values of NIP-32 labels. */
-  readonly labels: ReadonlyArray<string>
+  readonly bridgeLabels: ReadonlyArray<string>
   /** Domains of a NIP-05 name: the domain itself and all below it. One without a dot is any single part of a name. */
-  readonly domains: ReadonlyArray<string>
+  readonly bridgeDomains: ReadonlyArray<string>
   /** `alice_at_example.social@anywhere`: how a bridge spells an address of the fediverse. */
-  readonly addresses: boolean
+  readonly bridgeAddresses: boolean
   /** Endings of a name in lower case. */
-  readonly names: ReadonlyArray<string>
-}
-
-/** Mostr, Momostr, Bridgy Fed and feed bots. */
-export const bridgeRules: BridgeRules = {
-  tags: ["proxy", "mostr"],
-  labels: ["pink.momostr"],
-  domains: ["mostr.pub", "mostr-pub", "momostr.pink", "brid.gy"],
-  addresses: true,
-  names: ["(rss feed)"]
+  readonly bridgeNames: ReadonlyArray<string>
 }
 
 const isLabelled = (tag: ReadonlyArray<string>, labels: ReadonlyArray<string>): boolean =>
@@ -54,14 +45,16 @@ const isWithin = (domain: string, suffix: string): boolean =>
 export const bridgeEvidenceOf = (
   event: Pick<Event, "tags">,
   profile: Pick<Profile, "nip05" | "name" | "displayName"> | undefined,
-  rules: BridgeRules = bridgeRules
+  rules: BridgeRules
 ): BridgeEvidence | undefined => {
-  if (event.tags.some((tag) => tag[0] !== undefined && rules.tags.includes(tag[0].toLowerCase()))) return "proxy tag"
-  if (event.tags.some((tag) => isLabelled(tag, rules.labels))) return "bridge label"
+  if (event.tags.some((tag) => tag[0] !== undefined && rules.bridgeTags.includes(tag[0].toLowerCase()))) {
+    return "proxy tag"
+  }
+  if (event.tags.some((tag) => isLabelled(tag, rules.bridgeLabels))) return "bridge label"
   if (profile === undefined) return undefined
   const domain = nip05Domain(profile.nip05)
-  if (rules.domains.some((suffix) => isWithin(domain, suffix))) return "bridge domain"
-  if (rules.addresses && /^[^@]+_at_[^@]+\.[^@.]+@/i.test(profile.nip05)) return "bridged address"
+  if (rules.bridgeDomains.some((suffix) => isWithin(domain, suffix))) return "bridge domain"
+  if (rules.bridgeAddresses && /^[^@]+_at_[^@]+\.[^@.]+@/i.test(profile.nip05)) return "bridged address"
   const named = [profile.name, profile.displayName].map((name) => name.toLowerCase())
-  return rules.names.some((ending) => named.some((name) => name.endsWith(ending))) ? "feed name" : undefined
+  return rules.bridgeNames.some((ending) => named.some((name) => name.endsWith(ending))) ? "feed name" : undefined
 }

@@ -7,6 +7,9 @@
  * is missing, and the next one starts at that second again, as more of its events may have been cut off.
  */
 
+/** Unix seconds. Nobody has a use for the time before there was a network, nor do harvests go there. */
+export const networkBegin = Date.UTC(2020, 0, 1) / 1000
+
 /** A range of `created_at`, both ends inclusive, Unix seconds. */
 export type Interval = readonly [from: number, to: number]
 

@@ -32,23 +32,15 @@ export type PictureUrlProblem =
 
 export interface PictureUrlRules {
   /** UTF-16 units; a `data:` URL is bounded by the content it stands in. */
-  readonly urlMax: number
-  /** With colon. `blob:`, `ipfs:` and the like need a gateway, or a browser that made them. */
-  readonly schemes: ReadonlyArray<string>
+  readonly pictureUrlMax: number
+  /** Without colon. `blob`, `ipfs` and the like need a gateway, or a browser that made them. */
+  readonly pictureSchemes: ReadonlyArray<string>
   /** Whether an IP address may stand for a host. Which addresses may be asked is for the fetcher to say. */
-  readonly addressHosts: boolean
+  readonly pictureAddressHosts: boolean
   /** Exactly these hosts answer with a page about the picture. */
-  readonly pageHosts: ReadonlyArray<string>
+  readonly picturePageHosts: ReadonlyArray<string>
   /** These in lower case anywhere in host and path, or a host's own name, mark a picture that shows nobody. */
-  readonly placeholders: ReadonlyArray<string>
-}
-
-export const pictureUrlRules: PictureUrlRules = {
-  urlMax: 2048,
-  schemes: ["https:", "http:", "data:"],
-  addressHosts: true,
-  pageHosts: ["imgur.com", "www.imgur.com"],
-  placeholders: ["favicon.ico", "rss-to-nostr", "default-avatar", "placeholder", "randomuser.me"]
+  readonly picturePlaceholders: ReadonlyArray<string>
 }
 
 const refused = (reason: PictureUrlProblem): PictureUrl => ({ _tag: "Refused", reason })
@@ -63,23 +55,23 @@ const inlineOf = (url: string): PictureUrl => {
 }
 
 /** Classifies a picture's URL; blanks around it do not count. Never throws. */
-export const pictureUrlOf = (text: string, rules: PictureUrlRules = pictureUrlRules): PictureUrl => {
+export const pictureUrlOf = (text: string, rules: PictureUrlRules): PictureUrl => {
   const trimmed = text.trim()
   const scheme = /^[a-z][a-z0-9+.-]*:/i.exec(trimmed.slice(0, 32))?.[0].toLowerCase()
   if (scheme === undefined) return refused("picture is not a URL")
-  if (!rules.schemes.includes(scheme)) return refused("picture scheme is not supported")
+  if (!rules.pictureSchemes.includes(scheme.slice(0, -1))) return refused("picture scheme is not supported")
   if (scheme === "data:") return inlineOf(trimmed)
-  if (trimmed.length > rules.urlMax) return refused("picture URL is too long")
+  if (trimmed.length > rules.pictureUrlMax) return refused("picture URL is too long")
   const url = URL.parse(trimmed)
   if (url === null || url.hostname === "") return refused("picture is not a URL")
   if (url.username !== "" || url.password !== "") return refused("picture URL holds credentials")
   const host = url.hostname.replace(/\.$/, "")
   if (isAddress(host)) {
-    if (!rules.addressHosts) return refused("picture host is an address")
+    if (!rules.pictureAddressHosts) return refused("picture host is an address")
   } else if (!host.includes(".") && host !== "localhost") return refused("picture is not a URL")
-  if (rules.pageHosts.includes(host)) return refused("picture is a page")
+  if (rules.picturePageHosts.includes(host)) return refused("picture is a page")
   const place = (host + url.pathname).toLowerCase()
-  if (rules.placeholders.some((pattern) => place.includes(pattern))) return refused("picture is a placeholder")
+  if (rules.picturePlaceholders.some((pattern) => place.includes(pattern))) return refused("picture is a placeholder")
   return {
     _tag: "Web",
     url: url.href,

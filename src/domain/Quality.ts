@@ -4,16 +4,10 @@
  * Rules run from the cheapest to the dearest, so the first refusal is also the cheapest one. What only the network can
  * tell is gathered after everything else has passed, and judged again with it.
  */
-import { type BridgeEvidence, bridgeEvidenceOf, type BridgeRules, bridgeRules } from "./Bridge.ts"
+import { type BridgeEvidence, bridgeEvidenceOf, type BridgeRules } from "./Bridge.ts"
 import type { Event } from "./Event.ts"
 import { type Nip05Name, nip05NameOf } from "./Nip05.ts"
-import {
-  type PictureUrl,
-  pictureUrlOf,
-  type PictureUrlProblem,
-  type PictureUrlRules,
-  pictureUrlRules
-} from "./PictureUrl.ts"
+import { type PictureUrl, pictureUrlOf, type PictureUrlProblem, type PictureUrlRules } from "./PictureUrl.ts"
 import { isBlank, type Profile, profileOf, type ProfileProblem, showsAtLeast } from "./Profile.ts"
 
 /** What the rules say about one profile, cheapest first, then what admission says about other kinds. */
@@ -122,53 +116,46 @@ export interface Facts {
   readonly textNotes: { readonly _tag: "Found"; readonly count: number } | Unanswered | undefined
 }
 
-export interface Thresholds {
+/** What an operator asks of a profile by what it says itself. The settings decode to it, name by name. */
+export interface Rules extends BridgeRules, PictureUrlRules {
   /** Unix seconds, inclusive. */
   readonly createdAtMin: number
-  /** Seconds ahead of our clock, inclusive. An event of the future would shadow every later one. */
-  readonly createdAtFutureMax: number
-  /** Unicode characters. */
-  readonly contentMax: number
   /** Characters that show something; 0: there need be none. */
   readonly nameMin: number
   readonly aboutMin: number
   /** In lower case: what clients call an account that its owner has deleted. */
   readonly deletedNames: ReadonlyArray<string>
-  readonly bridges: BridgeRules
-  readonly pictureUrl: PictureUrlRules
-  /** Pixels, inclusive: a portrait's, which a square meets from its height upwards. */
-  readonly pictureMin: Size
-  readonly textNotesMin: number
-  /** Whether a profile must have a NIP-05 name that is its author's. */
-  readonly nip05Required: boolean
 }
 
-export const thresholds: Thresholds = {
-  createdAtMin: Date.UTC(2020, 0, 1) / 1000,
-  createdAtFutureMax: 900,
-  contentMax: 65_536,
-  nameMin: 1,
-  aboutMin: 1,
-  deletedNames: ["account deleted"],
-  bridges: bridgeRules,
-  pictureUrl: pictureUrlRules,
-  pictureMin: { width: 300, height: 600 },
-  textNotesMin: 1,
-  nip05Required: false
+/** All that a profile is judged by, as it stands in the settings. */
+export interface Policy {
+  readonly rules: Rules
+  readonly limits: {
+    /** Seconds ahead of our clock, inclusive. An event of the future would shadow every later one. */
+    readonly createdAtFutureMax: number
+    /** Unicode characters. */
+    readonly contentMax: number
+  }
+  /** Pixels, inclusive: a portrait's, which a square meets from its height upwards. */
+  readonly pictureMin: Size
+  /** Events that prove that an author posts. */
+  readonly proofMin: number
+  /** `require`: a profile must have a NIP-05 name that is its author's. */
+  readonly nip05: "off" | "check" | "require"
 }
 
 const nip05Of = (text: string): Facts["nip05Name"] => text === "" ? "none" : nip05NameOf(text) ?? "malformed"
 
 /** All that a kind 0 event says by itself; `now` in Unix seconds. */
-export const factsOf = (event: Event, now: number, limits: Thresholds = thresholds): Facts => {
-  const profile = profileOf(event.content, limits.contentMax)
+export const factsOf = (event: Event, now: number, policy: Policy): Facts => {
+  const profile = profileOf(event.content, policy.limits.contentMax)
   const decoded = typeof profile === "string" ? undefined : profile
   return {
     createdAt: event.created_at,
     now,
     profile,
-    bridge: bridgeEvidenceOf(event, decoded, limits.bridges),
-    pictureUrl: pictureUrlOf(decoded?.picture ?? "", limits.pictureUrl),
+    bridge: bridgeEvidenceOf(event, decoded, policy.rules),
+    pictureUrl: pictureUrlOf(decoded?.picture ?? "", policy.rules),
     nip05Name: nip05Of(decoded?.nip05 ?? ""),
     nip05: undefined,
     picture: undefined,
@@ -177,7 +164,7 @@ export const factsOf = (event: Event, now: number, limits: Thresholds = threshol
 }
 
 /** Does the author say, in one of the ways clients do, that this account is gone? */
-export const isDeleted = ({ about, deleted, displayName, name }: Profile, { deletedNames }: Thresholds): boolean => {
+export const isDeleted = ({ about, deleted, displayName, name }: Profile, { deletedNames }: Rules): boolean => {
   if (deleted) return true
   const called = (name === "" ? displayName : name).toLowerCase()
   return deletedNames.includes(called) || (called === "nobody" && deletedNames.includes(about.toLowerCase()))
@@ -193,11 +180,11 @@ const judgeAbout = ({ about }: Profile, min: number): Verdict => {
   return Rejected(isBlank(about) ? "no about" : "about is too short")
 }
 
-const judgeProfile = (profile: Profile, pictureUrl: PictureUrl, limits: Thresholds): Verdict => {
-  if (isDeleted(profile, limits)) return Rejected("account deleted")
-  const name = judgeName(profile, limits.nameMin)
+const judgeProfile = (profile: Profile, pictureUrl: PictureUrl, rules: Rules): Verdict => {
+  if (isDeleted(profile, rules)) return Rejected("account deleted")
+  const name = judgeName(profile, rules.nameMin)
   if (name._tag !== "Accepted") return name
-  const about = judgeAbout(profile, limits.aboutMin)
+  const about = judgeAbout(profile, rules.aboutMin)
   if (about._tag !== "Accepted") return about
   if (isBlank(profile.picture)) return Rejected("no picture")
   return pictureUrl._tag === "Refused" ? Rejected(pictureUrl.reason) : Accepted
@@ -229,17 +216,17 @@ const judgeTextNotes = (textNotes: Facts["textNotes"], min: number): Verdict => 
  * Is this profile worth keeping, by what is known so far? `Accepted` means that nothing known speaks against it: a fact
  * that was not gathered is not judged. Evidence goes before silence, whichever fact it comes from.
  */
-export const judge = (facts: Facts, limits: Thresholds = thresholds): Verdict => {
-  if (facts.createdAt > facts.now + limits.createdAtFutureMax) return Rejected("created_at is too far ahead")
-  if (facts.createdAt < limits.createdAtMin) return Rejected("created_at is too old")
+export const judge = (facts: Facts, policy: Policy): Verdict => {
+  if (facts.createdAt > facts.now + policy.limits.createdAtFutureMax) return Rejected("created_at is too far ahead")
+  if (facts.createdAt < policy.rules.createdAtMin) return Rejected("created_at is too old")
   if (typeof facts.profile === "string") return Rejected(facts.profile)
   if (facts.bridge !== undefined) return Rejected("bridged account")
-  const profile = judgeProfile(facts.profile, facts.pictureUrl, limits)
+  const profile = judgeProfile(facts.profile, facts.pictureUrl, policy.rules)
   if (profile._tag !== "Accepted") return profile
   const asked = [
-    judgeNip05(facts, limits.nip05Required),
-    judgePicture(facts.picture, limits.pictureMin),
-    judgeTextNotes(facts.textNotes, limits.textNotesMin)
+    judgeNip05(facts, policy.nip05 === "require"),
+    judgePicture(facts.picture, policy.pictureMin),
+    judgeTextNotes(facts.textNotes, policy.proofMin)
   ]
   return asked.find(({ _tag }) => _tag === "Rejected") ?? asked.findLast(({ _tag }) => _tag === "Undetermined") ??
     Accepted

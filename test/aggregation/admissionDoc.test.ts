@@ -8,9 +8,8 @@ import { defaults as documents } from "../../src/aggregation/evidence/Nip05Docum
 import { proveTimeout } from "../../src/aggregation/evidence/Posts.ts"
 import { askTimeout } from "../../src/aggregation/upstream/AskingConnection.ts"
 import { connectionsMax, connectionsPerHostMax } from "../../src/aggregation/upstream/RelayPool.ts"
+import { Settings } from "../../src/config/Settings.ts"
 import { table } from "../../src/config/SettingsTable.ts"
-import { bridgeRules } from "../../src/domain/Bridge.ts"
-import { pictureUrlRules } from "../../src/domain/PictureUrl.ts"
 import { defaults } from "../../src/fetch/GuardedFetch.ts"
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8")
@@ -80,7 +79,8 @@ describe("docs/admission.md", () => {
   })
 
   it("names what marks a bridge, and a picture that shows nobody", () => {
-    const marks = [...bridgeRules.tags, ...bridgeRules.labels, ...bridgeRules.domains, ...pictureUrlRules.placeholders]
+    const { bridgeDomains, bridgeLabels, bridgeTags, picturePlaceholders } = Settings.defaults.rules
+    const marks = [...bridgeTags, ...bridgeLabels, ...bridgeDomains, ...picturePlaceholders]
     assert.deepStrictEqual(marks.filter((mark) => !doc.includes(`\`${mark}\``)), [])
   })
 })

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ruleTable, timeOf } from "../../src/cli/RuleTable.ts"
-import { type Facts, factsOf, judge, thresholds } from "../../src/domain/Quality.ts"
+import { Settings } from "../../src/config/Settings.ts"
+import { type Facts, factsOf, judge } from "../../src/domain/Quality.ts"
 import { epoch, goodProfile, profileEvent } from "../support/events.ts"
 
 const pictures: ReadonlyArray<Facts["picture"]> = [
@@ -43,7 +44,8 @@ const all = contents.flatMap((content) =>
         names.map((nip05): Facts => ({
           ...factsOf(
             profileEvent(typeof content === "string" ? content : { ...content }, "author", { created_at }),
-            epoch + 60
+            epoch + 60,
+            Settings.defaults
           ),
           nip05,
           picture,
@@ -56,10 +58,10 @@ const all = contents.flatMap((content) =>
 
 describe("ruleTable", () => {
   it("says no exactly where the judge does, and names the judge's reason", () => {
-    const strict = { ...thresholds, nip05Required: true }
-    for (const [facts, limits] of all.flatMap((facts) => [[facts, thresholds], [facts, strict]] as const)) {
-      const verdict = judge(facts, limits)
-      const rows = ruleTable(facts, limits)
+    const strict = { ...Settings.defaults, nip05: "require" } as const
+    for (const [facts, policy] of all.flatMap((facts) => [[facts, Settings.defaults], [facts, strict]] as const)) {
+      const verdict = judge(facts, policy)
+      const rows = ruleTable(facts, policy)
       const refused = rows.filter(({ status }) => status === "rejected").map(({ reason }) => reason)
       const unanswered = rows.filter(({ status }) => status === "unanswered").map(({ reason }) => reason)
       if (verdict._tag === "Rejected") assert.strictEqual(refused[0], verdict.reason)
@@ -70,8 +72,14 @@ describe("ruleTable", () => {
   })
 
   it("lists every flaw, not only the first", () => {
-    const facts = factsOf(profileEvent({ name: "", display_name: "", about: "", nip05: "x@mostr.pub" }), epoch)
-    const flaws = ruleTable(facts, thresholds).filter(({ status }) => status === "rejected").map(({ rule }) => rule)
+    const facts = factsOf(
+      profileEvent({ name: "", display_name: "", about: "", nip05: "x@mostr.pub" }),
+      epoch,
+      Settings.defaults
+    )
+    const flaws = ruleTable(facts, Settings.defaults).filter(({ status }) => status === "rejected").map(({ rule }) =>
+      rule
+    )
     assert.deepStrictEqual(flaws, ["no bridge", "name", "about"])
   })
 

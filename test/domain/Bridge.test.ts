@@ -1,16 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
-import { bridgeEvidenceOf, bridgeRules, nip05Domain } from "../../src/domain/Bridge.ts"
+import { Settings } from "../../src/config/Settings.ts"
+import { bridgeEvidenceOf, nip05Domain } from "../../src/domain/Bridge.ts"
+
+const byDefault = Settings.defaults.rules
 
 const native = { nip05: "mira@example.com", name: "mira", displayName: "Mira" }
 
 const evidence = (tags: ReadonlyArray<ReadonlyArray<string>>, profile: Partial<typeof native> = {}) =>
-  bridgeEvidenceOf({ tags }, { ...native, ...profile })
+  bridgeEvidenceOf({ tags }, { ...native, ...profile }, byDefault)
 
 describe("bridgeEvidenceOf", () => {
   it("finds nothing on a native profile", () => {
     assert.strictEqual(evidence([]), undefined)
     assert.strictEqual(evidence([], { nip05: "" }), undefined)
-    assert.strictEqual(bridgeEvidenceOf({ tags: [] }, undefined), undefined)
+    assert.strictEqual(bridgeEvidenceOf({ tags: [] }, undefined, byDefault), undefined)
   })
 
   it("believes a proxy tag of any protocol (NIP-48), and the tag Mostr wrote before there was one", () => {
@@ -18,7 +21,7 @@ describe("bridgeEvidenceOf", () => {
     assert.strictEqual(evidence([["proxy"]]), "proxy tag")
     assert.strictEqual(evidence([["mostr", "https://social.example/1"]]), "proxy tag")
     assert.strictEqual(evidence([["Mostr", "x"]]), "proxy tag")
-    assert.strictEqual(bridgeEvidenceOf({ tags: [["proxy"]] }, undefined), "proxy tag")
+    assert.strictEqual(bridgeEvidenceOf({ tags: [["proxy"]] }, undefined, byDefault), "proxy tag")
   })
 
   it("does not take a value for a tag", () => {
@@ -67,7 +70,7 @@ describe("bridgeEvidenceOf", () => {
   })
 
   it("follows other rules when given them", () => {
-    const rules = { ...bridgeRules, tags: [], domains: ["example.com"], addresses: false }
+    const rules = { ...byDefault, bridgeTags: [], bridgeDomains: ["example.com"], bridgeAddresses: false }
     assert.strictEqual(bridgeEvidenceOf({ tags: [["proxy"]] }, { ...native, nip05: "a@b.c" }, rules), undefined)
     assert.strictEqual(bridgeEvidenceOf({ tags: [] }, native, rules), "bridge domain")
     assert.strictEqual(

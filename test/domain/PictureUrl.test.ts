@@ -1,20 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { pictureUrlOf, type PictureUrlProblem, pictureUrlRules } from "../../src/domain/PictureUrl.ts"
+import { Settings } from "../../src/config/Settings.ts"
+import { pictureUrlOf, type PictureUrlProblem } from "../../src/domain/PictureUrl.ts"
 import { hostileTexts } from "./arbitraries.ts"
 
+const byDefault = Settings.defaults.rules
+
 const web = (text: string) => {
-  const url = pictureUrlOf(text)
+  const url = pictureUrlOf(text, byDefault)
   return url._tag === "Web" ? url : assert.fail(`${text}: ${JSON.stringify(url)}`)
 }
 
 const refuses = (reason: PictureUrlProblem, ...texts: ReadonlyArray<string>) => {
-  for (const text of texts) assert.deepStrictEqual(pictureUrlOf(text), { _tag: "Refused", reason }, text)
+  for (const text of texts) assert.deepStrictEqual(pictureUrlOf(text, byDefault), { _tag: "Refused", reason }, text)
 }
 
 describe("pictureUrlOf", () => {
   it("normalises a web address", () => {
-    assert.deepStrictEqual(pictureUrlOf(" HTTPS://Images.Example:443/a b.png?w=1 "), {
+    assert.deepStrictEqual(pictureUrlOf(" HTTPS://Images.Example:443/a b.png?w=1 ", byDefault), {
       _tag: "Web",
       url: "https://images.example/a%20b.png?w=1",
       host: "images.example",
@@ -35,7 +38,7 @@ describe("pictureUrlOf", () => {
   })
 
   it("refuses addresses where the rules say so", () => {
-    const rules = { ...pictureUrlRules, addressHosts: false }
+    const rules = { ...byDefault, pictureAddressHosts: false }
     assert.deepStrictEqual(pictureUrlOf("http://2130706433/a.png", rules), {
       _tag: "Refused",
       reason: "picture host is an address"
@@ -52,8 +55,14 @@ describe("pictureUrlOf", () => {
   })
 
   it("keeps data: URLs of images", () => {
-    assert.deepStrictEqual(pictureUrlOf("data:image/PNG;base64,AAAA"), { _tag: "Inline", mediaType: "image/png" })
-    assert.deepStrictEqual(pictureUrlOf("data:image/svg+xml,<svg/>"), { _tag: "Inline", mediaType: "image/svg+xml" })
+    assert.deepStrictEqual(pictureUrlOf("data:image/PNG;base64,AAAA", byDefault), {
+      _tag: "Inline",
+      mediaType: "image/png"
+    })
+    assert.deepStrictEqual(pictureUrlOf("data:image/svg+xml,<svg/>", byDefault), {
+      _tag: "Inline",
+      mediaType: "image/svg+xml"
+    })
     refuses("picture is not a URL", "data:,x", "data:text/html,<p>", "data:image/png")
   })
 
@@ -110,19 +119,21 @@ describe("pictureUrlOf", () => {
 
   it("takes a URL of the allowed length and not one character more", () => {
     const text = "https://images.example/"
-    web(text + "a".repeat(pictureUrlRules.urlMax - text.length))
-    refuses("picture URL is too long", text + "a".repeat(pictureUrlRules.urlMax + 1 - text.length))
+    web(text + "a".repeat(byDefault.pictureUrlMax - text.length))
+    refuses("picture URL is too long", text + "a".repeat(byDefault.pictureUrlMax + 1 - text.length))
   })
 
   it("survives hostile texts", () => {
     for (const text of hostileTexts) {
-      assert.strictEqual(pictureUrlOf(text)._tag, "Refused")
-      assert.isString(pictureUrlOf(`https://${text}`)._tag)
+      assert.strictEqual(pictureUrlOf(text, byDefault)._tag, "Refused")
+      assert.isString(pictureUrlOf(`https://${text}`, byDefault)._tag)
     }
   })
 
   it.effect.prop("never throws", { text: Schema.String }, ({ text }) =>
     Effect.sync(() => {
-      for (const prefix of ["", "https://", "http://images.example/", "data:image/"]) pictureUrlOf(prefix + text)
+      for (const prefix of ["", "https://", "http://images.example/", "data:image/"]) {
+        pictureUrlOf(prefix + text, byDefault)
+      }
     }), { arbitrary: { runs: 300 } })
 })

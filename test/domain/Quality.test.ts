@@ -1,25 +1,31 @@
 import { assert, describe, it } from "@effect/vitest"
 import { existsSync, readFileSync } from "node:fs"
+import { Settings } from "../../src/config/Settings.ts"
 import type { Event } from "../../src/domain/Event.ts"
 import {
   Accepted,
   type Facts,
   factsOf,
   judge,
+  type Policy,
   Rejected,
   type RejectionReason,
-  thresholds,
   Undetermined,
   type Verdict
 } from "../../src/domain/Quality.ts"
 import { epoch, profileEvent } from "../support/events.ts"
 
-const good = factsOf(profileEvent(), epoch)
+const byDefault = Settings.defaults
+
+/** The defaults but for some rules. */
+const ruled = (rules: Partial<Policy["rules"]>): Policy => ({ ...byDefault, rules: { ...byDefault.rules, ...rules } })
+
+const good = factsOf(profileEvent(), epoch, byDefault)
 
 const judged = (fields: Parameters<typeof profileEvent>[0], known: Partial<Facts> = {}): Verdict =>
-  judge({ ...factsOf(profileEvent(fields), epoch), ...known })
+  judge({ ...factsOf(profileEvent(fields), epoch, byDefault), ...known }, byDefault)
 
-const at = (createdAt: number) => judge({ ...good, createdAt })
+const at = (createdAt: number) => judge({ ...good, createdAt }, byDefault)
 
 const image = (width: number, height: number) => ({ _tag: "Image", size: { width, height } }) as const
 const found = (count: number) => ({ _tag: "Found", count }) as const
@@ -33,7 +39,7 @@ describe("judge", () => {
   })
 
   it("accepts created_at at either edge of its window and refuses one second beyond", () => {
-    const { createdAtFutureMax, createdAtMin } = thresholds
+    const { limits: { createdAtFutureMax }, rules: { createdAtMin } } = byDefault
     assert.deepStrictEqual(at(epoch + createdAtFutureMax), Accepted)
     assert.deepStrictEqual(at(epoch + createdAtFutureMax + 1), Rejected("created_at is too far ahead"))
     assert.deepStrictEqual(at(createdAtMin), Accepted)
@@ -42,7 +48,8 @@ describe("judge", () => {
 
   it("refuses a content that is too long by one character, without reading it", () => {
     const event = profileEvent()
-    const verdict = (contentMax: number) => judge(factsOf(event, epoch, { ...thresholds, contentMax }))
+    const verdict = (contentMax: number) =>
+      judge(factsOf(event, epoch, { ...byDefault, limits: { ...byDefault.limits, contentMax } }), byDefault)
     assert.deepStrictEqual(verdict(event.content.length), Accepted)
     assert.deepStrictEqual(verdict(event.content.length - 1), Rejected("content is too long"))
   })
@@ -88,19 +95,19 @@ describe("judge", () => {
   })
 
   it("wants a name and a bio of the length that is set, and says which one is short", () => {
-    const strict = { ...thresholds, nameMin: 5, aboutMin: 10 }
-    const of = (fields: Parameters<typeof profileEvent>[0]) => judge(factsOf(profileEvent(fields), epoch), strict)
+    const strict = ruled({ nameMin: 5, aboutMin: 10 })
+    const of = (fields: Parameters<typeof profileEvent>[0]) =>
+      judge(factsOf(profileEvent(fields), epoch, byDefault), strict)
     const short = { name: "mira", display_name: "mi ra", about: "writes code" }
     assert.deepStrictEqual(of(short), Rejected("name is too short"))
     assert.deepStrictEqual(of({ ...short, display_name: "miran" }), Accepted)
     assert.deepStrictEqual(of({ ...short, name: "miran", about: "writes cod" }), Rejected("about is too short"))
     assert.deepStrictEqual(of({ ...short, name: "", display_name: "" }), Rejected("no name"))
     assert.deepStrictEqual(
-      judge(factsOf(profileEvent({ about: "", name: "", display_name: "" }), epoch), {
-        ...thresholds,
-        nameMin: 0,
-        aboutMin: 0
-      }),
+      judge(
+        factsOf(profileEvent({ about: "", name: "", display_name: "" }), epoch, byDefault),
+        ruled({ nameMin: 0, aboutMin: 0 })
+      ),
       Accepted
     )
   })
@@ -112,7 +119,7 @@ describe("judge", () => {
   })
 
   it("refuses a picture one pixel short, in either direction", () => {
-    const { height, width } = thresholds.pictureMin
+    const { height, width } = byDefault.pictureMin
     assert.deepStrictEqual(judged({}, { picture: image(width, height) }), Accepted)
     assert.deepStrictEqual(judged({}, { picture: image(width - 1, height) }), Rejected("picture is too small"))
     assert.deepStrictEqual(judged({}, { picture: image(width, height - 1) }), Rejected("picture is too small"))
@@ -126,15 +133,17 @@ describe("judge", () => {
 
   it("wants as many text notes as the threshold says", () => {
     assert.deepStrictEqual(judged({}, { textNotes: found(0) }), Rejected("no text note"))
-    const strict = { ...thresholds, textNotesMin: 3 }
+    const strict = { ...byDefault, proofMin: 3 }
     assert.deepStrictEqual(judge({ ...good, textNotes: found(2) }, strict), Rejected("no text note"))
     assert.deepStrictEqual(judge({ ...good, textNotes: found(3) }, strict), Accepted)
   })
 
   it("asks for a NIP-05 name that is the author's only where the rule is on", () => {
-    const strict = { ...thresholds, nip05Required: true }
+    const strict = { ...byDefault, nip05: "require" } as const
     const named = (nip05: string, known: Partial<Facts> = {}) =>
-      [thresholds, strict].map((limits) => judge({ ...factsOf(profileEvent({ nip05 }), epoch), ...known }, limits))
+      [byDefault, strict].map((policy) =>
+        judge({ ...factsOf(profileEvent({ nip05 }), epoch, policy), ...known }, policy)
+      )
     assert.deepStrictEqual(named(""), [Accepted, Rejected("no NIP-05 name")])
     assert.deepStrictEqual(named("mira"), [Accepted, Rejected("NIP-05 name is malformed")])
     assert.deepStrictEqual(named("mira@boats.example"), [Accepted, Accepted])
@@ -194,7 +203,7 @@ describe("judge", () => {
     const events = readFileSync(corpus, "utf8").trim().split("\n").map((line) => JSON.parse(line) as Event)
     const counts: Record<string, number> = {}
     for (const event of events.filter((event) => event.kind === 0)) {
-      const verdict = judge(factsOf(event, epoch))
+      const verdict = judge(factsOf(event, epoch, byDefault), byDefault)
       const label = verdict._tag === "Accepted" ? "accepted" : verdict.reason
       counts[label] = (counts[label] ?? 0) + 1
     }

@@ -6,7 +6,7 @@
  * (the picture's URL, the author), so that a later version is asked about only where it differs.
  */
 import { Clock, Context, Effect, Layer } from "effect"
-import { madeOf, Settings } from "../../config/Settings.ts"
+import { Settings } from "../../config/Settings.ts"
 import type { CryptoError } from "../../crypto/Verifier.ts"
 import type { DatabaseError, Operation } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
@@ -17,7 +17,6 @@ import { HostPacing } from "./HostPacing.ts"
 import { NameOwners } from "./NameOwners.ts"
 import { factOf, Picture } from "./Picture.ts"
 import { Posts } from "./Posts.ts"
-import { thresholdsOf } from "./Rules.ts"
 
 export interface Examination {
   readonly verdict: Quality.Verdict
@@ -46,7 +45,7 @@ export class Examiner extends Context.Service<Examiner, {
   static readonly layer: Layer.Layer<Examiner, never, Settings> = Layer.effect(
     Examiner,
     Effect.map(Settings, (settings) => {
-      const glance = glanceWith(madeOf(() => settings.now, thresholdsOf))
+      const glance = glanceWith(settings)
       return Examiner.of({ asks: false, glance, examine: (event) => Effect.map(glance(event), withoutFacts) })
     })
   )
@@ -66,18 +65,14 @@ export const withoutFacts = (verdict: Quality.Verdict): Examination => ({
   onceStored: []
 })
 
-const factsNow = (event: Event, thresholds: Quality.Thresholds) =>
-  Effect.map(Clock.currentTimeMillis, (now) => Quality.factsOf(event, Math.floor(now / 1000), thresholds))
+const factsNow = (event: Event, policy: Quality.Policy) =>
+  Effect.map(Clock.currentTimeMillis, (now) => Quality.factsOf(event, Math.floor(now / 1000), policy))
 
-const glanceWith = (current: () => Quality.Thresholds) => (event: Event) =>
-  Effect.suspend(() => {
-    const thresholds = current()
-    return Effect.map(factsNow(event, thresholds), (facts) => Quality.judge(facts, thresholds))
-  })
+const glanceWith = (policy: Quality.Policy) => (event: Event) =>
+  Effect.map(factsNow(event, policy), (facts) => Quality.judge(facts, policy))
 
 const make = Effect.fnUntraced(function*() {
   const settings = yield* Settings
-  const current = madeOf(() => settings.now, thresholdsOf)
   const picture = yield* Picture
   const posts = yield* Posts
   const nip05 = yield* NameOwners
@@ -110,24 +105,24 @@ const make = Effect.fnUntraced(function*() {
     return { ...checked, fact: yield* paced(nip05Name.domain, checked.fact) }
   })
 
-  const examineBy = Effect.fnUntraced(function*(event: Event, thresholds: Quality.Thresholds) {
-    const said = yield* factsNow(event, thresholds)
-    const first = Quality.judge(said, thresholds)
+  const examineBy = Effect.fnUntraced(function*(event: Event, policy: Quality.Policy) {
+    const said = yield* factsNow(event, policy)
+    const first = Quality.judge(said, policy)
     if (first._tag !== "Accepted") return withoutFacts(first)
 
     const { fact, onceStored, operations } = yield* askDomain(event, said)
     const named: Quality.Facts = { ...said, nip05: fact }
-    const second = Quality.judge(named, thresholds)
+    const second = Quality.judge(named, policy)
     if (second._tag !== "Accepted") return { ...withoutFacts(second), operations }
 
     const seen: Quality.Facts = { ...named, picture: yield* lookAtPicture(said) }
-    const third = Quality.judge(seen, thresholds)
+    const third = Quality.judge(seen, policy)
     if (third._tag !== "Accepted" || settings.proof === "off") {
       return { ...withoutFacts(third), operations, onceStored }
     }
 
     const { bridge, companions, operations: proved, textNotes } = yield* posts.prove(event.pubkey)
-    const verdict = Quality.judge({ ...seen, bridge, textNotes }, thresholds)
+    const verdict = Quality.judge({ ...seen, bridge, textNotes }, policy)
     return { verdict, companions, operations: [...operations, ...proved], onceStored }
   })
 
@@ -136,14 +131,14 @@ const make = Effect.fnUntraced(function*() {
       return settings.pictures === "on" || settings.proof === "on" || settings.nip05 === "require"
     },
 
-    glance: glanceWith(current),
+    glance: glanceWith(settings),
 
     examine: Effect.fn("Examiner.examine")(function*(event) {
       for (;;) {
-        const thresholds = current()
-        const examination = yield* examineBy(event, thresholds)
+        const policy = settings.now
+        const examination = yield* examineBy(event, policy)
         // Rules that have changed meanwhile have not been asked yet; most facts are known by now.
-        if (current() === thresholds) return examination
+        if (settings.now === policy) return examination
       }
     }),
 

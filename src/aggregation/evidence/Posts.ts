@@ -21,7 +21,6 @@ import { aliasOf } from "../../domain/RelayUrl.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { aggregationOutboxAsks } from "../../observability/Metrics.ts"
 import { RelayPool } from "../upstream/RelayPool.ts"
-import { thresholdsOf } from "./Rules.ts"
 
 /** Name of the space where it is kept what was found out, by author; due when it is to be found out again. */
 export const space = "proof"
@@ -81,7 +80,7 @@ const Stored = Schema.fromJsonString(Schema.Struct({
 const decode = Schema.decodeUnknownOption(Stored)
 
 /** What is asked, by the settings of one moment. */
-type Question = Pick<SettingsShape, "proofKinds" | "proofMin" | "proofQuorum">
+type Question = Pick<SettingsShape, "proofKinds" | "proofMin" | "proofQuorum" | "rules">
 
 /** What relays have said about one author so far. */
 interface Findings {
@@ -231,11 +230,10 @@ const make = Effect.fnUntraced(function*() {
       asked: new Set(),
       empty: new Set()
     }
-    const { bridges } = thresholdsOf(settings)
     const isConclusive = Option.getOrElse(yield* Effect.timeoutOption(ask(pubkey, findings), proveTimeout), () => false)
     const companions = [...findings.companions.values()]
     const bridge = [...findings.proofs.values(), ...companions]
-      .map((event) => bridgeEvidenceOf(event, undefined, bridges)).find((evidence) => evidence !== undefined)
+      .map((event) => bridgeEvidenceOf(event, undefined, question.rules)).find((evidence) => evidence !== undefined)
     return { findings, isConclusive, companions, bridge }
   })
 

@@ -4,13 +4,12 @@
 import { Clock, Effect } from "effect"
 import type { Event } from "../../domain/Event.ts"
 import { type Filter, matches } from "../../domain/Filter.ts"
-import type { Page, Walk } from "../../domain/HarvestWindow.ts"
-import { thresholds } from "../../domain/Quality.ts"
+import { networkBegin, type Page, type Walk } from "../../domain/HarvestWindow.ts"
 import type { Connection, PageAnswer } from "../upstream/PagedConnection.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 
 /** Where reading backwards ends. Sent as `since`: some relays take a small `until` for none and start again at the top. */
-export const floor = thresholds.createdAtMin
+export const floor = networkBegin
 
 /** Seconds before the present that are never taken for covered: relays hand events on late. */
 export const overlap = 300

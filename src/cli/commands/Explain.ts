@@ -17,7 +17,6 @@ import { factOf, Picture } from "../../aggregation/evidence/Picture.ts"
 import { PictureStore } from "../../aggregation/evidence/PictureStore.ts"
 import { Posts, space as proofSpace } from "../../aggregation/evidence/Posts.ts"
 import * as RememberedPictures from "../../aggregation/evidence/RememberedPictures.ts"
-import { thresholdsOf } from "../../aggregation/evidence/Rules.ts"
 import { RelayPool } from "../../aggregation/upstream/RelayPool.ts"
 import { Settings } from "../../config/Settings.ts"
 import { Verifier } from "../../crypto/Verifier.ts"
@@ -197,7 +196,6 @@ const explained = Effect.fnUntraced(function*<E, R>(
   gather: (facts: Facts, pubkey: string) => Effect.Effect<Gathered, E, R>
 ) {
   const settings = yield* Settings
-  const thresholds = thresholdsOf(settings)
   const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
   const [newest] = found.toSorted((a, b) => newestFirst(a.event, b.event))
   const head = [`author      ${npubOf(pubkey)}`, `            ${pubkey}`]
@@ -205,7 +203,7 @@ const explained = Effect.fnUntraced(function*<E, R>(
     return yield* Stdout.lines([...head, "profile     none is stored, and none waits to be checked"])
   }
   const { event, from } = newest
-  const said = factsOf(event, now, thresholds)
+  const said = factsOf(event, now, settings)
   const { bridge, nip05, picture, textNotes } = yield* gather(said, pubkey)
   const facts: Facts = { ...said, nip05, picture, textNotes, bridge: said.bridge ?? bridge }
   return yield* Stdout.lines([
@@ -213,9 +211,9 @@ const explained = Effect.fnUntraced(function*<E, R>(
     `profile     ${event.id}, ${from}`,
     ...(settings.admission === "open" ? ["admission   open: no rule is asked, any valid event is kept"] : []),
     "",
-    ...ruleTable(facts, thresholds).map(lineOf),
+    ...ruleTable(facts, settings).map(lineOf),
     "",
-    `verdict     ${verdictLine(judge(facts, thresholds))}`,
+    `verdict     ${verdictLine(judge(facts, settings))}`,
     ...(yield* memories(event))
   ])
 })
