@@ -40,6 +40,7 @@ const table: ReadonlyArray<{
       "database/Condition.ts",
       "database/Database.ts",
       "database/Ingester.ts",
+      "database/Spaces.ts",
       "database/StoreWriter.ts",
       "database/storeProtocol.ts"
     ],
@@ -62,6 +63,7 @@ const table: ReadonlyArray<{
       "observability/",
       "config/",
       "database/Database.ts",
+      "database/Spaces.ts",
       "crypto/Verifier.ts",
       "fetch/"
     ],

@@ -1,13 +1,10 @@
 /** Forgets what has expired, and ends the grace of profiles whose newer version was rejected. */
 import { Cause, Clock, Duration, Effect, Layer } from "effect"
 import { Database, type DatabaseSender } from "../database/Database.ts"
+import { expiring, type SpaceName } from "../database/Spaces.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
 import { Grace } from "./admission/Grace.ts"
-import { space as verdicts } from "./admission/Verdicts.ts"
-import { space as names } from "./evidence/NameOwners.ts"
-import { space as proofs } from "./evidence/Posts.ts"
-import { space as pictures } from "./evidence/RememberedPictures.ts"
-import { space as unwanted } from "./harvest/UnwantedIds.ts"
+import * as Space from "./Space.ts"
 
 export const period = Duration.minutes(1)
 
@@ -17,12 +14,10 @@ const forgottenMax = 500
 /** Writes of one round: what is left waits for the next. */
 const writesMax = 20
 
-const forget = Effect.fnUntraced(function*(database: Database["Service"], sender: DatabaseSender, space: string) {
+const forget = Effect.fnUntraced(function*(database: Database["Service"], sender: DatabaseSender, space: SpaceName) {
   for (let writes = 0; writes < writesMax; writes++) {
     const expired = yield* database.due(space, yield* Clock.currentTimeMillis, forgottenMax)
-    if (expired.length > 0) {
-      yield* sender.write(expired.map(({ key }) => ({ _tag: "Record", space, key, value: null, due: null })))
-    }
+    if (expired.length > 0) yield* sender.write(Space.forget(space, expired))
     if (expired.length < forgottenMax) return
   }
 })
@@ -34,7 +29,7 @@ const make = Effect.fnUntraced(function*() {
   const sender = yield* database.sender("aggregation/housekeeping")
 
   const round = Effect.gen(function*() {
-    for (const space of [verdicts, proofs, pictures, names, unwanted]) yield* forget(database, sender, space)
+    for (const space of expiring) yield* forget(database, sender, space)
     const operations = yield* grace.expired
     if (operations.length > 0) yield* sender.write(operations)
     const removed = operations.filter(({ _tag }) => _tag === "Delete").length

@@ -29,9 +29,9 @@ export interface Delete {
  * Remember or forget (`value: null`) one small JSON document of another component: harvest coverage, a verdict, a
  * retry. In one write with the events it describes, it can never run ahead of them.
  */
-export interface Record {
+export interface RecordWrite {
   readonly _tag: "Record"
-  /** Closed set of names, one per use, such as `coverage`. */
+  /** One of `Spaces.ts`. */
   readonly space: string
   readonly key: string
   /** JSON text, or null to forget the key. */
@@ -39,7 +39,7 @@ export interface Record {
   /** Unix milliseconds at which `due` returns it, or null. */
   readonly due: number | null
 }
-export type Operation = Save | Delete | Record
+export type Operation = Save | Delete | RecordWrite
 
 /**
  * What an operation did.
@@ -50,7 +50,7 @@ export type Operation = Save | Delete | Record
  * - `Deleted`: its author asked for its removal (NIP-09, NIP-62).
  * - `Expired`: its `expiration` has passed (NIP-40).
  * - `Ephemeral`: announced to subscriptions, not stored (NIP-01, kinds 20000 to 29999).
- * - `Done`: a `Delete` or `Record` was applied.
+ * - `Done`: a `Delete` or `RecordWrite` was applied.
  */
 export type Outcome =
   | { readonly _tag: "Saved"; readonly seq: number }

@@ -1,10 +1,10 @@
 /**
  * What the ingester asks of the store, as plain data: the same whether the store is in its thread or in ours.
  */
-import type { Delete, Outcome, Record } from "./Database.ts"
+import type { Delete, Outcome, RecordWrite } from "./Database.ts"
 
 /** An operation on its way to the store. An event travels as its canonical JSON, the cheapest thing to hand over. */
-export type StoreOperation = { readonly _tag: "Save"; readonly raw: string } | Delete | Record
+export type StoreOperation = { readonly _tag: "Save"; readonly raw: string } | Delete | RecordWrite
 
 /** One transaction: every write of it is atomic, and all of them reach the disk together. */
 export interface StoreBatch {

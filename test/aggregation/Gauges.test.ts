@@ -38,7 +38,7 @@ const gauges = Effect.map(
 const waiting = (seed: string, reason: string, due: number) => {
   const event = profileEvent({}, seed)
   const value = JSON.stringify({ version: 1, event, attempts: 1, since: 0, reason })
-  return [`${space} ${event.id}`, { key: event.id, value, due }] as const
+  return [`${space.name} ${event.id}`, { key: event.id, value, due }] as const
 }
 
 describe("the gauges of what waits", () => {

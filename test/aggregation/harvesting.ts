@@ -68,5 +68,5 @@ export const wholeWindow: Coverage = [[floor, now - overlap]]
 /** What is on the disk about the upstream. */
 export const coverageOf = Effect.map(
   Disk,
-  ({ records }) => decodeCoverage(records.get(`${space} ${upstreamUrl}`)?.value ?? "") ?? []
+  ({ records }) => decodeCoverage(records.get(`${space.name} ${upstreamUrl}`)?.value ?? "") ?? []
 )

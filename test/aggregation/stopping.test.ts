@@ -92,7 +92,7 @@ const asking = (what: "posts" | "nip05") => {
 }
 
 const waitingIn = ({ records }: Disk["Service"]) =>
-  [...records].filter(([key]) => key.startsWith(`${retrySpace} `)).map(([, { value }]) => value)
+  [...records].filter(([key]) => key.startsWith(`${retrySpace.name} `)).map(([, { value }]) => value)
 
 const states: Readonly<Record<string, () => State>> = {
   "connecting: the upgrade does not come": () => {

@@ -84,8 +84,8 @@ export const variants: ReadonlyArray<Variant> = [
     breaks: "a page's coverage is written before the events that it stands for",
     rewrites: [{
       file: "aggregation/harvest/HarvestSession.ts",
-      from: "    yield* admit(fresh, [{ _tag: \"Record\", space, key: url, value, due: null }])\n",
-      to: "    yield* Effect.orDie(sender.write([{ _tag: \"Record\", space, key: url, value, due: null }]))\n" +
+      from: "    yield* admit(fresh, [space.put(url, covered)])\n",
+      to: "    yield* Effect.orDie(sender.write([space.put(url, covered)]))\n" +
         "    yield* admit(fresh, [])\n"
     }]
   },

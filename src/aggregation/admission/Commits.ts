@@ -3,7 +3,7 @@
  * answers by what is on disk, and the queue hears of everything that was committed.
  */
 import { Effect, Exit } from "effect"
-import type { DatabaseError, DatabaseSender, Outcome, Record } from "../../database/Database.ts"
+import type { DatabaseError, DatabaseSender, Outcome, RecordWrite } from "../../database/Database.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import type { AdmissionOutcome } from "./Admission.ts"
 import { type Decision, shuttingDown } from "./Judgement.ts"
@@ -52,7 +52,7 @@ export const commit = Effect.fnUntraced(function*(
   sender: DatabaseSender,
   queue: RetryQueue["Service"],
   decisions: ReadonlyArray<Decision>,
-  records: ReadonlyArray<Record> = []
+  records: ReadonlyArray<RecordWrite> = []
 ): Effect.fn.Return<ReadonlyArray<AdmissionOutcome>, DatabaseError | MailboxClosed> {
   const operations = [...decisions.flatMap((decision) => decision.operations), ...records]
   const written = operations.length === 0 ? [] : yield* sender.write(operations).pipe(

@@ -5,32 +5,20 @@
  * ends the matter. Only evidence about a newer version gets here: an older one never changes what is stored, and neither
  * does somebody's silence. After the removal the author's older versions stay out, wherever they still come from.
  */
-import { Clock, Context, Duration, Effect, Layer, Option, Schema } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Schema } from "effect"
 import { Settings } from "../../config/Settings.ts"
 import { Database, type DatabaseError, type Operation, textOf } from "../../database/Database.ts"
 import { type Event, wins } from "../../domain/Event.ts"
 import { profileKind } from "../../domain/Kinds.ts"
+import * as Space from "../Space.ts"
 
-/** Name of the space where it is kept, by author; due when the stored version is to be removed. */
-export const space = "grace"
-
-const Stored = Schema.fromJsonString(Schema.Struct({
-  version: Schema.Literal(1),
+/** By author; due when the stored version is to be removed. */
+export const space = Space.versioned("grace", {
   /** Id of the version that is, or was, served. */
   served: Schema.String,
   /** Of the rejected one: older versions stay out once `removed`. */
   created_at: Schema.Int,
   removed: Schema.Boolean
-}))
-type Stored = typeof Stored.Type
-const decode = Schema.decodeUnknownOption(Stored)
-
-const operation = (pubkey: string, stored: Stored, due: number | null): Operation => ({
-  _tag: "Record",
-  space,
-  key: pubkey,
-  value: JSON.stringify(stored),
-  due
 })
 
 export class Grace extends Context.Service<Grace, {
@@ -56,11 +44,7 @@ const make = Effect.fnUntraced(function*() {
   const database = yield* Database
   const settings = yield* Settings
 
-  const find = (pubkey: string) =>
-    Effect.map(
-      database.record(space, pubkey),
-      (stored) => stored === undefined ? undefined : Option.getOrUndefined(decode(stored.value))
-    )
+  const find = (pubkey: string) => Effect.map(space.get(database, pubkey), (kept) => kept?.value)
   const servedOf = (pubkey: string) =>
     Effect.map(
       database.query([{ authors: [pubkey], kinds: [profileKind], limit: 1 }], { limitMax: 1 }),
@@ -80,37 +64,34 @@ const make = Effect.fnUntraced(function*() {
       if (grace <= 0) {
         return [
           { _tag: "Delete", ids: [served.id] },
-          operation(pubkey, { version: 1, served: served.id, created_at, removed: true }, null)
+          space.put(pubkey, { served: served.id, created_at, removed: true })
         ]
       }
       const begun = yield* find(pubkey)
       // The time runs from the first version that was rejected.
       if (begun?.served === served.id && !begun.removed) return []
       const now = yield* Clock.currentTimeMillis
-      return [operation(pubkey, { version: 1, served: served.id, created_at, removed: false }, now + grace)]
+      return [space.put(pubkey, { served: served.id, created_at, removed: false }, now + grace)]
     }),
 
     onAccepted: ({ pubkey }) =>
       Effect.map(
-        database.record(space, pubkey),
-        (stored) => stored === undefined ? [] : [{ _tag: "Record", space, key: pubkey, value: null, due: null }]
+        space.get(database, pubkey),
+        (kept) => kept === undefined ? [] : [space.drop(pubkey)]
       ),
 
     expired: Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
-      const over = yield* database.due(space, now, expiredMax)
+      const over = yield* space.due(database, now, expiredMax)
       const operations = yield* Effect.forEach(
         over,
-        ({ key, value }) =>
+        ({ key, value: stored }) =>
           Effect.map(servedOf(key), (served): ReadonlyArray<Operation> => {
-            const stored = Option.getOrUndefined(decode(value))
             // Something else is served by now, or nothing: the matter is settled.
-            if (stored === undefined || served?.id !== stored.served) {
-              return [{ _tag: "Record", space, key, value: null, due: null }]
-            }
+            if (stored === undefined || served?.id !== stored.served) return [space.drop(key)]
             return [
               { _tag: "Delete", ids: [served.id] },
-              operation(key, { ...stored, removed: true }, null)
+              space.put(key, { ...stored, removed: true })
             ]
           })
       )

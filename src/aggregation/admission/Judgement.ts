@@ -17,10 +17,9 @@ import { Rejected, type RejectionReason, Undetermined } from "../../domain/Quali
 import { isVanishFor } from "../../domain/RelayUrl.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { type Examination, Examiner, type ExaminerError, withoutFacts } from "../evidence/Examiner.ts"
-import { checkSpace as nip05CheckSpace, space as nip05Space } from "../evidence/NameOwners.ts"
-import { space as proofSpace } from "../evidence/Posts.ts"
+import * as Space from "../Space.ts"
 import type { AdmissionOutcome, Bearer } from "./Admission.ts"
-import { Grace, space as graceSpace } from "./Grace.ts"
+import { Grace } from "./Grace.ts"
 import { Moderation } from "./Moderation.ts"
 import { RetryQueue, type Waiting } from "./RetryQueue.ts"
 import * as SharedChecks from "./SharedChecks.ts"
@@ -82,16 +81,7 @@ const keep = (event: Event): Decision => ({ operations: [save(event)], outcome: 
 
 /** A request to vanish takes what we have noted about the author along. */
 const forgetAuthor = (event: Event): Decision => ({
-  operations: [
-    save(event),
-    ...[graceSpace, proofSpace, nip05Space, nip05CheckSpace].map((space): Operation => ({
-      _tag: "Record",
-      space,
-      key: event.pubkey,
-      value: null,
-      due: null
-    }))
-  ],
+  operations: [save(event), ...Space.forgetAuthor(event.pubkey)],
   outcome: undefined
 })
 

@@ -5,7 +5,7 @@
  * keeps out what comes later, whoever brings it. Deletions and requests to vanish are taken from anybody: that is their
  * authors' right.
  */
-import { Clock, Context, Effect, Layer, Option, Schema } from "effect"
+import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { Settings } from "../../config/Settings.ts"
 import { Database, type DatabaseError, type DatabaseSender } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
@@ -14,9 +14,7 @@ import { isRemoval, keptKinds, removalKinds } from "../../domain/Kinds.ts"
 import type { ManagementRequest, Rule, Subject } from "../../domain/Management.ts"
 import type { RejectionReason } from "../../domain/Quality.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
-
-/** Name of the space where rules are kept, by subject and name. */
-export const space = "management"
+import * as Space from "../Space.ts"
 
 /** Ids that are removed in one write. */
 const removedAtOnce = 500
@@ -42,36 +40,35 @@ export class Moderation extends Context.Service<Moderation, {
   )
 }
 
-const Stored = Schema.fromJsonString(Schema.Struct({
-  version: Schema.Literal(1),
+/** Rules by subject and name. */
+export const space = Space.versioned("management", {
   state: Schema.Literals(["banned", "allowed", "changed"]),
   text: Schema.String,
   by: Schema.String,
   /** Unix milliseconds. */
   at: Schema.Int
-}))
-const decode = Schema.decodeUnknownOption(Stored)
+})
+type Stored = Space.Value<typeof space>
 
 const subjects: ReadonlyArray<string> = ["pubkey", "event", "kind", "ip", "relay"] satisfies ReadonlyArray<Subject>
 const isSubject = (text: string): text is Subject => subjects.includes(text)
 
 const keyOf = (subject: Subject, name: string): string => `${subject} ${name}`
 
-const ruleOf = (key: string, value: string): Rule | undefined => {
+const ruleOf = ({ key, value }: Space.Kept<Stored>): Rule | undefined => {
   const at = key.indexOf(" ")
   const subject = key.slice(0, at)
-  const stored = decode(value)
-  if (!isSubject(subject) || Option.isNone(stored)) return undefined
-  return { subject, name: key.slice(at + 1), state: stored.value.state, text: stored.value.text }
+  if (!isSubject(subject) || value === undefined) return undefined
+  return { subject, name: key.slice(at + 1), state: value.state, text: value.text }
 }
 
 const make = Effect.fnUntraced(function*() {
   const { admission } = yield* Settings
   const database = yield* Database
   const standing = new Map<string, Rule>()
-  for (const { key, value } of yield* database.records(space)) {
-    const rule = ruleOf(key, value)
-    if (rule !== undefined) standing.set(key, rule)
+  for (const kept of yield* space.all(database)) {
+    const rule = ruleOf(kept)
+    if (rule !== undefined) standing.set(kept.key, rule)
   }
 
   const stateOf = (subject: Subject, name: string) => standing.get(keyOf(subject, name))?.state
@@ -98,13 +95,13 @@ const make = Effect.fnUntraced(function*() {
     if (change._tag === "Remove") {
       const { name, state, subject } = change
       if (stateOf(subject, name) !== state) return
-      yield* sender.write([{ _tag: "Record", space, key: keyOf(subject, name), value: null, due: null }])
+      yield* sender.write([space.drop(keyOf(subject, name))])
       standing.delete(keyOf(subject, name))
       return
     }
     const { name, state, subject, text } = change.rule
-    const value = JSON.stringify({ version: 1, state, text, by, at: yield* Clock.currentTimeMillis })
-    yield* sender.write([{ _tag: "Record", space, key: keyOf(subject, name), value, due: null }])
+    const at = yield* Clock.currentTimeMillis
+    yield* sender.write([space.put(keyOf(subject, name), { state, text, by, at })])
     standing.set(keyOf(subject, name), change.rule)
     if (state !== "banned") return
     if (subject === "pubkey") yield* remove(sender, { authors: [name] })

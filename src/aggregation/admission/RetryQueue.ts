@@ -5,14 +5,12 @@
  * that nothing is lost by a stop or a crash and nothing has to be saved at a stop. This is the bookkeeping; `Retries` does
  * the work.
  */
-import { Clock, Context, Effect, Latch, Layer, Option, Random, Schema } from "effect"
+import { Clock, Context, Effect, Latch, Layer, Random, Schema } from "effect"
 import { Settings } from "../../config/Settings.ts"
-import { Database, type DatabaseError, type Operation, type Record } from "../../database/Database.ts"
+import { Database, type DatabaseError, type Operation, type RecordWrite } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import type { UndeterminedReason, Verdict } from "../../domain/Quality.ts"
-
-/** Name of the space where they are kept, by event id; due when they are to be checked. */
-export const space = "retry"
+import * as Space from "../Space.ts"
 
 /** Why, and how often, a check has come to nothing. */
 export type Undetermined = Extract<Verdict, { readonly _tag: "Undetermined" }>
@@ -39,14 +37,13 @@ export const uncheckedMax = 2000
 /** Profiles beyond `MAX_RETRIES` that are still taken: those of pages that were asked for while there was room. */
 export const overflowMax = 5000
 
-const Stored = Schema.fromJsonString(Schema.Struct({
-  version: Schema.Literal(1),
-  event: Schema.Unknown,
+/** By event id; due when they are to be checked. */
+export const space = Space.versioned("retry", {
   attempts: Schema.Int,
   since: Schema.Int,
-  reason: Schema.String
-}))
-const decode = Schema.decodeUnknownOption(Stored)
+  reason: Schema.String,
+  event: Schema.Unknown
+})
 
 /** What is known without asking the disk. */
 interface Entry {
@@ -73,10 +70,10 @@ export class RetryQueue extends Context.Service<RetryQueue, {
    * is what its check came to; undefined for one that is handed over unchecked, which is due at once. While the queue is
    * full, whoever was not answered again is given up.
    */
-  readonly later: (waiting: Waiting, why: Undetermined | undefined) => Effect.Effect<Record | undefined>
+  readonly later: (waiting: Waiting, why: Undetermined | undefined) => Effect.Effect<RecordWrite | undefined>
   /** What to write for one that gives its turn up: it is due at `due` (Unix milliseconds), and all else stays as it is. */
-  readonly postpone: (waiting: Waiting, due: number) => Record
-  readonly forget: (event: Event) => Record
+  readonly postpone: (waiting: Waiting, due: number) => RecordWrite
+  readonly forget: (event: Event) => RecordWrite
   /** Tells the queue what has been committed. */
   readonly observe: (operations: ReadonlyArray<Operation>) => void
   /** Profiles that are due, soonest first, without those that `isBusy`. */
@@ -102,20 +99,14 @@ export class RetryQueue extends Context.Service<RetryQueue, {
 export const delayOf = (attempts: number): number =>
   attempts === 0 ? 0 : Math.min(delayMax, firstDelay * 2 ** Math.min(attempts - 1, 20))
 
-const entryOf = (value: string, due: number | null): Entry | undefined => {
-  const stored = Option.getOrUndefined(decode(value))
+const entryOf = ({ due, value: stored }: Space.Kept<Space.Value<typeof space>>): Entry | undefined => {
   if (stored === undefined) return undefined
   const { pubkey } = stored.event as Event
   return { reason: stored.reason as UndeterminedReason, attempts: stored.attempts, due: due ?? 0, pubkey }
 }
 
-const recordOf = ({ attempts, event, since }: Waiting, reason: UndeterminedReason, due: number): Record => ({
-  _tag: "Record",
-  space,
-  key: event.id,
-  value: JSON.stringify({ version: 1, attempts, since, reason, event }),
-  due
-})
+const recordOf = ({ attempts, event, since }: Waiting, reason: UndeterminedReason, due: number): RecordWrite =>
+  space.put(event.id, { attempts, since, reason, event }, due)
 
 const isUnchecked = ({ reason }: Entry) => reason === "not checked yet"
 
@@ -147,7 +138,7 @@ const make = Effect.fnUntraced(function*() {
     if (unchecked < uncheckedMax && entries.size < settings.retriesMax) roomy.openUnsafe()
     else roomy.closeUnsafe()
   }
-  for (const { due, key, value } of yield* database.records(space)) put(key, entryOf(value, due))
+  for (const kept of yield* space.all(database)) put(kept.key, entryOf(kept))
 
   /** Is there no place for one that has been asked about so often? */
   const isFull = (id: string, attempts: number) =>
@@ -169,7 +160,7 @@ const make = Effect.fnUntraced(function*() {
       const entry = entries.get(id)
       if (entry === undefined) return undefined
       // A write whose caller was interrupted may not have happened.
-      if ((yield* database.record(space, id)) === undefined) {
+      if ((yield* space.get(database, id)) === undefined) {
         put(id, undefined)
         return undefined
       }
@@ -186,28 +177,28 @@ const make = Effect.fnUntraced(function*() {
 
     postpone: (waiting, due) => recordOf(waiting, entries.get(waiting.event.id)?.reason ?? "not checked yet", due),
 
-    forget: ({ id }) => ({ _tag: "Record", space, key: id, value: null, due: null }),
+    forget: ({ id }) => space.drop(id),
 
     observe: (operations) => {
       for (const operation of operations) {
-        if (operation._tag !== "Record" || operation.space !== space) continue
-        put(operation.key, operation.value === null ? undefined : entryOf(operation.value, operation.due))
+        const written = space.written(operation)
+        if (written === undefined) continue
+        put(written.key, entryOf(written))
         change.openUnsafe()
       }
     },
 
     due: Effect.fnUntraced(function*(max, busy) {
       const now = yield* Clock.currentTimeMillis
-      const records = yield* database.due(space, now, max + busy.size)
-      return records.flatMap(({ key, value }): ReadonlyArray<Waiting> => {
-        const stored = busy.has(key) ? undefined : Option.getOrUndefined(decode(value))
-        if (stored === undefined) return []
+      const due = yield* space.due(database, now, max + busy.size)
+      return due.flatMap(({ key, value: stored }): ReadonlyArray<Waiting> => {
+        if (stored === undefined || busy.has(key)) return []
         return [{ event: stored.event as Event, attempts: stored.attempts, since: stored.since }]
       }).slice(0, max)
     }),
 
     next: Effect.fnUntraced(function*(busy) {
-      const records = yield* database.due(space, Number.MAX_SAFE_INTEGER, 1 + busy.size)
+      const records = yield* space.due(database, Number.MAX_SAFE_INTEGER, 1 + busy.size)
       return records.find(({ key }) => !busy.has(key))?.due ?? undefined
     }),
 

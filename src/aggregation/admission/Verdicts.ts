@@ -4,17 +4,15 @@
  * A verdict holds for the rules it was reached by and for some days, spread out so that not all are asked again together.
  * Of rejections that cost nothing only the latest are kept, in memory. What was accepted needs no memory: the store knows.
  */
-import { Clock, Context, Effect, Layer, Option, Random, Schema } from "effect"
+import { Clock, Context, Effect, Layer, Random, Schema } from "effect"
 import { madeOf, Settings } from "../../config/Settings.ts"
-import { Database, type DatabaseError, type Record } from "../../database/Database.ts"
+import { Database, type DatabaseError, type RecordWrite } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import { profileKind } from "../../domain/Kinds.ts"
 import { Rejected, type RejectionReason } from "../../domain/Quality.ts"
 import { rulesIdOf } from "../evidence/Rules.ts"
+import * as Space from "../Space.ts"
 import { RecentRejections, type Rejection } from "./RecentRejections.ts"
-
-/** Name of the space where verdicts are kept, by event id; due when they expire. */
-export const space = "verdict"
 
 const day = 24 * 3_600_000
 
@@ -33,22 +31,21 @@ const lifetimes: Partial<{ readonly [reason in RejectionReason]: number }> = {
   "bridged account": 30 * day
 }
 
-const Stored = Schema.fromJsonString(Schema.Struct({
-  version: Schema.Literal(1),
+/** Verdicts by event id; due when they expire. */
+export const space = Space.versioned("verdict", {
   reason: Schema.String,
   /** `rulesIdOf` the settings it was reached by. */
   rules: Schema.String,
   /** Unix milliseconds. */
   at: Schema.Int,
   retryAt: Schema.Int
-}))
-const decode = Schema.decodeUnknownOption(Stored)
+})
 
 export class Verdicts extends Context.Service<Verdicts, {
   /** The rejection of exactly this event, while it holds. */
   readonly recall: (event: Event) => Effect.Effect<Rejection | undefined, DatabaseError>
   /** Of an event whose signature is valid: what to write with whatever else becomes of it. `asked`: a network was. */
-  readonly remember: (event: Event, rejection: Rejection, asked: boolean) => Effect.Effect<ReadonlyArray<Record>>
+  readonly remember: (event: Event, rejection: Rejection, asked: boolean) => Effect.Effect<ReadonlyArray<RecordWrite>>
 }>()("profile-aggregator/aggregation/admission/Verdicts") {
   static readonly layer: Layer.Layer<Verdicts, never, Database | Settings> = Layer.effect(
     Verdicts,
@@ -71,9 +68,7 @@ const make = Effect.fnUntraced(function*() {
       if (latest !== undefined && latest.until > now) return latest.rejection
       // Other kinds are rejected without asking anybody.
       if (event.kind !== profileKind || !keepsAny()) return undefined
-      const stored = yield* database.record(space, event.id)
-      if (stored === undefined) return undefined
-      const verdict = Option.getOrUndefined(decode(stored.value))
+      const verdict = (yield* space.get(database, event.id))?.value
       if (verdict === undefined || verdict.rules !== rulesIdOf(settings.now) || verdict.retryAt <= now) return undefined
       const rejection = Rejected(verdict.reason as RejectionReason)
       recent().add(event.id, { rejection, until: verdict.retryAt })
@@ -88,14 +83,7 @@ const make = Effect.fnUntraced(function*() {
         : at + Math.round(lifetime * (0.8 + 0.4 * (yield* Random.next)))
       recent().add(event.id, { rejection, until: retryAt })
       if (!asked || lifetime === undefined) return []
-      const value = JSON.stringify({
-        version: 1,
-        reason: rejection.reason,
-        rules: rulesIdOf(settings.now),
-        at,
-        retryAt
-      })
-      return [{ _tag: "Record", space, key: event.id, value, due: retryAt }]
+      return [space.put(event.id, { reason: rejection.reason, rules: rulesIdOf(settings.now), at, retryAt }, retryAt)]
     })
   })
 })

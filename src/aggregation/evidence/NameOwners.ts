@@ -5,19 +5,15 @@
  * believed for a month, and gone as soon as the domain says otherwise. When the domain is to be asked next, and what it
  * said last, stands in `nip05-check`. A domain that does not answer takes away no name, and its older no is none any more.
  */
-import { Clock, Context, Effect, Layer, Option, Random, Schema } from "effect"
+import { Clock, Context, Effect, Layer, Random, Schema } from "effect"
 import { Settings } from "../../config/Settings.ts"
-import { Database, type DatabaseError, type Record, type StoredRecord, textOf } from "../../database/Database.ts"
+import { Database, type DatabaseError, type RecordWrite, textOf } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import { type Nip05Name, nip05NameOf, nip05TextOf } from "../../domain/Nip05.ts"
 import { profileOf } from "../../domain/Profile.ts"
 import type { Facts } from "../../domain/Quality.ts"
+import * as Space from "../Space.ts"
 import { Nip05Documents, type Nip05Listing } from "./Nip05Documents.ts"
-
-/** Name of the space of verified names, as JSON text; due when they have gone unconfirmed for too long. */
-export const space = "nip05"
-/** Name of the space of checks; due when the domain is to be asked again. */
-export const checkSpace = "nip05-check"
 
 const hour = 3_600_000
 const day = 24 * hour
@@ -33,8 +29,11 @@ const problemMax = 16 * day
 const silenceFirst = hour
 const silenceMax = 2 * day
 
-const Stored = Schema.fromJsonString(Schema.Struct({
-  version: Schema.Literal(1),
+/** Verified names; due when they have gone unconfirmed for too long. */
+export const space = Space.make("nip05", Schema.String)
+
+/** Checks; due when the domain is to be asked again. */
+export const checkSpace = Space.versioned("nip05-check", {
   /** As it is compared: `name@domain`. */
   name: Schema.String,
   /** What the domain said last; missing where it has not been asked yet, or is silent and nothing else is believed. */
@@ -48,16 +47,15 @@ const Stored = Schema.fromJsonString(Schema.Struct({
   at: Schema.optional(Schema.Int),
   /** Checks in a row after which the name was not verified. */
   attempts: Schema.Int
-}))
-type Stored = typeof Stored.Type
-const decode = Schema.decodeUnknownOption(Stored)
+})
+type Stored = Space.Value<typeof checkSpace>
 
 export interface Nip05Check {
   readonly fact: NonNullable<Facts["nip05"]>
   /** What was found out, to be written whatever becomes of the profile. */
-  readonly operations: ReadonlyArray<Record>
+  readonly operations: ReadonlyArray<RecordWrite>
   /** To be written where the profile with this name is the one that is stored. */
-  readonly onceStored: ReadonlyArray<Record>
+  readonly onceStored: ReadonlyArray<RecordWrite>
 }
 
 export class NameOwners extends Context.Service<NameOwners, {
@@ -66,9 +64,9 @@ export class NameOwners extends Context.Service<NameOwners, {
   /** The same as far as it is known, asking nobody. */
   readonly recall: (pubkey: string, name: Nip05Name) => Effect.Effect<Facts["nip05"], DatabaseError>
   /** What to write with a profile that is stored, so that its name is looked at. */
-  readonly onStored: (event: Event) => Effect.Effect<ReadonlyArray<Record>, DatabaseError>
+  readonly onStored: (event: Event) => Effect.Effect<ReadonlyArray<RecordWrite>, DatabaseError>
   /** Asks about an author whose check is due, and says what to write. */
-  readonly recheck: (pubkey: string) => Effect.Effect<ReadonlyArray<Record>, DatabaseError>
+  readonly recheck: (pubkey: string) => Effect.Effect<ReadonlyArray<RecordWrite>, DatabaseError>
 }>()("profile-aggregator/aggregation/evidence/NameOwners") {
   static readonly layer: Layer.Layer<NameOwners, never, Database | Nip05Documents | Settings> = Layer.effect(
     NameOwners,
@@ -76,17 +74,8 @@ export class NameOwners extends Context.Service<NameOwners, {
   )
 }
 
-const record = (inSpace: string, pubkey: string, value: unknown, due: number | null): Record => ({
-  _tag: "Record",
-  space: inSpace,
-  key: pubkey,
-  value: value === null ? null : JSON.stringify(value),
-  due
-})
-
 /** Forgets all about an author's name. */
-export const forget = (pubkey: string): ReadonlyArray<Record> =>
-  [space, checkSpace].map((one) => record(one, pubkey, null, null))
+export const forget = (pubkey: string): ReadonlyArray<RecordWrite> => [space.drop(pubkey), checkSpace.drop(pubkey)]
 
 const nameOf = ({ content }: Event): Nip05Name | undefined => {
   const profile = profileOf(content, Infinity)
@@ -94,8 +83,8 @@ const nameOf = ({ content }: Event): Nip05Name | undefined => {
 }
 
 /** Whom a check that is due would ask. */
-export const domainOf = ({ value }: StoredRecord): string => {
-  const name = Option.getOrUndefined(decode(value))?.name ?? ""
+export const domainOf = ({ value }: Space.Kept<Stored>): string => {
+  const name = value?.name ?? ""
   return name.slice(name.lastIndexOf("@") + 1)
 }
 
@@ -118,8 +107,8 @@ const believedOf = (stored: Stored | undefined, now: number): Pick<Stored, "said
     : {}
 
 /** The record of a name that was found to be the author's, for as long as it is believed. */
-const verifiedBy = (pubkey: string, { at, name, said }: Stored): ReadonlyArray<Record> =>
-  said === "verified" ? [record(space, pubkey, name, (at ?? 0) + believed)] : []
+const verifiedBy = (pubkey: string, { at, name, said }: Stored): ReadonlyArray<RecordWrite> =>
+  said === "verified" ? [space.put(pubkey, name, (at ?? 0) + believed)] : []
 
 const make = Effect.fnUntraced(function*() {
   const database = yield* Database
@@ -133,9 +122,8 @@ const make = Effect.fnUntraced(function*() {
   })
 
   const find = Effect.fnUntraced(function*(pubkey: string) {
-    const found = yield* database.record(checkSpace, pubkey)
-    const stored = found === undefined ? undefined : Option.getOrUndefined(decode(found.value))
-    return stored === undefined ? undefined : { ...stored, due: found?.due ?? 0 }
+    const kept = yield* checkSpace.get(database, pubkey)
+    return kept?.value === undefined ? undefined : { ...kept.value, due: kept.due ?? 0 }
   })
 
   const recallFresh = Effect.fnUntraced(function*(pubkey: string, name: Nip05Name) {
@@ -154,10 +142,10 @@ const make = Effect.fnUntraced(function*() {
       const attempts = (before?.attempts ?? 0) + (listing.reason === "not checked in time" ? 0 : 1)
       const own = attempts === 0 ? 0 : Math.min(silenceMax, silenceFirst * 2 ** Math.min(attempts - 1, 10))
       const due = yield* later(Math.max(own, listing.retryAfter * 1.25))
-      const stored: Stored = { version: 1, name, ...believedOf(before, yield* Clock.currentTimeMillis), attempts }
+      const stored: Stored = { name, ...believedOf(before, yield* Clock.currentTimeMillis), attempts }
       return {
         fact: stored.said === undefined ? listing : factOf(stored.said),
-        operations: [record(checkSpace, pubkey, stored, due)],
+        operations: [checkSpace.put(pubkey, stored, due)],
         onceStored: verifiedBy(pubkey, stored)
       } satisfies Nip05Check
     }
@@ -175,13 +163,13 @@ const make = Effect.fnUntraced(function*() {
     const fresh = said === "verified"
       ? verifiedFresh
       : Math.min(problemMax, problemFresh * 2 ** Math.min(attempts - 1, 10))
-    const stored: Stored = { version: 1, name: text, said, at, attempts }
-    const check = record(checkSpace, pubkey, stored, yield* later(fresh))
+    const stored: Stored = { name: text, said, at, attempts }
+    const check = checkSpace.put(pubkey, stored, yield* later(fresh))
     if (said === "verified") {
       return { fact: factOf(said), operations: [check], onceStored: verifiedBy(pubkey, stored) } satisfies Nip05Check
     }
-    const fact = yield* database.record(space, pubkey)
-    const removed = fact?.value === JSON.stringify(text) ? [record(space, pubkey, null, null)] : []
+    const verified = yield* space.get(database, pubkey)
+    const removed = verified?.value === text ? [space.drop(pubkey)] : []
     return { fact: factOf(said), operations: [check, ...removed], onceStored: [] } satisfies Nip05Check
   })
 
@@ -206,10 +194,10 @@ const make = Effect.fnUntraced(function*() {
       if (name === undefined) return before === undefined ? [] : forget(pubkey)
       const text = nip05TextOf(name)
       if (before?.name === text) return verifiedBy(pubkey, before)
-      const stored: Stored = { version: 1, name: text, attempts: 0 }
+      const stored: Stored = { name: text, attempts: 0 }
       return [
         ...(before === undefined ? [] : forget(pubkey)),
-        record(checkSpace, pubkey, stored, yield* Clock.currentTimeMillis)
+        checkSpace.put(pubkey, stored, yield* Clock.currentTimeMillis)
       ]
     }),
 

@@ -7,9 +7,10 @@
  */
 import { Cause, Clock, Duration, Effect, Layer } from "effect"
 import { Settings } from "../../config/Settings.ts"
-import { Database, type Record, type StoredRecord } from "../../database/Database.ts"
+import { Database } from "../../database/Database.ts"
 import { perMinuteOf } from "../../fetch/HostBudgets.ts"
 import { Supervisor } from "../../lifecycle/Supervisor.ts"
+import type * as Space from "../Space.ts"
 import { HostPacing } from "./HostPacing.ts"
 import { checkSpace, domainOf, NameOwners } from "./NameOwners.ts"
 
@@ -26,6 +27,8 @@ export const perDomain = 20
 /** Milliseconds after which the next of a domain's names gets its turn, at least. */
 const nextTurn = 60_000
 
+type Due = Space.Kept<Space.Value<typeof checkSpace>>
+
 const make = Effect.fnUntraced(function*() {
   const settings = yield* Settings
   const database = yield* Database
@@ -41,23 +44,19 @@ const make = Effect.fnUntraced(function*() {
     )
 
   /** Names beyond their domain's share. At once: what is written while others are asked must not be overwritten. */
-  const putOff = Effect.fnUntraced(function*(domains: ReadonlyMap<string, ReadonlyArray<StoredRecord>>) {
+  const putOff = Effect.fnUntraced(function*(domains: ReadonlyMap<string, ReadonlyArray<Due>>) {
     const now = yield* Clock.currentTimeMillis
     const left = [...domains].flatMap(([domain, due]) =>
-      due.slice(perDomain).map(({ key, value }): Record => ({
-        _tag: "Record",
-        space: checkSpace,
-        key,
-        value,
-        due: now + pacing.turn(domain, now, nextTurn)
-      }))
+      due.slice(perDomain).flatMap(({ key, value }) =>
+        value === undefined ? [] : [checkSpace.put(key, value, now + pacing.turn(domain, now, nextTurn))]
+      )
     )
     if (left.length > 0) yield* sender.write(left)
   })
 
   /** Succeeds with whether there may be more that is due. */
   const round = Effect.gen(function*() {
-    const due = yield* database.due(checkSpace, yield* Clock.currentTimeMillis, perRound)
+    const due = yield* checkSpace.due(database, yield* Clock.currentTimeMillis, perRound)
     const domains = Map.groupBy(due, domainOf)
     yield* putOff(domains)
     yield* Effect.forEach(

@@ -49,9 +49,6 @@ export const PictureRecord = Schema.Struct({
 })
 export type PictureRecord = typeof PictureRecord.Type
 
-/** As a store of text keeps it. */
-export const PictureRecordJson = Schema.fromJsonString(PictureRecord)
-
 export class PictureStore extends Context.Service<PictureStore, {
   /** Of a `http:` or `https:` URL, at most 2048 characters. A store that fails answers undefined. */
   readonly get: (url: string) => Effect.Effect<PictureRecord | undefined>

@@ -10,7 +10,7 @@
 import { Clock, Context, Deferred, Effect, Layer, Metric, Option, Random, Schema } from "effect"
 import { madeOf, Settings, type SettingsShape } from "../../config/Settings.ts"
 import { type CryptoError, Verifier } from "../../crypto/Verifier.ts"
-import { Database, type DatabaseError, type Record, textOf } from "../../database/Database.ts"
+import { Database, type DatabaseError, type RecordWrite, textOf } from "../../database/Database.ts"
 import { type BridgeEvidence, bridgeEvidenceOf } from "../../domain/Bridge.ts"
 import { type Event, newestFirst } from "../../domain/Event.ts"
 import { type Filter, matchesAny } from "../../domain/Filter.ts"
@@ -20,10 +20,8 @@ import { relayListOf } from "../../domain/RelayList.ts"
 import { aliasOf } from "../../domain/RelayUrl.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { aggregationOutboxAsks } from "../../observability/Metrics.ts"
+import * as Space from "../Space.ts"
 import { RelayPool } from "../upstream/RelayPool.ts"
-
-/** Name of the space where it is kept what was found out, by author; due when it is to be found out again. */
-export const space = "proof"
 
 /** Milliseconds for which it is believed, before the spread of a fifth either way. */
 const day = 24 * 3_600_000
@@ -49,7 +47,7 @@ export interface Proof {
   readonly bridge: BridgeEvidence | undefined
   /** Verified, the newest of each kind. */
   readonly companions: ReadonlyArray<Event>
-  readonly operations: ReadonlyArray<Record>
+  readonly operations: ReadonlyArray<RecordWrite>
 }
 
 export class Posts extends Context.Service<Posts, {
@@ -62,8 +60,8 @@ export class Posts extends Context.Service<Posts, {
   )
 }
 
-const Stored = Schema.fromJsonString(Schema.Struct({
-  version: Schema.Literal(1),
+/** What was found out, by author; due when it is to be found out again. */
+export const space = Space.versioned("proof", {
   /** What it was asked by: other kinds are another question. */
   kinds: Schema.Array(Schema.Int),
   /** How many were looked for; absent: one. */
@@ -76,8 +74,8 @@ const Stored = Schema.fromJsonString(Schema.Struct({
   bridge: Schema.optional(
     Schema.Literals(["proxy tag", "bridge label", "bridge domain", "bridged address", "feed name"])
   )
-}))
-const decode = Schema.decodeUnknownOption(Stored)
+})
+type Stored = Space.Value<typeof space>
 
 /** What is asked, by the settings of one moment. */
 type Question = Pick<SettingsShape, "proofKinds" | "proofMin" | "proofQuorum" | "rules">
@@ -191,31 +189,22 @@ const make = Effect.fnUntraced(function*() {
     return hasOwnAnswered && quorum > 0 && findings.empty.size >= quorum
   })
 
-  const remember = Effect.fnUntraced(function*(pubkey: string, stored: typeof Stored.Type) {
+  const remember = Effect.fnUntraced(function*(pubkey: string, stored: Stored) {
     const now = yield* Clock.currentTimeMillis
     const fresh = (stored.found ? foundFresh : noneFresh) * (0.8 + 0.4 * (yield* Random.next))
-    const record: Record = {
-      _tag: "Record",
-      space,
-      key: pubkey,
-      value: JSON.stringify(stored),
-      due: now + Math.round(fresh)
-    }
-    return record
+    return space.put(pubkey, stored, now + Math.round(fresh))
   })
 
   const recall = Effect.fnUntraced(function*(pubkey: string, { proofKinds, proofMin, proofQuorum }: Question) {
-    const record = yield* database.record(space, pubkey)
-    const now = yield* Clock.currentTimeMillis
-    if (record === undefined || (record.due ?? 0) <= now) return undefined
-    const stored = Option.getOrUndefined(decode(record.value))
+    const kept = yield* space.get(database, pubkey)
+    const stored = (kept?.due ?? 0) > (yield* Clock.currentTimeMillis) ? kept?.value : undefined
     if (stored === undefined || String(stored.kinds) !== String(proofKinds)) return undefined
     const isSame = (stored.min ?? 1) === proofMin && (stored.found || stored.quorum === proofQuorum)
     return isSame ? stored : undefined
   })
 
   /** Proof is there, and the author's lists were left behind with an earlier version of the profile. */
-  const isListless = Effect.fnUntraced(function*(pubkey: string, { found, lists }: typeof Stored.Type) {
+  const isListless = Effect.fnUntraced(function*(pubkey: string, { found, lists }: Stored) {
     if (!found || lists !== true) return false
     const filter = { authors: [pubkey], kinds: listKinds, limit: 1 }
     const { events } = yield* database.query([filter], { limitMax: 1 })
@@ -261,7 +250,6 @@ const make = Effect.fnUntraced(function*() {
       } satisfies Proof
     }
     const stored = {
-      version: 1,
       kinds: proofKinds,
       ...(proofMin === 1 ? {} : { min: proofMin }),
       found: isFound,

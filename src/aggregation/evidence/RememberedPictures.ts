@@ -1,17 +1,15 @@
 /** What is known about pictures, kept in the database, so that a restart asks no host again. */
-import { Effect, Layer, Option, Schema } from "effect"
+import { Effect, Layer } from "effect"
 import { Database } from "../../database/Database.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
-import { PictureRecordJson, PictureStore } from "./PictureStore.ts"
+import * as Space from "../Space.ts"
+import { PictureRecord, PictureStore } from "./PictureStore.ts"
 
-/** Name of the space where it is kept, by URL; due when it may be forgotten. */
-export const space = "picture"
+/** By URL; due when it may be forgotten. */
+export const space = Space.make("picture", PictureRecord)
 
 /** Milliseconds for which a record is kept beyond its freshness: how often a host was silent says when to ask again. */
 const keptAfter = 3 * 24 * 3_600_000
-
-const decode = Schema.decodeUnknownOption(PictureRecordJson)
-const encode = Schema.encodeUnknownEffect(PictureRecordJson)
 
 export const layer: Layer.Layer<PictureStore, MailboxClosed, Database> = Layer.effect(
   PictureStore,
@@ -20,16 +18,13 @@ export const layer: Layer.Layer<PictureStore, MailboxClosed, Database> = Layer.e
     const sender = yield* database.sender("aggregation/pictures")
     return PictureStore.of({
       get: (url) =>
-        database.record(space, url).pipe(
-          Effect.map((record) => record === undefined ? undefined : Option.getOrUndefined(decode(record.value))),
+        space.get(database, url).pipe(
+          Effect.map((kept) => kept?.value),
           // Not known is what a store that fails answers: the host is asked once more.
           Effect.catch(() => Effect.undefined)
         ),
       set: (url, record) =>
-        encode(record).pipe(
-          Effect.flatMap((value) =>
-            sender.write([{ _tag: "Record", space, key: url, value, due: record.freshUntil + keptAfter }])
-          ),
+        sender.write([space.put(url, record, record.freshUntil + keptAfter)]).pipe(
           Effect.catch((error) => Effect.logDebug("picture not remembered", error)),
           Effect.asVoid
         )

@@ -7,21 +7,19 @@
  * minutes, and once a day everybody is asked about again, for what has changed since. How far it has got is kept; a restart
  * asks about nobody twice. It takes turns with the pages of profiles, and never ends a connection.
  */
-import { Clock, Duration, Effect, Option, Schema } from "effect"
-import { type Committed, Database, type DatabaseError, type Record, textOf } from "../../database/Database.ts"
+import { Clock, Duration, Effect, Schema } from "effect"
+import { type Committed, Database, type DatabaseError, type RecordWrite, textOf } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import { type Filter, matchesAny } from "../../domain/Filter.ts"
 import { cutMin } from "../../domain/HarvestWindow.ts"
 import { companionKinds, deletionKind, keptAddressesOf, profileKind } from "../../domain/Kinds.ts"
+import * as Space from "../Space.ts"
 import type { Connection } from "../upstream/PagedConnection.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 import type { Progress } from "./HarvestStatus.ts"
 import { floor, strangePage } from "./HarvestWalk.ts"
 import type { Admit } from "./PageAdmission.ts"
 import { isDeaf, pauseAfter } from "./RemovalHarvest.ts"
-
-/** Name of the space where it is kept how far it has got, by upstream. */
-export const space = "authors"
 
 /** From the beginning of one pass over all authors to that of the next. */
 export const period = Duration.days(1)
@@ -38,8 +36,8 @@ const limit = 250
 /** Seconds by which a repeated question reaches back before the last one: relays hand events on late. */
 export const reachBack = 7 * 86_400
 
-const Stored = Schema.fromJsonString(Schema.Struct({
-  version: Schema.Literal(1),
+/** How far it has got, by upstream. */
+export const space = Space.versioned("authors", {
   /** Up to which place in the commit log this pass has asked about everybody. */
   at: Schema.Int,
   /** Up to which everybody was asked about by an earlier pass, whatever the date of the answer. */
@@ -51,9 +49,8 @@ const Stored = Schema.fromJsonString(Schema.Struct({
   retryAt: Schema.Int,
   /** It has answered before. */
   isAble: Schema.Boolean
-}))
-type Stored = typeof Stored.Type
-const decode = Schema.decodeUnknownOption(Stored)
+})
+type Stored = Space.Value<typeof space>
 
 export interface Options {
   readonly connection: Connection
@@ -99,15 +96,15 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
   let state: Stored | undefined
 
   const load = Effect.gen(function*() {
-    const record = yield* reading(database.record(space, url))
+    const kept = yield* reading(space.get(database, url))
     const begunAt = yield* Clock.currentTimeMillis
-    return Option.getOrUndefined(decode(record?.value)) ??
-      ({ version: 1, at: 0, askedTo: 0, since: 0, begunAt, retryAt: 0, isAble: false } satisfies Stored)
+    return kept?.value ??
+      ({ at: 0, askedTo: 0, since: 0, begunAt, retryAt: 0, isAble: false } satisfies Stored)
   })
 
-  const remember = (next: Stored): Record => {
+  const remember = (next: Stored): RecordWrite => {
     state = next
-    return { _tag: "Record", space, key: url, value: JSON.stringify(next), due: null }
+    return space.put(url, next)
   }
 
   /** An answer as long as any that the upstream gives, or a filter allows, may have been cut: half of the authors have room. */

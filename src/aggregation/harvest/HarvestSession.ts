@@ -15,6 +15,7 @@ import type { Filter } from "../../domain/Filter.ts"
 import * as HarvestWindow from "../../domain/HarvestWindow.ts"
 import { harvestedKinds, profileKind } from "../../domain/Kinds.ts"
 import { aggregationPagesHarvested } from "../../observability/Metrics.ts"
+import * as Space from "../Space.ts"
 import * as Upstream from "../upstream/PagedConnection.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 import * as AuthorHarvest from "./AuthorHarvest.ts"
@@ -30,8 +31,8 @@ const historyFilter: Filter = { kinds: historyKinds }
 
 export const refreshPeriod = Duration.minutes(5)
 
-/** Name of the space where coverage is kept, by upstream. */
-export const space = "coverage"
+/** Coverage by upstream. */
+export const space = Space.text("coverage", HarvestWindow.decodeCoverage, HarvestWindow.encodeCoverage)
 
 /** Pages of profiles between two of anything else, while there are many of them. */
 const pagesBetween = 20
@@ -68,14 +69,13 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
   })
   yield* onConnected
 
-  const stored = yield* Effect.mapError(database.record(space, url), () => ours("storage is unavailable"))
-  const decoded = stored === undefined ? [] : HarvestWindow.decodeCoverage(stored.value)
-  if (decoded === undefined) {
+  const kept = yield* Effect.mapError(space.get(database, url), () => ours("storage is unavailable"))
+  if (kept !== undefined && kept.value === undefined) {
     yield* Effect.logWarning("harvest coverage is unreadable, reading everything again").pipe(
       Effect.annotateLogs({ upstream: url })
     )
   }
-  progress.covered = decoded ?? []
+  progress.covered = kept?.value ?? []
 
   const turnPage = Effect.fnUntraced(function*(from: HarvestWindow.Walk) {
     const answered = yield* ask(connection, historyFilter, from)
@@ -88,8 +88,7 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
     const [oldest, newest] = step.covered
     const settled = (yield* nowSeconds) - overlap
     const covered = HarvestWindow.cover(progress.covered, [oldest, Math.min(newest, settled)])
-    const value = HarvestWindow.encodeCoverage(covered)
-    yield* admit(fresh, [{ _tag: "Record", space, key: url, value, due: null }])
+    yield* admit(fresh, [space.put(url, covered)])
     progress.covered = covered
     progress.pages++
     yield* Metric.update(aggregationPagesHarvested, 1)

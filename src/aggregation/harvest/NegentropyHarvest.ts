@@ -8,7 +8,7 @@
  */
 import { Clock, Duration, Effect, Option, Schema } from "effect"
 import { hash } from "node:crypto"
-import { Database, type DatabaseError, type Record } from "../../database/Database.ts"
+import { Database, type DatabaseError, type RecordWrite } from "../../database/Database.ts"
 import { canonical, type Event } from "../../domain/Event.ts"
 import type { Interval } from "../../domain/HarvestWindow.ts"
 import { ItemSet } from "../../domain/negentropy/ItemSet.ts"
@@ -16,14 +16,12 @@ import { Initiator, type InitiatorProblem } from "../../domain/negentropy/Sessio
 import type { SortedItems } from "../../domain/negentropy/SortedItems.ts"
 import type { AdmissionOutcome } from "../admission/Admission.ts"
 import { RetryQueue } from "../admission/RetryQueue.ts"
+import * as Space from "../Space.ts"
 import type { Connection } from "../upstream/PagedConnection.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 import type { Progress } from "./HarvestStatus.ts"
 import type { Admit } from "./PageAdmission.ts"
 import * as UnwantedIds from "./UnwantedIds.ts"
-
-/** Name of the space where it is kept, by upstream. */
-export const space = "negentropy"
 
 /** From the beginning of one pass to that of the next. */
 export const period = Duration.hours(24)
@@ -53,8 +51,8 @@ export const idsMax = 250
 /** Items put in order between two breaths. */
 const itemsPerSlice = 1000
 
-const Stored = Schema.fromJsonString(Schema.Struct({
-  version: Schema.Literal(1),
+/** Where a pass has got to, by upstream. */
+export const space = Space.versioned("negentropy", {
   /** Unix seconds up to which the pass has yet to go; null when it is over. */
   until: Schema.NullOr(Schema.Int),
   /** Unix milliseconds of its beginning, and before which nothing is to be asked. */
@@ -62,11 +60,10 @@ const Stored = Schema.fromJsonString(Schema.Struct({
   retryAt: Schema.Int,
   /** It has answered in the language of NIP-77 before. */
   isAble: Schema.Boolean
-}))
-type Stored = typeof Stored.Type
-const decode = Schema.decodeUnknownOption(Stored)
+})
+type Stored = Space.Value<typeof space>
 
-const blank: Stored = { version: 1, until: null, begunAt: 0, retryAt: 0, isAble: false }
+const blank: Stored = { until: null, begunAt: 0, retryAt: 0, isAble: false }
 
 /** How a comparison ended. */
 type End =
@@ -130,14 +127,12 @@ export const make = Effect.fnUntraced(function*({ admit, connection, kinds, prog
   let span = Number.POSITIVE_INFINITY
 
   const load = Effect.gen(function*() {
-    const stored = yield* reading(database.record(space, url))
-    const found = stored === undefined ? undefined : Option.getOrUndefined(decode(stored.value))
-    return found ?? blank
+    return (yield* reading(space.get(database, url)))?.value ?? blank
   })
 
-  const remember = (next: Stored): Record => {
+  const remember = (next: Stored): RecordWrite => {
     state = next
-    return { _tag: "Record", space, key: url, value: JSON.stringify(next), due: null }
+    return space.put(url, next)
   }
 
   /** The time before `until` that holds about `windowItemsMax` items. */

@@ -3,7 +3,7 @@
  * they prove.
  */
 import { Effect, Metric } from "effect"
-import type { DatabaseSender, Record } from "../../database/Database.ts"
+import type { DatabaseSender, RecordWrite } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import { profileKind } from "../../domain/Kinds.ts"
 import { aggregationEventsHarvested, aggregationEventsSpared } from "../../observability/Metrics.ts"
@@ -26,7 +26,7 @@ const ours = (detail: string) => new UpstreamError({ reason: "ours", detail })
 /** Judges events and writes what is kept, with `records`, in one transaction; answers what became of each. */
 export type Admit = (
   events: ReadonlyArray<Event>,
-  records: ReadonlyArray<Record>
+  records: ReadonlyArray<RecordWrite>
 ) => Effect.Effect<ReadonlyArray<AdmissionOutcome>, UpstreamError>
 
 /** For one connection: it counts forgeries. */

@@ -6,19 +6,17 @@
  * author (`AuthorHarvest`). A page in between two pages of profiles is all the upstream is asked for, and one that has no
  * ear for it is left alone: nothing here ends a connection that is good for anything else.
  */
-import { Clock, Duration, Effect, Option, Schema } from "effect"
-import { Database, type Record } from "../../database/Database.ts"
+import { Clock, Duration, Effect, Schema } from "effect"
+import { Database, type RecordWrite } from "../../database/Database.ts"
 import type { Filter } from "../../domain/Filter.ts"
 import * as HarvestWindow from "../../domain/HarvestWindow.ts"
 import { deletionKind, keptKinds, vanishKind } from "../../domain/Kinds.ts"
+import * as Space from "../Space.ts"
 import type { Connection } from "../upstream/PagedConnection.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 import type { Progress } from "./HarvestStatus.ts"
 import { ask, floor, nowSeconds, overlap, readPage } from "./HarvestWalk.ts"
 import type { Admit } from "./PageAdmission.ts"
-
-/** Name of the space where it is kept how far each of them was read, by upstream. */
-export const space = "removals"
 
 /** Seconds that may be missing at the top before it is looked at again: what arrives meanwhile arrives live. */
 export const staleAfter = 3600
@@ -41,18 +39,17 @@ const filters: Readonly<{ [name: string]: Filter }> = {
 }
 
 const Interval = Schema.Tuple([Schema.Int, Schema.Int])
-const Stored = Schema.fromJsonString(Schema.Struct({
-  version: Schema.Literal(1),
+/** How far each of them was read, by upstream. */
+export const space = Space.versioned("removals", {
   intervals: Schema.Array(Interval),
   /** Unix milliseconds before which nothing is to be asked. */
   retryAt: Schema.Int,
   /** It has answered before. */
   isAble: Schema.Boolean
-}))
-type Stored = typeof Stored.Type
-const decode = Schema.decodeUnknownOption(Stored)
+})
+type Stored = Space.Value<typeof space>
 
-const blank: Stored = { version: 1, intervals: [], retryAt: 0, isAble: false }
+const blank: Stored = { intervals: [], retryAt: 0, isAble: false }
 
 /** One of `filters`, and where reading it has got to. */
 interface Reading {
@@ -63,10 +60,10 @@ interface Reading {
   gaps: Array<HarvestWindow.Walk>
 }
 
-const remember = (reading: Reading, next: Stored): Record => {
+const remember = (reading: Reading, next: Stored): RecordWrite => {
   reading.stored = next
   const intervals = next.intervals.slice(0, HarvestWindow.intervalsMax)
-  return { _tag: "Record", space, key: reading.key, value: JSON.stringify({ ...next, intervals }), due: null }
+  return space.put(reading.key, { ...next, intervals })
 }
 
 export interface Options {
@@ -91,11 +88,11 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
   }))
 
   const load = Effect.fnUntraced(function*(reading: Reading) {
-    const record = yield* Effect.mapError(
-      database.record(space, reading.key),
+    const kept = yield* Effect.mapError(
+      space.get(database, reading.key),
       () => new UpstreamError({ reason: "ours", detail: "storage is unavailable" })
     )
-    return reading.stored ??= Option.getOrUndefined(decode(record?.value)) ?? blank
+    return reading.stored ??= kept?.value ?? blank
   })
 
   /** The gap to go on with; undefined while there is nothing to do. */
@@ -125,7 +122,7 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
       const settled = (yield* nowSeconds) - overlap
       const { intervals = [] } = reading.stored ?? {}
       const covered = HarvestWindow.cover(intervals, [oldest, Math.min(newest, settled)])
-      yield* admit(fresh, [remember(reading, { version: 1, intervals: covered, retryAt: 0, isAble: true })])
+      yield* admit(fresh, [remember(reading, { intervals: covered, retryAt: 0, isAble: true })])
       reading.gaps = [...step.next === undefined ? [] : [step.next], ...reading.gaps.slice(1)]
     }
   )

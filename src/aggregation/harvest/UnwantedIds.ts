@@ -5,13 +5,11 @@
  * were signed, for some weeks and under the rules that refused them: after that they are looked at once more. Only what was
  * judged with a valid signature, or is older than what we keep, may be added.
  */
-import { Clock, Effect, Option, Schema } from "effect"
+import { Clock, Effect, Schema } from "effect"
 import { Settings } from "../../config/Settings.ts"
-import { Database, type DatabaseError, type Record } from "../../database/Database.ts"
+import { Database, type DatabaseError, type RecordWrite } from "../../database/Database.ts"
 import { rulesIdOf } from "../evidence/Rules.ts"
-
-/** Name of the space where they are kept, by day since 1970; due when they are to be forgotten. */
-export const space = "unwanted"
+import * as Space from "../Space.ts"
 
 export const daySeconds = 86_400
 
@@ -31,12 +29,11 @@ export interface Item {
   readonly id: string
 }
 
-const Stored = Schema.fromJsonString(Schema.Struct({
-  version: Schema.Literal(1),
+/** By day since 1970; due when they are to be forgotten. */
+export const space = Space.versioned("unwanted", {
   rules: Schema.String,
   items: Schema.String
-}))
-const decode = Schema.decodeUnknownOption(Stored)
+})
 
 export const dayOf = (created_at: number): number => Math.floor(created_at / daySeconds)
 
@@ -64,7 +61,7 @@ const unpack = (day: number, text: string): ReadonlyArray<Item> => {
 export interface UnwantedIds {
   readonly of: (day: number) => Effect.Effect<ReadonlyArray<Item>, DatabaseError>
   /** What to write so that these are known from now on. */
-  readonly add: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<Record>, DatabaseError>
+  readonly add: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<RecordWrite>, DatabaseError>
 }
 
 export const make = Effect.fnUntraced(function*() {
@@ -72,10 +69,10 @@ export const make = Effect.fnUntraced(function*() {
   const settings = yield* Settings
 
   const find = Effect.fnUntraced(function*(day: number) {
-    const stored = yield* database.record(space, String(day))
+    const kept = yield* space.get(database, String(day))
     const now = yield* Clock.currentTimeMillis
-    const due = stored?.due ?? 0
-    const found = due > now ? Option.getOrUndefined(decode(stored?.value)) : undefined
+    const due = kept?.due ?? 0
+    const found = due > now ? kept?.value : undefined
     return found?.rules === rulesIdOf(settings.now)
       ? { items: unpack(day, found.items), due }
       : { items: [], due: now + lifetime }
@@ -89,8 +86,7 @@ export const make = Effect.fnUntraced(function*() {
         Effect.fnUntraced(function*([day, fresh]) {
           const { due, items: before } = yield* find(day)
           const all = new Map([...before, ...fresh].map((item) => [item.id, item]))
-          const value = JSON.stringify({ version: 1, rules: rulesIdOf(settings.now), items: pack(day, all.values()) })
-          return { _tag: "Record", space, key: String(day), value, due } satisfies Record
+          return space.put(String(day), { rules: rulesIdOf(settings.now), items: pack(day, all.values()) }, due)
         })
       )
   }

@@ -80,7 +80,7 @@ const stored = (pubkey: string) =>
   )
 
 const waiting = (pubkey: string) =>
-  Database.use((database) => database.records(RetryQueue.space)).pipe(
+  Database.use((database) => database.records(RetryQueue.space.name)).pipe(
     Effect.map((records) =>
       records.flatMap(({ due, value }): ReadonlyArray<Candidate> => {
         if (!value.includes(pubkey)) return []
@@ -132,7 +132,7 @@ const recalled = Effect.fnUntraced(function*({ nip05Name, pictureUrl }: Facts, p
   const database = yield* Database
   const pictures = yield* PictureStore
   const record = pictureUrl._tag === "Web" ? yield* pictures.get(pictureUrl.url) : undefined
-  const proof = yield* database.record(proofSpace, pubkey)
+  const proof = yield* database.record(proofSpace.name, pubkey)
   const found = proof === undefined ? undefined : Option.getOrUndefined(decodeProof(proof.value))?.found
   return {
     nip05: typeof nip05Name === "string" ? undefined : yield* names.recall(pubkey, nip05Name),
@@ -177,7 +177,7 @@ const memories = Effect.fnUntraced(function*(event: Event) {
   const database = yield* Database
   const verdicts = yield* Verdicts
   const verdict = yield* verdicts.recall(event)
-  const grace = yield* database.record(Grace.space, event.pubkey)
+  const grace = yield* database.record(Grace.space.name, event.pubkey)
   return [
     ...(verdict === undefined ? [] : [`remembered  ${verdict._tag.toLowerCase()}: ${verdict.reason}`]),
     ...(grace === undefined

@@ -21,7 +21,8 @@ const submit = (event: Event) =>
   )
 
 const status = Effect.flatMap(Retries, (retries) => retries.status)
-const waitingIn = ({ records }: Disk["Service"]) => [...records.keys()].filter((key) => key.startsWith(`${space} `))
+const waitingIn = ({ records }: Disk["Service"]) =>
+  [...records.keys()].filter((key) => key.startsWith(`${space.name} `))
 const unanswered = Undetermined("picture host did not answer", 1000)
 
 /** An examiner that gives each profile its verdicts in turn, the last one for good; every question is noted. */
@@ -91,7 +92,7 @@ describe("the retry queue", () => {
         yield* eventually(() => disk.events.size === events.length)
         const page = disk.writes.find((operations) => operations.some(({ _tag }) => _tag === "Record"))
         const spaces = page?.map((operation) => operation._tag === "Record" ? operation.space : operation._tag)
-        assert.deepStrictEqual(spaces, [...events.map(() => space), "coverage"])
+        assert.deepStrictEqual(spaces, [...events.map(() => space.name), "coverage"])
         assert.deepStrictEqual(waitingIn(disk), [])
         const { outcomes, unchecked, waiting } = yield* status
         assert.deepStrictEqual([outcomes, waiting, unchecked], [{ Saved: 10 }, 0, 0])
@@ -217,10 +218,10 @@ describe("the retry queue", () => {
           yield* submit(early!)
         })
       )
-      const due = (event: Event) => disk.records.get(`${space} ${event.id}`)?.due ?? 0
+      const due = (event: Event) => disk.records.get(`${space.name} ${event.id}`)?.due ?? 0
       assert.isAbove(due(late!), now * 1000)
-      disk.records.set(`${space} ${early!.id}`, {
-        ...disk.records.get(`${space} ${early!.id}`)!,
+      disk.records.set(`${space.name} ${early!.id}`, {
+        ...disk.records.get(`${space.name} ${early!.id}`)!,
         due: now * 1000 + 5000
       })
       const again = scripted(Accepted)
@@ -359,7 +360,7 @@ const stopped = Effect.fnUntraced(function*(options: Options, ready: (disk: Disk
   assert.deepStrictEqual([journal.forced, journal.stragglers, [...journal.fibers]], [[], [], []])
   assert.deepStrictEqual([...disk.holders], [])
   assert.strictEqual(disk.events.size, 0)
-  assert.deepStrictEqual(waitingIn(disk), [`${space} ${profile.id}`])
+  assert.deepStrictEqual(waitingIn(disk), [`${space.name} ${profile.id}`])
   // The next start goes on with it.
   const examiner = scripted(Accepted)
   yield* within(

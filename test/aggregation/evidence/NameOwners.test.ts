@@ -6,7 +6,7 @@ import * as Nip05Checks from "../../../src/aggregation/evidence/Nip05Checks.ts"
 import { Nip05Documents, type Nip05Listing } from "../../../src/aggregation/evidence/Nip05Documents.ts"
 import { Settings } from "../../../src/config/Settings.ts"
 import { Database } from "../../../src/database/Database.ts"
-import { verifiedSpace } from "../../../src/database/sqlite/search/SearchScan.ts"
+import { verifiedNames } from "../../../src/database/Spaces.ts"
 import type { Event } from "../../../src/domain/Event.ts"
 import { nip05TextOf } from "../../../src/domain/Nip05.ts"
 import { Shutdown } from "../../../src/lifecycle/Shutdown.ts"
@@ -58,11 +58,11 @@ const run = (
       }))
     }),
     verified: () => {
-      const value = disk.records.get(`${space} ${pubkey}`)?.value
+      const value = disk.records.get(`${space.name} ${pubkey}`)?.value
       return value === undefined ? undefined : JSON.parse(value) as string
     },
     dueIn: () => {
-      const due = disk.records.get(`${checkSpace} ${pubkey}`)?.due
+      const due = disk.records.get(`${checkSpace.name} ${pubkey}`)?.due
       return due === undefined || due === null ? undefined : due - time
     }
   }
@@ -99,7 +99,7 @@ const looks = Effect.gen(function*() {
   const database = yield* Database
   const names = yield* NameOwners
   const at = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
-  for (const { key } of yield* database.due(checkSpace, at, 10)) {
+  for (const { key } of yield* checkSpace.due(database, at, 10)) {
     const records = yield* names.recheck(key)
     yield* Effect.scoped(Effect.flatMap(database.sender("test"), (sender) => sender.write(records)))
   }
@@ -111,7 +111,7 @@ const around = (found: number | undefined, expected: number) => {
 }
 
 describe("the fact of a NIP-05 name", () => {
-  it("is kept where searches read it", () => assert.strictEqual(space, verifiedSpace))
+  it("is kept where searches read it", () => assert.strictEqual(space.name, verifiedNames))
 
   it.effect("is kept once the domain says that the name is the author's, as it is compared", () =>
     run(({ asked, dueIn, store, verified }) =>
@@ -359,7 +359,10 @@ describe("NameOwners.check", () => {
       Effect.gen(function*() {
         yield* written
         const { onceStored } = yield* check
-        assert.deepStrictEqual(onceStored.map((one) => [one.space, one.value]), [[space, "\"mira@boats.example\""]])
+        assert.deepStrictEqual(onceStored.map((one) => [one.space, one.value]), [[
+          space.name,
+          "\"mira@boats.example\""
+        ]])
       }), "require"))
 
   it.effect("does not remember a silence", () =>
@@ -407,7 +410,7 @@ describe("NameOwners.check", () => {
         assert.strictEqual(verified(), "mira@boats.example")
         yield* pass(120)
         const disk = yield* Disk
-        disk.records.delete(`${checkSpace} ${pubkey}`)
+        disk.records.delete(`${checkSpace.name} ${pubkey}`)
         says({ _tag: "Unlisted" })
         yield* written
         assert.strictEqual(verified(), undefined)

@@ -134,7 +134,7 @@ describe("Posts.prove", () => {
       const proof = yield* run({ [first]: holding(list, ...notes(1)) }, prove, {}, disk)
       assert.deepStrictEqual([...proof.companions], [list])
       const record = proof.operations[0]
-      disk.records.set(`${space} ${pubkey}`, { key: pubkey, value: record?.value ?? "", due: record?.due ?? null })
+      disk.records.set(`${space.name} ${pubkey}`, { key: pubkey, value: record?.value ?? "", due: record?.due ?? null })
       // Proof is not looked for again, whatever is met.
       const second = yield* again
       assert.deepStrictEqual([...second.companions], [list])
@@ -155,7 +155,7 @@ describe("Posts.prove", () => {
     const disk = blank()
     return Effect.gen(function*() {
       const { operations: [record] } = yield* run({ [first]: holding(...notes(1)) }, prove, {}, disk)
-      disk.records.set(`${space} ${pubkey}`, { key: pubkey, value: record?.value ?? "", due: record?.due ?? null })
+      disk.records.set(`${space.name} ${pubkey}`, { key: pubkey, value: record?.value ?? "", due: record?.due ?? null })
       yield* run(
         {},
         Effect.gen(function*() {
@@ -201,7 +201,7 @@ describe("Posts.prove", () => {
       )
       const kept = yield* run(relays, prove, { proofMin: 3 })
       const record = kept.operations[0]
-      disk.records.set(`${space} ${pubkey}`, { key: pubkey, value: record?.value ?? "", due: record?.due ?? null })
+      disk.records.set(`${space.name} ${pubkey}`, { key: pubkey, value: record?.value ?? "", due: record?.due ?? null })
       // Remembered, and asked by that number only.
       assert.strictEqual(yield* run({}, inShort, { proofMin: 3 }, disk), "found")
       assert.strictEqual(yield* run({}, inShort, { proofMin: 1 }, disk), unanswered)
@@ -301,7 +301,7 @@ describe("Posts.prove", () => {
     const dialled = Effect.andThen(inShort, Effect.map(Relays.RelayWorld, (world) => world.dialled.length))
     return Effect.gen(function*() {
       yield* run(relays, write, {}, disk)
-      assert.isTrue(disk.records.has(`${space} ${pubkey}`))
+      assert.isTrue(disk.records.has(`${space.name} ${pubkey}`))
       assert.strictEqual(yield* run(relays, dialled, {}, disk), 0)
       assert.strictEqual(yield* run(relays, dialled, { proofKinds: [1, 30_023] }, disk), 2)
     })

@@ -46,7 +46,7 @@ describe("what is known of pictures", () => {
       yield* Effect.provide(all, pictures(disk), { local: true })
 
       const kept = (path: string) => {
-        const record = disk.records.get(`${RememberedPictures.space} ${host.origin}/${path}`)
+        const record = disk.records.get(`${RememberedPictures.space.name} ${host.origin}/${path}`)
         const { checkedAt, freshUntil, ...rest } = JSON.parse(record?.value ?? "{}") as Record<string, unknown>
         assert.isAtLeast(Number(checkedAt), begin)
         assert.isAbove(Number(freshUntil), Number(checkedAt))

@@ -27,7 +27,7 @@ import {
 } from "../harvesting.ts"
 import { eventually, now, type Options, settle, upstreamUrl, within } from "../world.ts"
 
-const isCoverage = (operation: Operation | undefined) => operation?._tag === "Record" && operation.space === space
+const isCoverage = (operation: Operation | undefined) => operation?._tag === "Record" && operation.space === space.name
 
 describe("harvesting an upstream that behaves", () => {
   it.effect("fetches everything, page by page, until an empty page proves that nothing is left", () => {
@@ -87,7 +87,7 @@ describe("harvesting an upstream that behaves", () => {
           const last = operations.at(-1)
           // What is asked for besides profiles is kept elsewhere.
           if (operations.every(({ _tag }) => _tag === "Record") && !isCoverage(last)) continue
-          const value = last?._tag === "Record" && last.space === space ? last.value : undefined
+          const value = last?._tag === "Record" && last.space === space.name ? last.value : undefined
           const coverage = decodeCoverage(value ?? "") ?? assert.fail("a write without coverage")
           for (const operation of operations) if (operation._tag === "Save") saved.push(operation.event.id)
           // Whatever is covered by now has been saved by now.
@@ -231,7 +231,7 @@ describe("harvesting after a restart", () => {
 
   it.effect("reads everything again, and says so, when its coverage is unreadable", () => {
     const disk = blank()
-    disk.records.set(`${space} ${upstreamUrl}`, { key: upstreamUrl, value: "{", due: null })
+    disk.records.set(`${space.name} ${upstreamUrl}`, { key: upstreamUrl, value: "{", due: null })
     const upstream = relay(profiles(3))
     return harvesting(upstream, Effect.map(live, ({ outcomes }) => assert.deepStrictEqual(outcomes, { Saved: 3 })), {
       disk

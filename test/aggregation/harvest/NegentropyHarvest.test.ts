@@ -46,7 +46,7 @@ const idsAskedOf = ({ asked }: Relay) =>
   asked.flatMap(({ ids }) => Array.isArray(ids) ? ids as ReadonlyArray<string> : [])
 
 const stored = (disk: Disk["Service"]) =>
-  JSON.parse(disk.records.get(`${space} ${upstreamUrl}`)?.value ?? "{}") as Record<string, unknown>
+  JSON.parse(disk.records.get(`${space.name} ${upstreamUrl}`)?.value ?? "{}") as Record<string, unknown>
 
 describe("a reconciliation (NIP-77)", () => {
   it.effect("finds what pages hide: the surplus of a second that holds more than a page", () => {
@@ -352,7 +352,7 @@ describe("an upstream that cannot reconcile", () => {
   })
 })
 
-const isRemoval = (key: string) => key.startsWith(`${removalSpace} `)
+const isRemoval = (key: string) => key.startsWith(`${removalSpace.name} `)
 
 describe("what a reconciliation writes", () => {
   it.effect("is one record for the upstream, and one for each day that something was refused of", () => {
@@ -368,7 +368,7 @@ describe("what a reconciliation writes", () => {
         yield* reached(({ reconciles }) => reconciles === "yes")
         yield* eventually(() => [...disk.records.keys()].filter((key) => !isRemoval(key)).length === 5)
         const spaces = [...disk.records.keys()].filter((key) => !isRemoval(key)).map((key) => key.split(" ")[0] ?? "")
-        assert.sameMembers(spaces, [coverageSpace, space, unwantedSpace, unwantedSpace, unwantedSpace])
+        assert.sameMembers(spaces, [coverageSpace.name, space.name, ...Array(3).fill(unwantedSpace.name)])
       }),
       reconciling(upstream, FakeNegentropy.make(), { disk })
     )

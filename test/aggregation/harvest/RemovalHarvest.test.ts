@@ -29,7 +29,7 @@ const stored = (disk: Disk["Service"]) => [...disk.events.values()]
 
 const isSettled = (disk: Disk["Service"]) =>
   [...disk.records].filter(([key, { value }]) =>
-    key.startsWith(`${space} `) &&
+    key.startsWith(`${space.name} `) &&
     (JSON.parse(value) as { intervals: Array<[number, number]> }).intervals[0]?.[0] === floor
   ).length === 2
 

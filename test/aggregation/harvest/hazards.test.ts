@@ -594,7 +594,7 @@ describe("whatever the upstream does", () => {
         for (let n = 0; n < 200 && (yield* status).phase !== "live"; n++) {
           yield* settle
           for (const [key, { value }] of disk.records) {
-            if (key.startsWith(`${space} `)) assert.isTrue(isSound(all, value))
+            if (key.startsWith(`${space.name} `)) assert.isTrue(isSound(all, value))
           }
           yield* TestClock.adjust("5 minutes")
         }

@@ -92,7 +92,7 @@ describe("an upstream over a real socket", () => {
         // Each connection gets one byte further than the one before: through the handshake, and each page's frames.
         const upstream = yield* FakeUpstream.make({ events, faults: { cutAfterBytes: 0, cutStepBytes: 1 } })
         const disk = blank()
-        const coverage = () => decodeCoverage(disk.records.get(`${space} ${upstream.url}`)?.value ?? "") ?? []
+        const coverage = () => decodeCoverage(disk.records.get(`${space.name} ${upstream.url}`)?.value ?? "") ?? []
         const lost = () => {
           const ids = new Set([...disk.events.values()].map(({ id }) => id))
           return events.filter(({ created_at, id }) =>

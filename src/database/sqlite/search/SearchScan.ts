@@ -11,6 +11,7 @@
 import type { DatabaseSync } from "node:sqlite"
 import type { Filter } from "../../../domain/Filter.ts"
 import type { SearchQuery } from "../../../domain/SearchQuery.ts"
+import { verifiedNames } from "../../Spaces.ts"
 import { prepare, type Statement } from "../connection.ts"
 import type { Step } from "../FilterScan.ts"
 import { type Answer, Answers, type Candidate } from "./Answers.ts"
@@ -40,9 +41,6 @@ const skewMin = 32
 const filteredMax = 4096
 /** Profiles between two pauses. */
 const perStep = 64
-
-/** Space of records by pubkey: the NIP-05 name that was last found to be the author's by right, as JSON text. */
-export const verifiedSpace = "nip05"
 
 /** A stretch of the index, both ends inclusive. */
 interface Stretch {
@@ -246,5 +244,5 @@ const statementsOf = (db: DatabaseSync): Record<"profiles" | "down" | "newest" |
     `SELECT created_at FROM event INDEXED BY event_kind WHERE kind = 0 AND created_at <= ?
       ORDER BY created_at DESC LIMIT 1`
   ),
-  verified: prepare(db, `SELECT value FROM record WHERE space = '${verifiedSpace}' AND key = ?`)
+  verified: prepare(db, `SELECT value FROM record WHERE space = '${verifiedNames}' AND key = ?`)
 })
