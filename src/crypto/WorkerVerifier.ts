@@ -237,7 +237,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   }
 
   return Verifier.of({
-    sender: (holder) => Effect.map(mailbox.sender(holder), senderOf),
+    sender: mailbox.senderAs("Verifier.sender", senderOf),
     pubkey: key.pubkey,
     engine: engine.name
   })

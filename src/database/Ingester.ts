@@ -214,25 +214,28 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
     handle
   })
 
-  const sender = (holder: string) =>
-    Effect.map(mailbox.sender(holder), (sender): DatabaseSender => {
-      const writeAll: DatabaseSender["writeAll"] = (writes, queued) => {
-        if (writes.length === 0) return Effect.succeed([])
-        const message = (reply: Writes["reply"]): Writes => ({ _tag: "Writes", writes, reply })
-        return Effect.callback((resume) => {
-          if (sender.offer(message, resume)) return queued?.()
-          resume(sender.ask<ReadonlyArray<Written>, never>((reply) =>
+  const sender = mailbox.senderAs("Database.sender", (lease): DatabaseSender => {
+    const writeAll: DatabaseSender["writeAll"] = (writes, queued) => {
+      if (writes.length === 0) return Effect.succeed([])
+      const message = (reply: Writes["reply"]): Writes => ({ _tag: "Writes", writes, reply })
+      return Effect.callback((resume) => {
+        if (lease.offer(message, resume)) return queued?.()
+        resume(
+          lease.ask<ReadonlyArray<Written>, never>((reply) =>
             message((written) => Deferred.doneUnsafe(reply, Exit.succeed(written)))
-          ))
-        })
-      }
-      return {
-        writeAll,
-        write: (operations) =>
-          Effect.flatMap(writeAll([operations]), ([written]) =>
-            written instanceof DatabaseError ? Effect.fail(written) : Effect.succeed(written ?? []))
-      }
-    })
+          )
+        )
+      })
+    }
+    return {
+      writeAll,
+      write: (operations) =>
+        Effect.flatMap(
+          writeAll([operations]),
+          ([written]) => written instanceof DatabaseError ? Effect.fail(written) : Effect.succeed(written ?? [])
+        )
+    }
+  })
 
   // A thread that dies between two batches is noticed now, not at the next write.
   yield* supervisor.fork("database writer", writer.died.pipe(Effect.catch(fail)))
@@ -241,9 +244,9 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
     consumer,
     sender,
     /** A housekeeper's right to have the store swept. */
-    sweeper: Effect.map(
-      mailbox.sender("database/sweep"),
-      (sender) => sender.ask<boolean, DatabaseError>((reply) => ({ _tag: "Sweep", reply }))
+    sweeper: mailbox.senderAs(
+      "Ingester.sweeper",
+      (lease) => lease.ask<boolean, DatabaseError>((reply) => ({ _tag: "Sweep", reply }))
     ),
     commits: PubSub.subscribe(announced),
     stats: Effect.map(mailbox.depth, (queue) => ({ events: sizes.events, seq: sizes.seq, committed, queue }))

@@ -13,7 +13,20 @@
  * 4. the consumer handles the rest and ends by itself, within the `ingester drain` or `worker stop` budget;
  * 5. a request that is still unanswered is answered `MailboxClosed`, so that nobody waits for ever.
  */
-import { type Cause, Deferred, Effect, Exit, Fiber, Option, Pull, Queue, References, Schema, Scope } from "effect"
+import {
+  type Cause,
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  identity,
+  Option,
+  Pull,
+  Queue,
+  References,
+  Schema,
+  Scope
+} from "effect"
 import type { Holder, MailboxView } from "./Journal.ts"
 import { type Budget, Shutdown } from "./Shutdown.ts"
 import { Supervisor } from "./Supervisor.ts"
@@ -62,6 +75,14 @@ export interface Mailbox<A> {
   readonly name: string
   /** A lease under the holder's name, given back by the scope. Fails once the owner is being released. */
   readonly sender: (holder: string) => Effect.Effect<Sender<A>, MailboxClosed, Scope.Scope>
+  /**
+   * `sender` as the owner's contract gives it out: under the contract's name, and over the lease whatever it makes of it. Its
+   * site begins where the contract is used, as the owner's own place would tell nobody who leaks.
+   */
+  readonly senderAs: <B>(
+    name: string,
+    over: (lease: Sender<A>) => B
+  ) => (holder: string) => Effect.Effect<B, MailboxClosed, Scope.Scope>
   /** Everyone who holds a lease now, the owner included. */
   readonly holders: Effect.Effect<ReadonlyArray<Holder>>
   /** Messages accepted and not taken yet. */
@@ -216,7 +237,7 @@ class Sites {
 }
 
 /** Acquires a mailbox into the owner's scope, its consumer included. */
-export const make = Effect.fnUntraced(function*<A, R>(options: Options<A, R>) {
+export const make = Effect.fn("Mailbox.make")(function*<A, R>(options: Options<A, R>) {
   const { name } = options
   const shutdown = yield* Shutdown
   const supervisor = yield* Supervisor
@@ -312,11 +333,13 @@ export const make = Effect.fnUntraced(function*<A, R>(options: Options<A, R>) {
       )
     })
 
+  const senderAs: Mailbox<A>["senderAs"] = (called, over) =>
+    Effect.fn(called)((holder: string) => Effect.map(acquire(holder), over))
+
   const mailbox: Mailbox<A> = {
     name,
-    sender: Effect.fn(`${name}.sender`)((holder: string): Effect.Effect<Sender<A>, MailboxClosed, Scope.Scope> =>
-      acquire(holder)
-    ),
+    sender: senderAs(`${name}.sender`, identity),
+    senderAs,
     holders: Effect.sync(holders),
     depth: Queue.size(queue)
   }

@@ -259,7 +259,7 @@ describe("storage that fails", () => {
         sweep: () => Effect.die("must not be asked")
       }))
       const { write } = yield* ingester.sender("test")
-      const sweep = yield* ingester.sweeper
+      const sweep = yield* ingester.sweeper("test/sweep")
       const asked = [write([save(note(1))]), write([save(note(2))]), sweep]
       const exits = yield* Effect.forEach(asked, (ask) => Effect.exit<unknown, unknown, never>(ask))
       for (const exit of exits) {
@@ -279,7 +279,7 @@ describe("storage that fails", () => {
         sweep: () => Effect.fail(broken)
       }))
       const { write } = yield* ingester.sender("test")
-      assert.isTrue(Exit.isFailure(yield* Effect.exit(yield* ingester.sweeper)))
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(yield* ingester.sweeper("test/sweep"))))
       assert.isTrue(Exit.isFailure(yield* Effect.exit(write([save(note(1))]))))
       assert.strictEqual(writes, 0)
       assert.strictEqual(yield* failedCode, 74)
@@ -346,7 +346,7 @@ describe("a sweep", () => {
           })
       }))
       const { write } = yield* ingester.sender("test")
-      const sweep = yield* ingester.sweeper
+      const sweep = yield* ingester.sweeper("test/sweep")
       yield* TestClock.adjust(3999)
       const first = yield* fork(write([save(note(1))]))
       yield* started.await

@@ -17,11 +17,11 @@ export const variants: ReadonlyArray<Variant> = [
     breaks: "OK true goes out when the write is in the mailbox, not when it is on the disk",
     rewrites: [{
       file: "database/Ingester.ts",
-      from: "        return Effect.callback((resume) => {\n",
-      to: "        queued?.()\n" +
-        "        const saved = writes.map((write) => write.map(() => ({ _tag: \"Saved\", seq: 0 })))\n" +
-        "        return Effect.as(sender.send(message(() => {})), saved)\n" +
-        "        return Effect.callback((resume) => {\n"
+      from: "      return Effect.callback((resume) => {\n",
+      to: "      queued?.()\n" +
+        "      const saved = writes.map((write) => write.map(() => ({ _tag: \"Saved\", seq: 0 })))\n" +
+        "      return Effect.as(lease.send(message(() => {})), saved)\n" +
+        "      return Effect.callback((resume) => {\n"
     }]
   },
   {

@@ -290,9 +290,7 @@ const make = Effect.fnUntraced(function*() {
 
   const intake: Intake = { clock, overdue, depth: mailbox.depth }
   return Admission.of({
-    sender: Effect.fn("Admission.sender")((holder: string) =>
-      Effect.map(mailbox.sender(holder), (lease) => new Submitter(intake, lease))
-    )
+    sender: mailbox.senderAs("Admission.sender", (lease) => new Submitter(intake, lease))
   })
 })
 

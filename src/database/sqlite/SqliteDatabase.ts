@@ -56,7 +56,7 @@ const serve = Effect.fnUntraced(function*(
   reader: ReturnType<typeof StoreReader.make>
 ) {
   const supervisor = yield* Supervisor
-  yield* supervisor.fork("database sweep", sweepForEver(yield* Effect.orDie(ingester.sweeper)))
+  yield* supervisor.fork("database sweep", sweepForEver(yield* Effect.orDie(ingester.sweeper("database/sweep"))))
   return Database.of({
     sender: ingester.sender,
     commits: ingester.commits,
