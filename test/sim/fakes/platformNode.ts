@@ -16,6 +16,12 @@ export class FakeWebSocket {
 }
 
 export class WebSocketServer {
+  readonly options: { maxPayload?: number }
+
+  constructor(options: { readonly maxPayload?: number }) {
+    this.options = { ...options }
+  }
+
   handleUpgrade(
     request: { readonly client: Client },
     _stream: FakeStream,
