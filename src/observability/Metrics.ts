@@ -77,6 +77,7 @@ export const aggregationAdmissions = labelled(
     "Deleted",
     "Expired",
     "Ephemeral",
+    "Refused",
     "Invalid",
     "Rejected",
     "Undetermined",

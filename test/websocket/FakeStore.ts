@@ -132,7 +132,7 @@ const layerAdmission = Layer.effect(
 
 /** An operator who has said nothing. */
 const layerModeration = Layer.succeed(Moderation, {
-  refusalOf: () => undefined,
+  stateOf: () => undefined,
   isTrusted: () => false,
   rules: () => [],
   text: () => undefined,

@@ -5,6 +5,7 @@
 import { Context, type Effect, type Exit, type Scope } from "effect"
 import type { Outcome } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
+import type { Refused, Source } from "../../domain/Gate.ts"
 import type { Verdict } from "../../domain/Quality.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import type { Budget } from "../../lifecycle/Shutdown.ts"
@@ -15,6 +16,8 @@ export const drain: Budget = { name: "drain", millis: 4000, cut: 0 }
 /** What became of one event; each has exactly one answer on the wire (`websocket/client/publish.ts`). */
 export type AdmissionOutcome =
   | Exclude<Outcome, { readonly _tag: "Done" }>
+  /** It may not be published so, whatever it is worth (`domain/Gate`). */
+  | Refused
   /** Wrong id or signature. `detail` follows the prefix `invalid: `. */
   | { readonly _tag: "Invalid"; readonly detail: string }
   /** A rule said no on evidence. */
@@ -24,23 +27,20 @@ export type AdmissionOutcome =
   /** Our side failed: storage, threads, or we are stopping. `detail` follows the prefix `error: `. */
   | { readonly _tag: "Failed"; readonly detail: string }
 
-/** Who hands an event in: its author, who has proved it (NIP-42), or anybody. Only an author may bring what is protected (NIP-70). */
-export type Bearer = "author" | "anybody"
-
 /** A scoped right to submit, registered under its holder's name. */
 export interface AdmissionSender {
   /**
    * Admits and saves one well-formed event; succeeds with exactly one outcome, after the commit where there is one. Waits
-   * for room.
+   * for room. Without a source it is as if an upstream had brought it.
    */
-  submit(event: Event, from?: Bearer): Effect.Effect<AdmissionOutcome, MailboxClosed>
+  submit(event: Event, source?: Source): Effect.Effect<AdmissionOutcome, MailboxClosed>
   /**
    * The same without a fiber (`Mailbox`): `answered` is called once, later. False where there is no room: then nothing
    * came of it, and `submit` will wait.
    */
   offer(
     event: Event,
-    from: Bearer,
+    source: Source,
     answered: (exit: Exit.Exit<AdmissionOutcome, MailboxClosed>) => void
   ): boolean
 }

@@ -12,11 +12,12 @@
 import { Clock, Deferred, Effect, Exit, FiberSet, Latch, Layer, Option, Semaphore } from "effect"
 import { Database } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
+import type { Source } from "../../domain/Gate.ts"
 import { Undetermined } from "../../domain/Quality.ts"
 import * as Mailbox from "../../lifecycle/Mailbox.ts"
 import { Shutdown } from "../../lifecycle/Shutdown.ts"
 import { Supervisor } from "../../lifecycle/Supervisor.ts"
-import { Admission, type AdmissionOutcome, type AdmissionSender, type Bearer, drain } from "./Admission.ts"
+import { Admission, type AdmissionOutcome, type AdmissionSender, drain } from "./Admission.ts"
 import { countAll } from "./AdmissionCount.ts"
 import { commit, commitEach, unwritten } from "./Commits.ts"
 import { Judgement, shuttingDown } from "./Judgement.ts"
@@ -40,7 +41,7 @@ const capacity = 1024
 
 interface Submission {
   readonly event: Event
-  readonly from: Bearer
+  readonly source: Source
   /** Unix milliseconds. */
   readonly at: number
   /** Only the first call counts. */
@@ -54,6 +55,9 @@ interface Turn {
   /** Lets the next one go ahead, which its end does in any case. */
   readonly passed: () => void
 }
+
+/** Whoever does not say where an event comes from has it from some relay. */
+const unnamed: Source = { by: "upstream", address: "" }
 
 const unanswered = Undetermined("not checked in time", 30_000)
 
@@ -112,14 +116,14 @@ class Submitter implements AdmissionSender {
     this.#lease = lease
   }
 
-  submit(event: Event, from: Bearer = "anybody"): Effect.Effect<AdmissionOutcome, Mailbox.MailboxClosed> {
+  submit(event: Event, source: Source = unnamed): Effect.Effect<AdmissionOutcome, Mailbox.MailboxClosed> {
     const { clock, depth, overdue } = this.#intake
     return Effect.flatMap(depth, (waiting) => {
       const at = clock.currentTimeMillisUnsafe()
       const asked = this.#lease.ask((reply: Deferred.Deferred<AdmissionOutcome>) => {
         const submission: Submission = {
           event,
-          from,
+          source,
           at,
           answer: (outcome) => Deferred.doneUnsafe(reply, Exit.succeed(outcome))
         }
@@ -137,13 +141,13 @@ class Submitter implements AdmissionSender {
 
   offer(
     event: Event,
-    from: Bearer,
+    source: Source,
     answered: (exit: Exit.Exit<AdmissionOutcome, Mailbox.MailboxClosed>) => void
   ): boolean {
     const { clock, overdue } = this.#intake
     let submission: Submission | undefined
     const isOffered = this.#lease.offer<AdmissionOutcome>(
-      (answer) => submission = { event, from, at: clock.currentTimeMillisUnsafe(), answer },
+      (answer) => submission = { event, source, at: clock.currentTimeMillisUnsafe(), answer },
       answered
     )
     if (isOffered && submission !== undefined) overdue.add(submission)
@@ -180,9 +184,9 @@ const make = Effect.fnUntraced(function*() {
   const latest = new Map<string, Deferred.Deferred<void>>()
 
   /** Alone, with all the time that a check may take. */
-  const admit = Effect.fnUntraced(function*({ at, event, from }: Submission, { before }: Turn) {
+  const admit = Effect.fnUntraced(function*({ at, event, source }: Submission, { before }: Turn) {
     yield* before
-    const decision = yield* judge(event, { from, patience: Effect.raceFirst(late(at), stop) })
+    const decision = yield* judge(event, { source, patience: Effect.raceFirst(late(at), stop) })
     return yield* commit(database, queue, [decision])
   }, (effect) =>
     Effect.catchTags(effect, {

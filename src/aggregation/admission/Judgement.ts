@@ -8,17 +8,17 @@
  * Whoever cannot wait for the network leaves the event to the retry queue: that, too, is something to write.
  */
 import { Cause, Clock, Context, Effect, Layer } from "effect"
-import { Settings, type SettingsShape } from "../../config/Settings.ts"
+import { Settings } from "../../config/Settings.ts"
 import { type Verification, Verifier } from "../../crypto/Verifier.ts"
 import { Database, type DatabaseError, type Operation, type Preview } from "../../database/Database.ts"
-import { type Event, isProtected } from "../../domain/Event.ts"
+import type { Event } from "../../domain/Event.ts"
+import { refusalOf, type Source } from "../../domain/Gate.ts"
 import { deletesKept, deletionKind, profileKind, vanishKind } from "../../domain/Kinds.ts"
 import { Rejected, type RejectionReason, Undetermined } from "../../domain/Quality.ts"
-import { isVanishFor } from "../../domain/RelayUrl.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { type Examination, Examiner, type ExaminerError, withoutFacts } from "../evidence/Examiner.ts"
 import * as Space from "../Space.ts"
-import type { AdmissionOutcome, Bearer } from "./Admission.ts"
+import type { AdmissionOutcome } from "./Admission.ts"
 import { Grace } from "./Grace.ts"
 import { Moderation } from "./Moderation.ts"
 import { RetryQueue, type Waiting } from "./RetryQueue.ts"
@@ -38,8 +38,7 @@ export interface Decision {
 export type Impatience = "late" | "stopping"
 
 export interface Circumstances {
-  /** Whose hand the event comes from; an upstream's is anybody's. */
-  readonly from: Bearer
+  readonly source: Source
   /** Ends the waiting for the network; without it there is none. */
   readonly patience: Effect.Effect<Impatience> | undefined
 }
@@ -47,17 +46,15 @@ export interface Circumstances {
 /** One of many. */
 export interface Entrant {
   readonly event: Event
-  readonly from: Bearer
+  readonly source: Source
 }
-
-const harvested: Circumstances = { from: "anybody", patience: undefined }
 
 export class Judgement extends Context.Service<Judgement, {
   /**
    * Never fails: what is broken on our side is an outcome too. Waits for the network, where there is anything to ask, no
    * longer than `patience`; without one, not at all.
    */
-  readonly judge: (event: Event, circumstances?: Circumstances) => Effect.Effect<Decision>
+  readonly judge: (event: Event, circumstances: Circumstances) => Effect.Effect<Decision>
   /**
    * The same for many events at once, on a relay that keeps any: nothing about them takes the network, so what an event
    * costs is a look at the store and its signature, and both are cheaper in numbers. Undefined where there are rules.
@@ -88,17 +85,6 @@ const forgetAuthor = (event: Event): Decision => ({
 /** Said to whoever waits for an answer that a stop has made impossible. */
 export const shuttingDown = { _tag: "Failed", detail: "shutting down" } as const satisfies AdmissionOutcome
 
-/** What can be said without asking anyone. `now`: Unix seconds. */
-const refuse = (event: Event, from: Bearer, settings: SettingsShape, now: number): Decision | undefined => {
-  if (event.created_at > now + settings.limits.createdAtFutureMax) {
-    return rejected("created_at is too far ahead")
-  }
-  if (isProtected(event) && from !== "author") return rejected("protected event")
-  if (event.kind === vanishKind && !isVanishFor(event, settings.relayUrl)) return rejected("kind is not kept here")
-  if (settings.admission === "open") return undefined
-  return event.created_at < settings.rules.createdAtMin ? rejected("created_at is too old") : undefined
-}
-
 const refuseForged = (verification: Verification): Decision | undefined => {
   if (verification === "Valid") return undefined
   const detail = verification === "InvalidId" ? "id does not match the event" : "signature does not match"
@@ -112,6 +98,9 @@ const blame = (error: ExaminerError) => {
   return Effect.as(Effect.logDebug("event not judged", Cause.fail(error)), failed(detail))
 }
 
+/** Where lists come from that were found with a profile. */
+const found: Source = { by: "upstream", address: "" }
+
 /** Said of a profile that nobody has looked at yet, and of what depends on it; with a time to ask again, in milliseconds. */
 const unchecked = Undetermined("not checked yet", 30_000)
 
@@ -124,6 +113,14 @@ const make = Effect.fnUntraced(function*() {
   const grace = yield* Grace
   const queue = yield* RetryQueue
   const signatures = SharedChecks.make(yield* (yield* Verifier).sender("aggregation/admission"))
+
+  /** What is refused without asking anybody. `now`: Unix seconds. */
+  const refuse = (event: Event, source: Source, now: number): Decision | undefined => {
+    const { admission, limits, relayUrl, rules } = settings
+    const policy = { admission, limits, relayUrl, rules, stateOf: moderation.stateOf }
+    const refusal = refusalOf(event, { source, now, policy })
+    return refusal === undefined ? undefined : answer(refusal)
+  }
 
   /** Is a profile of the author's kept, signed then or later? `since`: Unix seconds. */
   const isHeld = (pubkey: string, since = 0) =>
@@ -179,9 +176,7 @@ const make = Effect.fnUntraced(function*() {
 
   const accept = Effect.fnUntraced(function*(event: Event, { companions, onceStored, operations }: Examination) {
     const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-    const kept = companions.filter((companion) =>
-      moderation.refusalOf(companion) === undefined && refuse(companion, "anybody", settings, now) === undefined
-    )
+    const kept = companions.filter((companion) => refuse(companion, found, now) === undefined)
     // The author was gone by then: a profile that is saved all the same would be announced, and removed at once.
     const request = kept.find(({ created_at, kind }) => kind === vanishKind && created_at >= event.created_at)
     if (request !== undefined) {
@@ -259,11 +254,9 @@ const make = Effect.fnUntraced(function*() {
     return yield* conclude(waiting, examination, true)
   })
 
-  const judgeStepwise = Effect.fnUntraced(function*(event: Event, { from, patience }: Circumstances) {
+  const judgeStepwise = Effect.fnUntraced(function*(event: Event, { patience, source }: Circumstances) {
     const since = yield* Clock.currentTimeMillis
-    const unwanted = moderation.refusalOf(event)
-    if (unwanted !== undefined) return rejected(unwanted)
-    const settled = refuse(event, from, settings, Math.floor(since / 1000)) ?? (yield* known(event))
+    const settled = refuse(event, source, Math.floor(since / 1000)) ?? (yield* known(event))
     if (settled !== undefined) return { ...settled, isUnverified: true } satisfies Decision
 
     const { isShared, verification } = yield* signatures.verify(event)
@@ -271,7 +264,7 @@ const make = Effect.fnUntraced(function*() {
     return isShared ? { ...decision, isUnverified: true } satisfies Decision : decision
   })
 
-  const judge = (event: Event, circumstances: Circumstances = harvested) =>
+  const judge = (event: Event, circumstances: Circumstances) =>
     judgeStepwise(event, circumstances).pipe(
       Effect.catch(blame),
       Effect.catchCauseIf(Cause.hasDies, (cause) =>
@@ -282,10 +275,8 @@ const make = Effect.fnUntraced(function*() {
   const judgeOpen = Effect.fnUntraced(function*(entrants: ReadonlyArray<Entrant>) {
     const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
     const previews = yield* database.previewAll(entrants.map(({ event }) => event))
-    const decisions = entrants.map(({ event, from }, i): Decision | undefined => {
-      const unwanted = moderation.refusalOf(event)
-      if (unwanted !== undefined) return rejected(unwanted)
-      const refusal = refuse(event, from, settings, now)
+    const decisions = entrants.map(({ event, source }, i): Decision | undefined => {
+      const refusal = refuse(event, source, now)
       if (refusal !== undefined) return refusal
       const preview = previews[i] as Preview
       return preview === "New" ? undefined : answer({ _tag: preview })
@@ -319,8 +310,9 @@ const make = Effect.fnUntraced(function*() {
     const forget = queue.forget(event)
     const preview = yield* database.preview(event)
     if (preview !== "New") return { operations: [forget], outcome: { _tag: preview } } satisfies Decision
-    const unwanted = moderation.refusalOf(event)
-    if (unwanted !== undefined) return { operations: [forget], outcome: Rejected(unwanted) } satisfies Decision
+    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    const refusal = refuse(event, { by: "queue" }, now)
+    if (refusal !== undefined) return { ...refusal, operations: [forget] } satisfies Decision
     if (isUnruled(event.pubkey)) {
       const { operations } = yield* keepUnruled(event)
       return { operations: [...operations, forget], outcome: undefined } satisfies Decision

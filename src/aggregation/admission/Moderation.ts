@@ -8,11 +8,9 @@
 import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { Settings } from "../../config/Settings.ts"
 import { Database, type DatabaseError, type DatabaseSender } from "../../database/Database.ts"
-import type { Event } from "../../domain/Event.ts"
 import type { Filter } from "../../domain/Filter.ts"
-import { isRemoval, keptKinds, removalKinds } from "../../domain/Kinds.ts"
+import { keptKinds, removalKinds } from "../../domain/Kinds.ts"
 import type { ManagementRequest, Rule, Subject } from "../../domain/Management.ts"
-import type { RejectionReason } from "../../domain/Quality.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import * as Space from "../Space.ts"
 
@@ -23,8 +21,8 @@ const removedAtOnce = 500
 export type Change = Extract<ManagementRequest, { readonly _tag: "Put" | "Remove" }>
 
 export class Moderation extends Context.Service<Moderation, {
-  /** Why the operator wants none of it; says nothing of what the rules for everybody say. */
-  readonly refusalOf: (event: Event) => RejectionReason | undefined
+  /** What stands of a pubkey, an event, a kind (`domain/Gate`); undefined where the operator has said nothing. */
+  readonly stateOf: (subject: Subject, name: string) => Rule["state"] | undefined
   /** Profiles of this author are kept without a look at their quality. */
   readonly isTrusted: (pubkey: string) => boolean
   /** The rules of a sort, as they stand. For allowed kinds all that are kept, where not every kind is. */
@@ -71,13 +69,9 @@ const make = Effect.fnUntraced(function*() {
     if (rule !== undefined) standing.set(kept.key, rule)
   }
 
-  const stateOf = (subject: Subject, name: string) => standing.get(keyOf(subject, name))?.state
-
-  const keepsKind = (kind: number): boolean => {
-    const state = stateOf("kind", String(kind))
-    if (state !== undefined) return state === "allowed"
-    return admission === "open" || isRemoval(kind) || keptKinds.includes(kind)
-  }
+  // Most operators have said nothing, and this is asked of every event.
+  const stateOf = (subject: Subject, name: string) =>
+    standing.size === 0 ? undefined : standing.get(keyOf(subject, name))?.state
 
   /** Removes what is stored of somebody, however much that is. */
   const remove = Effect.fnUntraced(function*(sender: DatabaseSender, filter: Filter) {
@@ -110,13 +104,7 @@ const make = Effect.fnUntraced(function*() {
   }, Effect.scoped)
 
   return Moderation.of({
-    refusalOf: ({ id, kind, pubkey }) => {
-      if (!keepsKind(kind)) return "kind is not kept here"
-      if (standing.size === 0 || isRemoval(kind)) return undefined
-      return stateOf("pubkey", pubkey) === "banned" || stateOf("event", id) === "banned"
-        ? "banned by the operator"
-        : undefined
-    },
+    stateOf,
     isTrusted: (pubkey) => stateOf("pubkey", pubkey) === "allowed",
     rules: (subject, state) => {
       const rules = [...standing.values()].filter((rule) => rule.subject === subject && rule.state === state)

@@ -5,6 +5,7 @@
 import { Effect, Metric } from "effect"
 import type { DatabaseSender, RecordWrite } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
+import type { Source } from "../../domain/Gate.ts"
 import { profileKind } from "../../domain/Kinds.ts"
 import { aggregationEventsHarvested, aggregationEventsSpared } from "../../observability/Metrics.ts"
 import type { AdmissionOutcome } from "../admission/Admission.ts"
@@ -33,13 +34,16 @@ export type Admit = (
 export const make = Effect.fnUntraced(function*(sender: DatabaseSender, progress: Progress) {
   const { judge } = yield* Judgement
   const queue = yield* RetryQueue
+  const source: Source = { by: "upstream", address: progress.url }
   let forgeries = 0
 
   const admit: Admit = Effect.fnUntraced(function*(events, records) {
     yield* Metric.update(aggregationEventsHarvested, events.length)
     // What has to be asked about is left to the retry queue; while too much waits there, so do we, and so the upstream.
     yield* queue.room
-    const decisions = yield* Effect.forEach(events, (event) => judge(event), { concurrency: judgedMax })
+    const decisions = yield* Effect.forEach(events, (event) => judge(event, { source, patience: undefined }), {
+      concurrency: judgedMax
+    })
     const isWhole = decisions.every(({ outcome }) => outcome?._tag !== "Failed")
     // What could not be judged must be read again, so nothing may be recorded as covered.
     const outcomes = yield* Effect.mapError(

@@ -219,7 +219,7 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
   }
 
   #submitting(): Submissions {
-    return this.#submissions ??= new Submissions(this.#shared, this, this.#sender, this.#authentication)
+    return this.#submissions ??= new Submissions(this.#shared, this, this.#sender, this.#authentication, this.client)
   }
 
   #subscribing(): OpenSubscriptions {

@@ -7,6 +7,7 @@
 import { Effect, Exit, type Fiber } from "effect"
 import type { AdmissionOutcome, AdmissionSender } from "../../aggregation/admission/Admission.ts"
 import type { Event } from "../../domain/Event.ts"
+import type { Source } from "../../domain/Gate.ts"
 import * as RelayMessage from "../../domain/RelayMessage.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import * as Metrics from "../../observability/Metrics.ts"
@@ -42,11 +43,20 @@ export class Submissions {
   readonly #outlet: Outlet
   readonly #sender: AdmissionSender
   readonly #authentication: Authentication
+  readonly #address: string
   readonly #unanswered = new Set<Submission>()
   #characters = 0
 
-  constructor(shared: Shared, outlet: Outlet, sender: AdmissionSender, authentication: Authentication) {
+  /** `address`: of the client, or what it is counted under (`ClientAddress`). */
+  constructor(
+    shared: Shared,
+    outlet: Outlet,
+    sender: AdmissionSender,
+    authentication: Authentication,
+    address: string
+  ) {
     this.#shared = shared
+    this.#address = address
     this.#outlet = outlet
     this.#sender = sender
     this.#authentication = authentication
@@ -64,15 +74,11 @@ export class Submissions {
 
   /** EVENT (NIP-01); `characters` of its message. */
   publish(event: Event, characters: number): void {
-    const { readers } = this.#authentication
-    const refusal = publish.refusalOf(event, { readers, powMin: this.#shared.limits.powMin })
-    if (refusal === publish.anonymous) this.#authentication.challenge()
-    if (refusal !== undefined) return this.answer(event.id, refusal)
-    const from = readers.has(event.pubkey) ? "author" : "anybody"
+    const source = this.#sourceOf(event)
     const submission = this.#begin(event.id, characters)
     const isOffered = this.#sender.offer(
       event,
-      from,
+      source,
       (exit) =>
         this.#settle(
           submission,
@@ -80,7 +86,7 @@ export class Submissions {
         )
     )
     if (isOffered) return
-    this.#await(submission, Effect.map(this.#sender.submit(event, from), (outcome) => this.#answerOf(event, outcome)))
+    this.#await(submission, Effect.map(this.#sender.submit(event, source), (outcome) => this.#answerOf(event, outcome)))
   }
 
   /** AUTH (NIP-42); `characters` of its message. */
@@ -105,6 +111,13 @@ export class Submissions {
   /** Answers all that are undecided: nobody waits for what becomes of them. */
   refuseAll(): void {
     for (const submission of this.#unanswered) this.#settle(submission, publish.shuttingDown)
+  }
+
+  /** Whose hand the event comes from. */
+  #sourceOf({ pubkey }: Event): Source {
+    const { readers } = this.#authentication
+    const address = this.#address
+    return readers.has(pubkey) ? { by: "author", address } : { by: "client", address, isKnown: readers.size > 0 }
   }
 
   #answerOf(event: Event, outcome: AdmissionOutcome): publish.Answer {
@@ -133,6 +146,7 @@ export class Submissions {
   #settle(submission: Submission, answer: publish.Answer): void {
     if (!this.#unanswered.delete(submission)) return
     this.#characters -= submission.characters
+    if (publish.asksWho(answer)) this.#authentication.challenge()
     this.answer(submission.eventId, answer)
     const { count, inFlight, journal } = this.#shared
     count(Metrics.websocketEventOkSeconds, (journal.now() - submission.since) / 1000)

@@ -5,11 +5,6 @@
  */
 import type { Cause } from "effect"
 import type { AdmissionOutcome } from "../../aggregation/admission/Admission.ts"
-import { authenticationKind } from "../../domain/ClientAuth.ts"
-import { type Event, isProtected, repostsProtected, tagValue } from "../../domain/Event.ts"
-import { isRemoval, vanishKind } from "../../domain/Kinds.ts"
-import type { Readers } from "../../domain/PrivateMessage.ts"
-import { proofProblem } from "../../domain/ProofOfWork.ts"
 import type { Reply } from "../../domain/RelayMessage.ts"
 
 /** `accepted` is the third element of the OK, `reply` the fourth. */
@@ -31,8 +26,6 @@ const expired = refused("invalid: the event has expired")
 export const shuttingDown = refused("error: shutting down")
 /** For an ephemeral event that no open subscription waited for (NIP-01, "From relay to client: OK"). */
 export const unheard = refused("mute: nobody is listening")
-/** For an author who has not said who they are, and may yet (NIP-70). */
-export const anonymous = refused("auth-required: protected events are accepted from their author only")
 export const failed = refused("error: internal error")
 
 export const answerOf = (outcome: AdmissionOutcome): Answer => {
@@ -48,6 +41,8 @@ export const answerOf = (outcome: AdmissionOutcome): Answer => {
       return deleted
     case "Expired":
       return expired
+    case "Refused":
+      return refused(outcome.reply)
     case "Invalid":
       return refused(`invalid: ${outcome.detail}`)
     case "Rejected":
@@ -60,24 +55,9 @@ export const answerOf = (outcome: AdmissionOutcome): Answer => {
   }
 }
 
+/** Would it help to say who one is (NIP-42)? */
+export const asksWho = ({ reply }: Answer): boolean => reply.startsWith("auth-required:")
+
 /** A submission that ended without an outcome: its way in was closed or it was interrupted, else we have a bug. */
 export const answerOfCause = (cause: Cause.Cause<unknown>): Answer =>
   cause.reasons.some((reason) => reason._tag === "Die") ? failed : shuttingDown
-
-/** Why an event is refused before anybody looks at its signature; undefined where it may go on. */
-export const refusalOf = (
-  event: Event,
-  { readers, powMin }: { readonly readers: Readers; readonly powMin: number }
-): Answer | undefined => {
-  // An authentication event is a secret between one client and one relay (NIP-42).
-  if (event.kind === authenticationKind) return refused("invalid: authentication events are not published")
-  if (isProtected(event) && !readers.has(event.pubkey)) {
-    return readers.size === 0 ? anonymous : refused("restricted: protected events are accepted from their author only")
-  }
-  if (repostsProtected(event)) return refused("blocked: it reposts a protected event")
-  if (event.kind === vanishKind && tagValue(event, "relay") === undefined) {
-    return refused("invalid: a request to vanish names a relay")
-  }
-  const problem = isRemoval(event.kind) ? undefined : proofProblem(event, powMin)
-  return problem === undefined ? undefined : refused(`pow: ${problem}`)
-}

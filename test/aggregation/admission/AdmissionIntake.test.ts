@@ -260,7 +260,7 @@ const offerAll = Effect.fnUntraced(function*(events: ReadonlyArray<Event>) {
   const sender = yield* submitter
   const answers: Array<string> = []
   for (const [at, event] of events.entries()) {
-    const isOffered = sender.offer(event, "anybody", (exit) => {
+    const isOffered = sender.offer(event, { by: "upstream", address: "" }, (exit) => {
       assert.isUndefined(answers[at], "answered twice")
       answers[at] = Exit.isSuccess(exit) ? tags([exit.value])[0] as string : "closed"
     })

@@ -5,8 +5,9 @@ import { join } from "node:path"
 import { Moderation } from "../../../src/aggregation/admission/Moderation.ts"
 import { type Overrides, Settings } from "../../../src/config/Settings.ts"
 import { Database } from "../../../src/database/Database.ts"
+import { refusalOf } from "../../../src/domain/Gate.ts"
 import { at, directory } from "../../database/support.ts"
-import { keyOf, notes, signed } from "../../support/events.ts"
+import { epoch, keyOf, notes, signed } from "../../support/events.ts"
 
 const { pubkey } = keyOf("spammer")
 const operator = keyOf("operator").pubkey
@@ -20,17 +21,25 @@ const ban = {
 /** The service over that file, for as long as `use` takes. */
 const within = <A, E>(
   path: string,
-  use: Effect.Effect<A, E, Moderation | Database>,
+  use: Effect.Effect<A, E, Moderation | Database | Settings>,
   settings: Overrides = { admission: "open" }
 ) =>
   use.pipe(
     Effect.provide(
-      Moderation.layer.pipe(Layer.provideMerge(at(path)), Layer.provide(Settings.layerTest(settings))),
+      Moderation.layer.pipe(Layer.provideMerge(at(path)), Layer.provideMerge(Settings.layerTest(settings))),
       { local: true }
     )
   )
 
-const refusal = (author: string, kind = 1) => Moderation.useSync((it) => it.refusalOf(signed({ kind }, author)))
+/** What the gate says of an event, by what stands. */
+const refusal = Effect.fnUntraced(function*(author: string, kind = 1) {
+  const { stateOf } = yield* Moderation
+  const { admission, limits, relayUrl, rules } = yield* Settings
+  const event = signed({ kind, tags: [["relay", "ALL_RELAYS"]] }, author)
+  const policy = { admission, limits, relayUrl, rules, stateOf }
+  const said = refusalOf(event, { source: { by: "upstream", address: "" }, now: epoch, policy })
+  return said?._tag === "Rejected" ? said.reason : said
+})
 
 const allowedKinds = Moderation.useSync((it) => it.rules("kind", "allowed").map(({ name }) => Number(name)))
 
