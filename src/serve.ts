@@ -1,6 +1,6 @@
 /** `profile-aggregator serve`: runs the service until it is told to stop. */
 import { Effect, Layer } from "effect"
-import { Settings } from "./config/Settings.ts"
+import { Settings, stateFileOf } from "./config/Settings.ts"
 import { attach, launch } from "./lifecycle/Launch.ts"
 import type { ProcessHost } from "./lifecycle/process.ts"
 import { Shutdown } from "./lifecycle/Shutdown.ts"
@@ -23,7 +23,7 @@ const foundation = (host: ProcessHost) =>
 /** Built once the service is ready, so that a second instance, which never is, does not touch the file of the first. */
 const certificateFile = (host: ProcessHost) =>
   Layer.effectDiscard(
-    Settings.use(({ databasePath }) => Effect.sync(() => host.keepCertificate(`${databasePath}.certificate.json`)))
+    Settings.use((settings) => Effect.sync(() => host.keepCertificate(stateFileOf(settings, ".certificate.json"))))
   )
 
 /** Logs of the time before the settings are known. */

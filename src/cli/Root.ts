@@ -12,7 +12,7 @@ import { Settings } from "../config/Settings.ts"
 import type { StartError } from "../lifecycle/StartError.ts"
 
 /** Variables that mean something to every command. */
-const everywhere: ReadonlySet<string> = new Set(["DATABASE_PATH", "LOG_LEVEL", "LOG_FORMAT"])
+const everywhere: ReadonlySet<string> = new Set(["DATABASE_PATH", "STATE_DIR", "LOG_LEVEL", "LOG_FORMAT"])
 
 const pick = (isWanted: (variable: string) => boolean): typeof flags.settings =>
   Object.fromEntries(Object.entries(flags.settings).filter(([variable]) => isWanted(variable)))

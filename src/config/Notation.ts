@@ -61,6 +61,11 @@ export const file: Notation<string> = {
   decode: (text) => text !== "" && !/\p{Cc}|\/$/u.test(text) ? Option.some(text) : Option.none()
 }
 
+export const folder: Notation<string> = {
+  allowed: "the path of a folder",
+  decode: (text) => text !== "" && !/\p{Cc}/u.test(text) ? Option.some(text) : Option.none()
+}
+
 export const address: Notation<{ readonly host: string; readonly port: number }> = {
   allowed: "an IP address or `localhost`, then `:` and a port, 0 (any free one) to 65535; IPv6 in brackets",
   decode: (text) => {

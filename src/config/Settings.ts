@@ -7,6 +7,7 @@
  * force; only a value that is taken out of them grows old. `test/config/liveSettings.test.ts` holds the components to it.
  */
 import { ConfigProvider, Context, Duration, Effect, FileSystem, Layer, Option, type PlatformError } from "effect"
+import { basename, dirname, join, resolve } from "node:path"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import { StartError } from "../lifecycle/StartError.ts"
 import { escape } from "../observability/Escape.ts"
@@ -41,23 +42,38 @@ export const valueOf = (values: SettingsShape, { path: [first, second] }: Row): 
   return second === undefined ? value : (value as Readonly<Record<string, unknown>>)[second]
 }
 
+/**
+ * Where something is kept beside the store, such as `<STATE_DIR>/profiles.db.key` for `.key`; spelt like the database's path
+ * where it is in the same folder.
+ */
+export const stateFileOf = (
+  { databasePath, stateDir }: Pick<SettingsShape, "databasePath" | "stateDir">,
+  ending: string
+): string => {
+  const isBeside = resolve(stateDir) === resolve(dirname(databasePath))
+  return `${isBeside ? databasePath : join(stateDir, basename(databasePath))}${ending}`
+}
+
 /** The table's defaults, without those that follow from other settings. */
 const tableDefaults = (() => {
   const values = new Values()
   for (const row of rows) {
     if (!row.setting.derived) values.set(row, Option.getOrThrow(row.setting.decode(row.setting.default)))
   }
-  return values.all as unknown as Omit<SettingsShape, "relayUrl" | "relayKeyPath">
+  return values.all as unknown as Omit<SettingsShape, "relayUrl" | "relayKeyPath" | "stateDir">
 })()
 
 /** Adds the defaults, and those that follow from other settings. */
 const complete = (given: Overrides): SettingsShape => {
   const bindAddr = given.bindAddr ?? tableDefaults.bindAddr
   const databasePath = given.databasePath ?? tableDefaults.databasePath
+  // A store that is no file has no folder of its own; it will say here where its state is kept, and under which name.
+  const stateDir = given.stateDir ?? dirname(databasePath)
   return {
     ...tableDefaults,
     relayUrl: `ws://localhost:${bindAddr.port}`,
-    relayKeyPath: `${databasePath}.key`,
+    stateDir,
+    relayKeyPath: stateFileOf({ databasePath, stateDir }, ".key"),
     ...given,
     rules: { ...tableDefaults.rules, ...given.rules },
     limits: { ...tableDefaults.limits, ...given.limits }

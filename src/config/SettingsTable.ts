@@ -11,6 +11,7 @@ import {
   days,
   extendable,
   file,
+  folder,
   line,
   list,
   network,
@@ -78,6 +79,15 @@ export const table = {
     "./data/profile_aggregator.db",
     "The SQLite file. Its directory must exist, except for the default one, which is created."
   ),
+  stateDir: {
+    ...fixed(
+      "STATE_DIR",
+      folder,
+      "<folder of DATABASE_PATH>",
+      "Folder for what the service keeps beside its database: key, certificate. It must exist; every name begins with the database's."
+    ),
+    derived: true
+  },
   relayUrl: {
     ...fixed(
       "RELAY_URL",
@@ -103,7 +113,7 @@ export const table = {
     ...fixed(
       "RELAY_KEY_PATH",
       file,
-      "<DATABASE_PATH>.key",
+      "<STATE_DIR>/<name of DATABASE_PATH>.key",
       "File of the relay's key, mode 0600, made at the first start."
     ),
     derived: true

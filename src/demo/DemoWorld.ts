@@ -104,6 +104,7 @@ const make = Effect.fnUntraced(function*(options: Options, screen: Screen) {
       ...Settings.defaults,
       bindAddr: { host: "127.0.0.1", port },
       databasePath: join(path, "demo.db"),
+      stateDir: path,
       relayKeyPath: join(path, "demo.db.key"),
       relayUrl: `ws://127.0.0.1:${port}`,
       relayName: "profile aggregator demo",

@@ -264,6 +264,7 @@ describe("Settings.layerTest", () => {
       assert.deepStrictEqual(settings, {
         ...Settings.defaults,
         databasePath: "x.db",
+        stateDir: ".",
         relayKeyPath: "x.db.key",
         limits: { ...Settings.defaults.limits, limitMax: 3 }
       })

@@ -37,7 +37,12 @@ describe("Settings that change", () => {
     Effect.gen(function*() {
       const settings = yield* Settings
       const next = Settings.valuesOf({ databasePath: "other.db", verifierThreads: 3, relayName: "another" })
-      assert.deepStrictEqual(variables(settings.change(next)), ["DATABASE_PATH", "RELAY_KEY_PATH", "VERIFIER_THREADS"])
+      assert.deepStrictEqual(variables(settings.change(next)), [
+        "DATABASE_PATH",
+        "STATE_DIR",
+        "RELAY_KEY_PATH",
+        "VERIFIER_THREADS"
+      ])
       assert.strictEqual(settings.databasePath, Settings.defaults.databasePath)
       assert.strictEqual(settings.now.databasePath, Settings.defaults.databasePath)
       assert.strictEqual(settings.relayName, "another")
@@ -65,6 +70,7 @@ describe("Settings that change", () => {
     assert.deepStrictEqual(variables(rows.filter(({ setting }) => !setting.isLive)), [
       "BIND_ADDR",
       "DATABASE_PATH",
+      "STATE_DIR",
       "RELAY_URL",
       "RELAY_SECRET_KEY",
       "RELAY_KEY_PATH",

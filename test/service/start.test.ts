@@ -53,6 +53,21 @@ const used = Effect.gen(function*() {
   return { folder, path: join(folder, "profiles.db") }
 })
 
+describe("the state folder", () => {
+  it.live("in use by another instance: 69, and its key and certificate are left alone", () =>
+    Effect.gen(function*() {
+      const [state, one, two] = [yield* Service.folder, yield* Service.folder, yield* Service.folder]
+      const first = yield* Service.start({ folder: one, env: { STATE_DIR: state } })
+      yield* first.listening
+      const key = readFileSync(join(state, "profiles.db.key"), "utf8")
+      assertFailed(yield* failing({ folder: two, env: { STATE_DIR: state } }), 69, /STATE_DIR\) is in use by another/u)
+      assert.strictEqual((yield* first.stop()).code, 0)
+      assert.strictEqual(readFileSync(join(state, "profiles.db.key"), "utf8"), key)
+      assert.isTrue(existsSync(join(state, "profiles.db.certificate.json")))
+      for (const ending of ["key", "certificate.json"]) assert.isFalse(existsSync(join(one, `profiles.db.${ending}`)))
+    }).pipe(Effect.scoped), 60_000)
+})
+
 describe("the database file", () => {
   it.live("in use by another instance: 69, before it is touched (fault 61)", () =>
     Effect.gen(function*() {

@@ -4,6 +4,7 @@ import { Command } from "effect/cli"
 import * as fs from "node:fs"
 import { dirname } from "node:path"
 import { Settings } from "../../config/Settings.ts"
+import * as StateFolder from "../../config/StateFolder.ts"
 import * as RelayKey from "../../crypto/RelayKey.ts"
 import * as Engine from "../../database/Engine.ts"
 import { npubOf } from "../../domain/PublicKey.ts"
@@ -51,6 +52,7 @@ const rotate = Effect.gen(function*() {
   }
   yield* requireKey
   yield* Engine.hold
+  yield* StateFolder.hold
   const old = yield* RelayKey.make
   const backup = `${relayKeyPath}.bak`
   // After a crash between the two steps, the next start makes the new key.
