@@ -20,10 +20,18 @@ export interface Save {
   readonly _tag: "Save"
   readonly event: Event
 }
-/** Forget events by id, without a tombstone: an operator's decision, not an author's (that is a kind 5 event). */
+/**
+ * Forget events by id, without a tombstone: an operator's decision, not an author's (that is a kind 5 event). Whatever is
+ * removed, here and below, is gone for everybody who asks once the write is committed; its room may be freed later.
+ */
 export interface Delete {
   readonly _tag: "Delete"
   readonly ids: ReadonlyArray<string>
+}
+/** Forget all that is stored of an author, however much it is, without a tombstone: an operator's decision. */
+export interface DeleteAuthor {
+  readonly _tag: "DeleteAuthor"
+  readonly pubkey: string
 }
 /**
  * Remember or forget (`value: null`) one small JSON document of another component: harvest coverage, a verdict, a
@@ -39,7 +47,7 @@ export interface RecordWrite {
   /** Unix milliseconds at which `due` returns it, or null. */
   readonly due: number | null
 }
-export type Operation = Save | Delete | RecordWrite
+export type Operation = Save | Delete | DeleteAuthor | RecordWrite
 
 /**
  * What an operation did.
@@ -50,7 +58,8 @@ export type Operation = Save | Delete | RecordWrite
  * - `Deleted`: its author asked for its removal (NIP-09, NIP-62).
  * - `Expired`: its `expiration` has passed (NIP-40).
  * - `Ephemeral`: announced to subscriptions, not stored (NIP-01, kinds 20000 to 29999).
- * - `Done`: a `Delete` or `RecordWrite` was applied.
+ * - `TooManyRemovals`: a request to delete (NIP-09) for an author who has as many ids removed as are remembered of one.
+ * - `Done`: a `Delete`, `DeleteAuthor` or `RecordWrite` was applied.
  */
 export type Outcome =
   | { readonly _tag: "Saved"; readonly seq: number }
@@ -59,6 +68,7 @@ export type Outcome =
   | { readonly _tag: "Deleted" }
   | { readonly _tag: "Expired" }
   | { readonly _tag: "Ephemeral" }
+  | { readonly _tag: "TooManyRemovals" }
   | { readonly _tag: "Done" }
 
 /** What a `Save` would do. */

@@ -5,13 +5,14 @@
  * writes at once, a busy one forms batches by itself. Nobody is answered before the disk has the transaction, and once
  * storage has failed nobody is told otherwise again.
  */
-import { Cause, Deferred, Effect, Exit, Metric, Option, PubSub, Schema } from "effect"
+import { Cause, Deferred, Effect, Exit, Latch, Metric, Option, PubSub, Schema } from "effect"
 import { rawOf } from "../domain/Event.ts"
+import { removalWork, vanishRowsMax, workOf } from "../domain/Work.ts"
 import * as Mailbox from "../lifecycle/Mailbox.ts"
 import { Shutdown } from "../lifecycle/Shutdown.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
 import { databaseCommitSeconds, databaseOperations, databaseWriteFailures } from "../observability/Metrics.ts"
-import { type Commit, DatabaseError, type DatabaseSender, type Operation, type Outcome } from "./Database.ts"
+import { type Commit, DatabaseError, type DatabaseSender, type Operation, type Outcome, type Save } from "./Database.ts"
 import type { StoreOperation, StoreSizes } from "./storeProtocol.ts"
 import { budgets, type StorageFailed, type StoreWriter } from "./StoreWriter.ts"
 
@@ -36,6 +37,8 @@ const batchMax = 512
 /** Bounds of one transaction. A single write may exceed them, as it is one transaction whatever its size. */
 const operationsMax = 1024
 const charactersMax = 4 * 1024 * 1024
+/** Units of `domain/Work`: 100 ms of a file that is not in memory. */
+const workMax = 16_384
 
 /** Batches of commits that a subscriber may be behind; then the ingester waits for it, and in the end gives up. */
 const commitsBehindMax = 1024
@@ -53,18 +56,30 @@ interface Prepared {
   readonly write: ReadonlyArray<Operation>
   readonly operations: ReadonlyArray<StoreOperation>
   readonly characters: number
+  /** Units of `domain/Work`. */
+  readonly work: number
   readonly settle: (written: Written) => void
+}
+
+const otherWorkOf = (operation: Exclude<Operation, Save>): number => {
+  if (operation._tag === "Delete") return removalWork(0) * operation.ids.length
+  return operation._tag === "DeleteAuthor" ? removalWork(0) * vanishRowsMax : 2
 }
 
 const prepared = (write: ReadonlyArray<Operation>, settle: Prepared["settle"]): Prepared => {
   let characters = 0
+  let work = 0
   const operations = write.map((operation): StoreOperation => {
-    if (operation._tag !== "Save") return operation
+    if (operation._tag !== "Save") {
+      work += otherWorkOf(operation)
+      return operation
+    }
     const raw = rawOf(operation.event)
     characters += raw.length
+    work += workOf(operation.event, raw.length)
     return { _tag: "Save", raw }
   })
-  return { write, operations, characters, settle }
+  return { write, operations, characters, work, settle }
 }
 
 /** The writes of a message, which is answered when the last of them is. */
@@ -84,12 +99,15 @@ const transactions = (writes: ReadonlyArray<Prepared>): ReadonlyArray<ReadonlyAr
   const all: Array<Array<Prepared>> = []
   let operations = 0
   let characters = 0
+  let work = 0
   for (const write of writes) {
     operations += write.operations.length
     characters += write.characters
-    if (all.length === 0 || operations > operationsMax || characters > charactersMax) {
+    work += write.work
+    if (all.length === 0 || operations > operationsMax || characters > charactersMax || work > workMax) {
       operations = write.operations.length
       characters = write.characters
+      work = write.work
       all.push([])
     }
     all.at(-1)!.push(write)
@@ -122,6 +140,8 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
   let committed = 0
   /** Set once and for good. */
   let failure: StorageFailed | undefined
+  /** Open while a sweep has something to do. */
+  const leftover = Latch.makeUnsafe(true)
   const announced = yield* Effect.acquireRelease(
     PubSub.bounded<ReadonlyArray<Commit>>(commitsBehindMax),
     PubSub.shutdown
@@ -166,6 +186,7 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
       last = commitsOf(write, result.outcomes, commits, last)
     })
     sizes = answer
+    if (answer.hasLeftover === true) leftover.openUnsafe()
     const saved = counts.get("Saved") ?? 0
     committed += saved
     counters.committed += saved
@@ -248,6 +269,8 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
       "Ingester.sweeper",
       (lease) => lease.ask<boolean, DatabaseError>((reply) => ({ _tag: "Sweep", reply }))
     ),
+    /** Waits until something is hidden that a sweep should remove; may be asked for by one sweeper. */
+    leftover: Effect.andThen(leftover.await, leftover.close),
     commits: PubSub.subscribe(announced),
     stats: Effect.map(mailbox.depth, (queue) => ({ events: sizes.events, seq: sizes.seq, committed, queue }))
   }

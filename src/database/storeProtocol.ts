@@ -1,10 +1,10 @@
 /**
  * What the ingester asks of the store, as plain data: the same whether the store is in its thread or in ours.
  */
-import type { Delete, Outcome, RecordWrite } from "./Database.ts"
+import type { Delete, DeleteAuthor, Outcome, RecordWrite } from "./Database.ts"
 
 /** An operation on its way to the store. An event travels as its canonical JSON, the cheapest thing to hand over. */
-export type StoreOperation = { readonly _tag: "Save"; readonly raw: string } | Delete | RecordWrite
+export type StoreOperation = { readonly _tag: "Save"; readonly raw: string } | Delete | DeleteAuthor | RecordWrite
 
 /** One transaction: every write of it is atomic, and all of them reach the disk together. */
 export interface StoreBatch {
@@ -27,6 +27,8 @@ export interface StoreSizes {
 
 export interface StoreAnswer extends StoreSizes {
   readonly results: ReadonlyArray<StoreResult>
+  /** Something is hidden and still to be swept. Absent: no. */
+  readonly hasLeftover?: boolean
 }
 
 export interface SweepAnswer extends StoreSizes {

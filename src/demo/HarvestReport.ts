@@ -15,6 +15,7 @@ const words: ReadonlyArray<readonly [tag: AdmissionOutcome["_tag"], word: string
   ["Undetermined", "undetermined", "somebody did not answer: asked again later"],
   ["Deleted", "deleted", "its author asked for its removal"],
   ["Expired", "expired", "its time is over"],
+  ["TooManyRemovals", "refused", "its author has had too much removed"],
   ["Ephemeral", "ephemeral", "announced, not stored"],
   ["Failed", "failed", "our side could not: will be fetched again"]
 ]

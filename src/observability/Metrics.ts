@@ -34,7 +34,7 @@ const seconds = (name: string, description: string) =>
 export const databaseOperations = labelled(
   counter("database_operations_total", "operations applied, by what they did"),
   "outcome",
-  ["Saved", "Duplicate", "Superseded", "Deleted", "Expired", "Ephemeral", "Done"]
+  ["Saved", "Duplicate", "Superseded", "Deleted", "Expired", "Ephemeral", "TooManyRemovals", "Done"]
 )
 export const databaseWriteFailures = counter("database_write_failures_total", "transactions that failed")
 export const databaseCommitSeconds = seconds("database_commit_seconds", "one transaction, from begin to durable")
@@ -77,6 +77,7 @@ export const aggregationAdmissions = labelled(
     "Deleted",
     "Expired",
     "Ephemeral",
+    "TooManyRemovals",
     "Refused",
     "Invalid",
     "Rejected",

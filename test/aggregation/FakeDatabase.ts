@@ -73,6 +73,10 @@ const make = Effect.fnUntraced(function*(disk: Disk["Service"]) {
       for (const [key, { id }] of disk.events) if (operation.ids.includes(id)) disk.events.delete(key)
       return { _tag: "Done" }
     }
+    if (operation._tag === "DeleteAuthor") {
+      for (const [key, { pubkey }] of disk.events) if (operation.pubkey === pubkey) disk.events.delete(key)
+      return { _tag: "Done" }
+    }
     const is = standing(operation.event, now)
     if (is !== "New") return { _tag: is }
     disk.events.set(keyOf(operation.event), operation.event)

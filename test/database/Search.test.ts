@@ -498,7 +498,8 @@ const put = (event: Event) => ({ _tag: "Save", raw: rawOf(event) } as const)
 /** As an earlier version left the file. */
 const withoutIndex = (path: string) => {
   const db = new DatabaseSync(path)
-  db.exec("DROP TABLE search; DROP TABLE search_backlog; DELETE FROM effect_sql_migrations WHERE migration_id = 2")
+  db.exec(`DROP TABLE search; DROP TABLE search_backlog; DROP TABLE leaving; DROP TABLE removal_count;
+    ALTER TABLE commit_log DROP COLUMN leaving; DELETE FROM effect_sql_migrations WHERE migration_id > 1`)
   db.close()
 }
 

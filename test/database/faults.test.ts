@@ -134,19 +134,29 @@ describe("the ingester", () => {
       assert.strictEqual((yield* Shutdown).journal.counters.committed, 1)
     }).pipe(Effect.scoped, Effect.provide(isolated)))
 
-  it.effect("gives up on a thread that does not answer for ten seconds, and not a moment sooner", () =>
+  it.effect("gives up on a thread that does nothing for ten seconds, not a moment sooner, and never on one that does", () =>
     Effect.gen(function*() {
-      const writer = SqliteWriter.threaded({
-        request: () => Effect.never,
-        buffers: new AnswerBuffers(),
-        close: Effect.succeed("closed"),
-        exited: Effect.void,
-        died: Effect.never,
-        terminate: Effect.void
-      }, { seq: 0, events: 0 })
+      let done = 0
+      const writer = SqliteWriter.threaded(
+        {
+          request: () => Effect.never,
+          buffers: new AnswerBuffers(),
+          close: Effect.succeed("closed"),
+          exited: Effect.void,
+          died: Effect.never,
+          terminate: Effect.void
+        },
+        { seq: 0, events: 0 },
+        { count: () => done }
+      )
       const ingester = yield* Ingester.make(writer)
       const { write } = yield* ingester.sender("test")
       const caller = yield* Effect.forkChild(Effect.exit(write([save(note(1))])), { startImmediately: true })
+      for (let i = 0; i < 100; i++) {
+        yield* TestClock.adjust("9 seconds")
+        done++
+      }
+      yield* TestClock.adjust("1 second")
       yield* TestClock.adjust(9999)
       assert.isUndefined(caller.pollUnsafe())
       yield* TestClock.adjust(1)
@@ -247,7 +257,8 @@ describe("a database thread", () => {
         assert.strictEqual((yield* Fiber.join(waiting)).detail, detail)
         const writer = SqliteWriter.threaded(
           thread as unknown as DatabaseThread.DatabaseThread<StoreRequest, never>,
-          { seq: 0, events: 0 }
+          { seq: 0, events: 0 },
+          { count: () => 0 }
         )
         assert.strictEqual(Runtime.getErrorExitCode(yield* Effect.flip(writer.died)), 74)
         assert.strictEqual(yield* writer.close, `skipped: ${detail}`)

@@ -45,16 +45,16 @@ describe("expired events (NIP-40)", () => {
 })
 
 describe("requests to vanish (NIP-62)", () => {
-  it.effect("that leave too much for one transaction are finished within a minute", () =>
+  it.effect("that leave too much for one transaction hide it at once, and are finished without being waited for", () =>
     Effect.gen(function*() {
-      const { stats } = yield* Database
+      const { count, stats } = yield* Database
       const { pubkey } = keyOf("author")
       yield* saves(many(3000, signed({ tags: [["t", "x"]] })))
       yield* saves(many(3000, signed({ kind: 1059, tags: [["p", pubkey]] }, "stranger")))
       yield* saveAll([signed({ kind: 62, created_at: epoch, tags: [["relay", "ALL_RELAYS"]] })])
-      assert.strictEqual((yield* stats).events, 4001)
-      yield* TestClock.adjust("1 minute")
-      assert.strictEqual((yield* stats).events, 1)
+      assert.isAbove((yield* stats).events, 1)
+      assert.strictEqual(yield* count([{}]), 1)
+      yield* Effect.repeat(Effect.andThen(Effect.yieldNow, stats), { until: ({ events }) => events === 1 })
     }).pipe(Effect.provide(Layer.fresh(memory))))
 })
 

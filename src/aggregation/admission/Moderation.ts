@@ -98,7 +98,7 @@ const make = Effect.fnUntraced(function*() {
     yield* sender.write([space.put(keyOf(subject, name), { state, text, by, at })])
     standing.set(keyOf(subject, name), change.rule)
     if (state !== "banned") return
-    if (subject === "pubkey") yield* remove(sender, { authors: [name] })
+    if (subject === "pubkey") yield* sender.write([{ _tag: "DeleteAuthor", pubkey: name }])
     if (subject === "event") yield* remove(sender, { ids: [name] })
     if (subject === "kind") yield* remove(sender, { kinds: [Number(name)] })
   }, Effect.scoped)

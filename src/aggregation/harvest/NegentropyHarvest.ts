@@ -109,7 +109,8 @@ interface Window {
 
 /** Not wanted, whoever offers it. */
 const isUnwanted = ({ _tag }: AdmissionOutcome): boolean =>
-  _tag === "Rejected" || _tag === "Superseded" || _tag === "Deleted" || _tag === "Expired"
+  _tag === "Rejected" || _tag === "Superseded" || _tag === "Deleted" || _tag === "Expired" ||
+  _tag === "TooManyRemovals"
 
 /**
  * Some refusals come before the signature is checked. All of them are about what the event says, so whatever has this id

@@ -15,9 +15,10 @@ import { messageOf } from "../../observability/messageOf.ts"
 import { applicationId, connect, pageSize, prepare } from "./connection.ts"
 import events from "./migrations/0001_events.ts"
 import search from "./migrations/0002_search.ts"
+import leaving from "./migrations/0003_leaving.ts"
 import * as Backlog from "./search/Backlog.ts"
 
-const migrations = { "0001_events": events, "0002_search": search }
+const migrations = { "0001_events": events, "0002_search": search, "0003_leaving": leaving }
 const migrationTable = "effect_sql_migrations"
 
 /** The newest schema this version knows. */

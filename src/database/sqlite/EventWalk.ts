@@ -10,6 +10,7 @@ import { type Filter, matches } from "../../domain/Filter.ts"
 import type { ArchivedEvent } from "../Archive.ts"
 import { prepare } from "./connection.ts"
 import * as FilterScan from "./FilterScan.ts"
+import * as Hidden from "./Hidden.ts"
 import { idOfRaw } from "./rawEvent.ts"
 
 export type Walk = Generator<ArchivedEvent | undefined, void>
@@ -20,10 +21,10 @@ const pageMax = 2048
 const firstWindow = 3600
 
 /** Does an event that the scan has found match in full? It goes by short keys of ids, authors and tags. */
-const isMatch = (filter: Filter): (raw: string) => boolean =>
+const isMatch = (filter: Filter, isHidden: Hidden.IsHidden | undefined): (raw: string, seq: number) => boolean =>
   filter.ids === undefined && filter.authors === undefined && filter.tags === undefined
-    ? () => true
-    : (raw) => matches(filter, JSON.parse(raw) as Event)
+    ? (raw, seq) => isHidden?.(raw, seq) !== true
+    : (raw, seq) => matches(filter, JSON.parse(raw) as Event) && isHidden?.(raw, seq) !== true
 
 /** A filter, and what its `limit` amounts to once the events that it lets through are known. */
 interface Part {
@@ -40,6 +41,7 @@ const isCut = (parts: ReadonlyArray<Part>, event: ArchivedEvent): boolean =>
 
 export const make = (db: DatabaseSync) => {
   const { scan } = FilterScan.make(db)
+  const hidden = Hidden.make(db)
   const rawOf = prepare(db, "SELECT raw FROM event WHERE seq = ?")
   const nextKind = prepare(db, "SELECT kind FROM event INDEXED BY event_kind WHERE kind > ? ORDER BY kind LIMIT 1")
   const ends = prepare(
@@ -50,7 +52,7 @@ export const make = (db: DatabaseSync) => {
 
   /** One filter in the order of answers: `created_at` descending, then lowest id (NIP-01). */
   function* select(filter: Filter, wanted: number, now: number): Walk {
-    const isWhole = isMatch(filter)
+    const isWhole = isMatch(filter, hidden.now())
     let left = filter.limit ?? Infinity
     // The scan's order is by the first bits of the id; those that share them are put in order here.
     let twins: Array<ArchivedEvent> = []
@@ -66,7 +68,7 @@ export const make = (db: DatabaseSync) => {
         continue
       }
       const { created_at, id_key, raw, seq } = candidate
-      if (raw === null || !isWhole(raw)) continue
+      if (raw === null || !isWhole(raw, seq)) continue
       if (twins.length > 0 && (created_at !== twins[0]!.created_at || id_key !== twinKey)) yield* settled()
       if (left <= 0) return
       twinKey = id_key

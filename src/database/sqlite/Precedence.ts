@@ -40,13 +40,16 @@ export const storedOf = (row: Row): Stored => ({
   head: row[3] as string
 })
 
+/** SQL: not hidden (`Removal.ts`). What is has no address any more. */
+export const shown = "(event.expiration IS NULL OR event.expiration > 0)"
+
 const noAddress = new Uint8Array(0)
 
 export const make = (db: DatabaseSync) => {
-  const byId = prepare(db, `SELECT ${storedColumns} FROM event INDEXED BY event_id WHERE id_key = ?`)
+  const byId = prepare(db, `SELECT ${storedColumns} FROM event INDEXED BY event_id WHERE id_key = ? AND ${shown}`)
   const byAuthor = prepare(
     db,
-    `SELECT ${storedColumns} FROM event INDEXED BY event_author WHERE pubkey_key = ? AND kind = ?`
+    `SELECT ${storedColumns} FROM event INDEXED BY event_author WHERE pubkey_key = ? AND kind = ? AND ${shown}`
   )
   const byAddress = prepare(db, `SELECT ${storedColumns} FROM event INDEXED BY event_address WHERE address = ?`)
   // One statement for the three: outside a transaction, each one would open and close a snapshot of its own.
@@ -56,6 +59,7 @@ export const make = (db: DatabaseSync) => {
       EXISTS (SELECT 1 FROM removed_id WHERE id = ?2 AND pubkey = ?1),
       (SELECT until FROM removed_address WHERE address = ?3)`
   )
+  const banned = prepare(db, "SELECT seq FROM leaving WHERE pubkey = ? AND cause = 'ban'")
   const vanished = prepare(db, `SELECT until FROM vanished WHERE pubkey = ?`)
 
   const isVanished = (pubkey: string, created_at: number): boolean => {
@@ -104,6 +108,10 @@ export const make = (db: DatabaseSync) => {
     return undefined
   }
 
+  /** Has an operator removed it, and it is only still to be swept? Then it is gone, and may come again. */
+  const isGone = ({ head, seq }: Stored): boolean =>
+    seq <= ((banned.get(bytesOf(pubkeyOfRaw(head)))?.[0] ?? -1) as number)
+
   /** `now` in Unix seconds. */
   const judge = (event: Event, now: number): Standing => {
     const expiration = expirationOf(event)
@@ -111,12 +119,13 @@ export const make = (db: DatabaseSync) => {
     if (isEphemeral(event.kind)) return ephemeral
     const address = addressOf(event)
     // Whether a replaceable event is known needs no look at the index of ids: only the current one could be it.
-    const stored = address === undefined ? find(event.id) : current(event, address)
+    const found = address === undefined ? find(event.id) : current(event, address)
+    const stored = found === undefined || isGone(found) ? undefined : found
     const id = stored === undefined ? undefined : idOfRaw(stored.head)
     // What comes again costs least, as it is what comes most: two looks, and no hash.
     if (id === event.id) return isLeaving(event) ? deleted : duplicate
     if (isRemoved(event, address)) return deleted
-    if (stored === undefined || id === undefined) return fresh
+    if (stored === undefined || id === undefined) return found === undefined ? fresh : { _tag: "New", replaces: found }
     return wins({ id, created_at: stored.created_at }, event) ? superseded : { _tag: "New", replaces: stored }
   }
 

@@ -63,8 +63,7 @@ const make = Effect.fnUntraced(function*() {
   const statements = {
     begin: prepare(db, "BEGIN"),
     commit: prepare(db, "COMMIT"),
-    seq: prepare(db, "SELECT seq FROM commit_log"),
-    after: prepare(db, "SELECT seq, raw FROM event WHERE seq > ? ORDER BY seq LIMIT ?")
+    seq: prepare(db, "SELECT seq FROM commit_log")
   }
 
   return Archive.of({
@@ -88,8 +87,7 @@ const make = Effect.fnUntraced(function*() {
       return yield* Effect.ensuring(drive(work), Effect.sync(() => work.return(0)))
     }),
     seq: attempt(() => statements.seq.get()?.[0] as number),
-    after: (seq, max) =>
-      attempt(() => statements.after.all(seq, max).map(([seq, raw]) => ({ seq: seq as number, raw: raw as string }))),
+    after: (seq, max) => attempt(() => reader.committedAfter(seq, max).map(({ event, seq }) => ({ seq, raw: event }))),
     reader: StoreReader.make(reader, undefined)
   })
 })

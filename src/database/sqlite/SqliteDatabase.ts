@@ -4,7 +4,7 @@
  * Acquired: the lock, the file, the ingester's thread, the readers, the mailbox. Released in the reverse order: the
  * mailbox is drained, the readers close, the writer folds its log into the file and exits, the lock is given back.
  */
-import { Cause, Effect, type Fiber, Layer, Schedule } from "effect"
+import { Cause, Effect, type Fiber, Layer } from "effect"
 import { resolve } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { Settings, type SettingsShape } from "../../config/Settings.ts"
@@ -27,7 +27,7 @@ import type { ThreadAnswer } from "./thread/packedSelection.ts"
 
 type Requirements = Settings | Shutdown | Supervisor
 
-/** How often expired events, which nobody is served, are removed. */
+/** How often expired events, which nobody is served, are removed; what is hidden otherwise is removed at once. */
 const sweepInterval = "1 minute"
 
 /** Acquires the writer; its release closes the file, after the consumer has ended. */
@@ -42,12 +42,13 @@ const acquireWriter = Effect.fnUntraced(function*(
   return guarded.writer
 })
 
-const sweepForEver = (sweep: Effect.Effect<boolean, unknown>) =>
-  sweep.pipe(
-    Effect.repeat({ until: (done) => done }),
+/** Slice after slice, with the writes of others in between, whenever there is something: after a start, too. */
+const sweepForEver = (sweep: Effect.Effect<boolean, unknown>, leftover: Effect.Effect<void>) =>
+  Effect.raceFirst(leftover, Effect.sleep(sweepInterval)).pipe(
+    Effect.andThen(Effect.repeat(sweep, { until: (done) => done })),
     // Storage that fails stops the service by itself, and so does the mailbox's owner.
     Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.void),
-    Effect.schedule(Schedule.spaced(sweepInterval))
+    Effect.forever
   )
 
 /** Builds the service over an open store. */
@@ -56,7 +57,8 @@ const serve = Effect.fnUntraced(function*(
   reader: ReturnType<typeof StoreReader.make>
 ) {
   const supervisor = yield* Supervisor
-  yield* supervisor.fork("database sweep", sweepForEver(yield* Effect.orDie(ingester.sweeper("database/sweep"))))
+  const sweep = yield* Effect.orDie(ingester.sweeper("database/sweep"))
+  yield* supervisor.fork("database sweep", sweepForEver(sweep, ingester.leftover))
   return Database.of({
     sender: ingester.sender,
     commits: ingester.commits,
@@ -74,12 +76,13 @@ const make = Effect.fnUntraced(
     const path = resolve(settings.databasePath)
     let consumer: Fiber.Fiber<void> | undefined
     yield* DatabaseFile.open(path)
+    const progress = SqliteWriter.sharedProgress()
 
     const [writerThread, readerThread] = yield* Effect.all([
       DatabaseThread.make<StoreRequest, StoreAnswer | SweepAnswer>({
         name: "ingester",
         entry: new URL("./thread/ingesterThread.ts", import.meta.url),
-        workerData: { path, relayUrl: settings.relayUrl }
+        workerData: { path, relayUrl: settings.relayUrl, progress: progress.memory }
       }),
       DatabaseThread.make<ReadRequest, ThreadAnswer>({
         name: "reader",
@@ -93,7 +96,7 @@ const make = Effect.fnUntraced(
     )
     const [seq, events] = prepare(connection, "SELECT seq, events FROM commit_log").get() ?? []
     const writer = yield* acquireWriter(
-      SqliteWriter.threaded(writerThread, { seq: seq as number, events: events as number }),
+      SqliteWriter.threaded(writerThread, { seq: seq as number, events: events as number }, progress),
       () => consumer
     )
     yield* Effect.addFinalizer(() =>

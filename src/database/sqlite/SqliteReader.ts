@@ -14,6 +14,7 @@ import { searchQueryOf } from "../../domain/SearchQuery.ts"
 import type { AskedBy, Committed, Items, Preview, Sketch, StoredRecord } from "../Database.ts"
 import { prepare, type Row } from "./connection.ts"
 import * as FilterScan from "./FilterScan.ts"
+import * as Hidden from "./Hidden.ts"
 import * as Precedence from "./Precedence.ts"
 import { idOfRaw, kindOfRaw, pubkeyOfRaw } from "./rawEvent.ts"
 import * as SearchScan from "./search/SearchScan.ts"
@@ -65,21 +66,29 @@ const recordOf = (row: Row): StoredRecord => ({
   due: row[2] as number | null
 })
 
+/** Who asks, and what is gone for everybody who does. */
+interface View extends AskedBy {
+  readonly isHidden: Hidden.IsHidden | undefined
+}
+
+type Test = (raw: string, seq: number) => boolean
+
 /** May this event be shown? What is private is rare, so nothing else is parsed. */
-const viewer = (readers: AskedBy["readers"]): (raw: string) => boolean => {
-  if (readers === undefined) return () => true
+const viewer = ({ isHidden, readers }: View): Test => {
+  if (readers === undefined) return isHidden === undefined ? () => true : (raw, seq) => !isHidden(raw, seq)
   const keys = new Set(readers)
-  return (raw) => !isPrivate(kindOfRaw(raw)) || mayRead(JSON.parse(raw) as Event, keys)
+  const isReadable = (raw: string) => !isPrivate(kindOfRaw(raw)) || mayRead(JSON.parse(raw) as Event, keys)
+  return isHidden === undefined ? isReadable : (raw, seq) => isReadable(raw) && !isHidden(raw, seq)
 }
 
 /** Does it match, and may it be shown? */
-const matcher = (filter: Filter, { readers }: AskedBy): (raw: string) => boolean => {
+const matcher = (filter: Filter, { isHidden, readers }: View): Test => {
   const isWhole = wholeMatcher(filter)
-  const isShown = viewer(readers)
   // Kinds were compared in full already.
-  return readers === undefined || filter.kinds?.some(isPrivate) === false
-    ? isWhole
-    : (raw) => isWhole(raw) && isShown(raw)
+  const isPublic = readers === undefined || filter.kinds?.some(isPrivate) === false
+  if (isPublic && isHidden === undefined) return isWhole
+  const isShown = viewer({ isHidden, readers: isPublic ? undefined : readers })
+  return (raw, seq) => isWhole(raw) && isShown(raw, seq)
 }
 
 /** Decides on the full values, where the scan went by short keys. */
@@ -97,17 +106,21 @@ export const make = (db: DatabaseSync) => {
   const precedence = Precedence.make(db)
   const { scan } = FilterScan.make(db)
   const { search } = SearchScan.make(db, scan)
+  const hidden = Hidden.make(db)
   const statements = {
     begin: prepare(db, "BEGIN"),
     commit: prepare(db, "COMMIT"),
-    sizes: prepare(db, "SELECT seq, events FROM commit_log"),
+    sizes: prepare(db, "SELECT seq, leaving FROM commit_log"),
     record: prepare(db, "SELECT key, value, due FROM record WHERE space = ? AND key = ?"),
     records: prepare(
       db,
       `SELECT key, value, due FROM record WHERE space = ? AND key > ? ORDER BY key LIMIT ${recordsPerStep}`
     ),
     due: prepare(db, "SELECT key, value, due FROM record WHERE space = ? AND due <= ? ORDER BY due, key LIMIT ?"),
-    committedAfter: prepare(db, "SELECT seq, raw FROM event WHERE seq > ? ORDER BY seq LIMIT ?"),
+    committedAfter: prepare(
+      db,
+      `SELECT seq, raw FROM event WHERE seq > ? AND ${Precedence.shown} ORDER BY seq LIMIT ?`
+    ),
     countKind: prepare(
       db,
       "SELECT count(*) FROM event INDEXED BY event_kind WHERE kind = ? AND created_at >= ? AND created_at <= ?"
@@ -121,6 +134,10 @@ export const make = (db: DatabaseSync) => {
       db,
       `SELECT count(*) FROM event INDEXED BY event_expiration
         WHERE expiration <= ? AND kind = ? AND created_at >= ? AND created_at <= ?`
+    ),
+    manyExpired: prepare(
+      db,
+      `SELECT 1 FROM event INDEXED BY event_expiration WHERE expiration <= ? LIMIT 1 OFFSET ${countedPerStep}`
     )
   }
 
@@ -141,19 +158,19 @@ export const make = (db: DatabaseSync) => {
     }
   }
 
-  const sizes = () => {
-    const [seq, events] = statements.sizes.get() as Row
-    return { seq: seq as number, events: events as number }
+  const standing = () => {
+    const [seq, leaving] = statements.sizes.get() as Row
+    return { seq: seq as number, leaving: leaving as number }
   }
 
   /** The newest `limit` events of one filter, and whether there are no others. */
   function* select(
     filter: Filter,
     limit: number,
-    { now, ...by }: { readonly now: number } & AskedBy
+    { now, ...by }: { readonly now: number } & View
   ): Work<{ found: Array<Found>; complete: boolean }> {
     const isMatch = matcher(filter, by)
-    const isShown = viewer(by.readers)
+    const isShown = viewer(by)
     const found: Array<Found> = []
     let complete = true
     for (const candidate of scan(filter, limit, now)) {
@@ -167,11 +184,11 @@ export const make = (db: DatabaseSync) => {
       const last = found[limit - 1]
       if (last !== undefined && (created_at !== last.created_at || id_key !== last.id_key)) {
         // That there is something hidden must not be told either.
-        if (raw !== null && !isShown(raw)) continue
+        if (raw !== null && !isShown(raw, seq)) continue
         complete = false
         break
       }
-      if (raw !== null && isMatch(raw)) found.push({ created_at, id_key, seq, id: idOfRaw(raw), raw })
+      if (raw !== null && isMatch(raw, seq)) found.push({ created_at, id_key, seq, id: idOfRaw(raw), raw })
     }
     if (found.length > limit) complete = false
     return { found: found.toSorted(newestFirst).slice(0, limit), complete }
@@ -181,7 +198,7 @@ export const make = (db: DatabaseSync) => {
   const find = (
     filter: Filter,
     limit: number,
-    { now, ...by }: { readonly now: number } & AskedBy
+    { now, ...by }: { readonly now: number } & View
   ): Work<{ found: ReadonlyArray<Found>; complete: boolean }> => {
     const query = searchQueryOf(filter.search ?? "")
     return query.isEmpty
@@ -193,10 +210,11 @@ export const make = (db: DatabaseSync) => {
   const query = (
     filters: ReadonlyArray<Filter>,
     limitMax: number,
-    at: { readonly now: number } & AskedBy
+    { now, readers }: { readonly now: number } & AskedBy
   ): Work<Selection> =>
     snapshot(function*() {
-      const asOf = sizes().seq
+      const { leaving, seq: asOf } = standing()
+      const at = { now, readers, isHidden: hidden.at(leaving) }
       const all: Array<Found> = []
       let complete = true
       for (const filter of filters) {
@@ -245,32 +263,39 @@ export const make = (db: DatabaseSync) => {
 
   const count = (
     filters: ReadonlyArray<Filter>,
-    { now, ...by }: { readonly now: number } & AskedBy
+    { now, readers }: { readonly now: number } & AskedBy
   ): Work<number> =>
     snapshot(function*() {
+      const by = { readers, isHidden: hidden.now() }
       const [only] = filters
-      if (filters.length === 1 && only?.kinds !== undefined && isOnlyKinds(only)) {
-        if (by.readers === undefined || !only.kinds.some(isPrivate)) return yield* countKinds(only.kinds, only, now)
+      // The index does not know who is on the way out, and what has expired is looked at row by row.
+      const isIndexTrue = by.isHidden === undefined && statements.manyExpired.get(now) === undefined
+      if (isIndexTrue && filters.length === 1 && only?.kinds !== undefined && isOnlyKinds(only)) {
+        if (readers === undefined || !only.kinds.some(isPrivate)) return yield* countKinds(only.kinds, only, now)
       }
       const seen = new Set<number>()
       for (const filter of filters) {
         const isMatch = matcher(filter, by)
         for (const candidate of scan(filter, 1000, now)) {
           if (candidate === undefined) yield
-          else if (candidate.raw !== null && isMatch(candidate.raw)) seen.add(candidate.seq)
+          else if (candidate.raw !== null && isMatch(candidate.raw, candidate.seq)) seen.add(candidate.seq)
         }
       }
       return seen.size
     })
 
-  const sketch = (filter: Filter, offset: number, { now, ...by }: { readonly now: number } & AskedBy): Work<Sketch> =>
+  const sketch = (
+    filter: Filter,
+    offset: number,
+    { now, readers }: { readonly now: number } & AskedBy
+  ): Work<Sketch> =>
     snapshot(function*() {
-      const isMatch = matcher(filter, by)
+      const isMatch = matcher(filter, { readers, isHidden: hidden.now() })
       const authors = new HyperLogLog(offset)
       let count = 0
       for (const candidate of scan(filter, 1000, now)) {
         if (candidate === undefined) yield
-        else if (candidate.raw !== null && isMatch(candidate.raw)) {
+        else if (candidate.raw !== null && isMatch(candidate.raw, candidate.seq)) {
           count++
           authors.add(pubkeyOfRaw(candidate.raw))
         }
@@ -278,9 +303,13 @@ export const make = (db: DatabaseSync) => {
       return { count, hll: authors.toHex() }
     })
 
-  const items = (filter: Filter, itemsMax: number, { now, ...by }: { readonly now: number } & AskedBy): Work<Items> =>
+  const items = (
+    filter: Filter,
+    itemsMax: number,
+    { now, readers }: { readonly now: number } & AskedBy
+  ): Work<Items> =>
     snapshot(function*() {
-      const isMatch = matcher(filter, by)
+      const isMatch = matcher(filter, { readers, isHidden: hidden.now() })
       const limit = Math.min(filter.limit ?? Infinity, itemsMax)
       const found: Array<{ readonly created_at: number; readonly id: string }> = []
       let complete = true
@@ -288,7 +317,7 @@ export const make = (db: DatabaseSync) => {
       // One more than wanted tells that there are more. Ids that begin alike are not put in order: an item set does that.
       for (const candidate of limit === 0 ? [] : scan(filter, limit, now)) {
         if (candidate === undefined) yield
-        else if (candidate.raw !== null && isMatch(candidate.raw)) {
+        else if (candidate.raw !== null && isMatch(candidate.raw, candidate.seq)) {
           if (found.length === limit) {
             complete = limit < itemsMax
             break
@@ -356,8 +385,19 @@ export const make = (db: DatabaseSync) => {
       const row = statements.record.get(space, key)
       return row === undefined ? undefined : recordOf(row)
     },
-    committedAfter: (seq: number, limit: number): ReadonlyArray<Committed> =>
-      statements.committedAfter.all(seq, limit).map((row) => ({ seq: row[0] as number, event: row[1] as string })),
+    committedAfter: (seq: number, limit: number): ReadonlyArray<Committed & { readonly event: string }> => {
+      const isHidden = hidden.now()
+      const found: Array<Committed & { readonly event: string }> = []
+      for (let last = seq, isMore = true; isMore && found.length < limit;) {
+        const rows = statements.committedAfter.all(last, limit)
+        isMore = rows.length === limit
+        for (const [seq, raw] of rows as ReadonlyArray<readonly [number, string]>) {
+          last = seq
+          if (found.length < limit && isHidden?.(raw, seq) !== true) found.push({ seq, event: raw })
+        }
+      }
+      return found
+    },
     due: (space: string, now: number, limit: number): ReadonlyArray<StoredRecord> =>
       statements.due.all(space, now, limit).map(recordOf),
     close: () => db.close()

@@ -21,6 +21,7 @@ const duplicate = accepted("duplicate: already have this event")
 // the time of it that we refuse, so `invalid`, as for one too far ahead; no other prefix says that it is no use to try again.
 const superseded = refused("invalid: a newer version is stored")
 const deleted = refused("blocked: its author asked for its removal")
+const tooMany = refused("blocked: its author has had as many events removed as are remembered of one")
 const expired = refused("invalid: the event has expired")
 
 export const shuttingDown = refused("error: shutting down")
@@ -39,6 +40,8 @@ export const answerOf = (outcome: AdmissionOutcome): Answer => {
       return superseded
     case "Deleted":
       return deleted
+    case "TooManyRemovals":
+      return tooMany
     case "Expired":
       return expired
     case "Refused":

@@ -29,7 +29,7 @@ export class Answers {
   readonly #query: SearchQuery
   /** The query's, as names have it. */
   readonly #domain: string | undefined
-  readonly #isMatch: (raw: string) => boolean
+  readonly #isMatch: (raw: string, seq: number) => boolean
   readonly #verifiedNip05: (pubkey: string) => string | undefined
   readonly #seen = new Set<number>()
   readonly #answers: Array<Answer> = []
@@ -37,7 +37,7 @@ export class Answers {
   constructor(options: {
     readonly query: SearchQuery
     /** Do the other conditions of the filter hold? */
-    readonly isMatch: (raw: string) => boolean
+    readonly isMatch: (raw: string, seq: number) => boolean
     /** The NIP-05 name that this author was last found to have by right. */
     readonly verifiedNip05: (pubkey: string) => string | undefined
   }) {
@@ -56,7 +56,7 @@ export class Answers {
     const { raw, seq } = candidate
     if (this.#seen.has(seq)) return
     this.#seen.add(seq)
-    if (!this.#isMatch(raw)) return
+    if (!this.#isMatch(raw, seq)) return
     const relevance = this.#relevance(raw)
     if (relevance !== relevances.none) this.#answers.push({ ...candidate, id: idOfRaw(raw), relevance })
   }

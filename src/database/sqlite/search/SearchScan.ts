@@ -55,7 +55,7 @@ export interface SearchOptions {
   /** Unix seconds. */
   readonly now: number
   /** Does an event satisfy the filter, apart from the search? */
-  readonly isMatch: (raw: string) => boolean
+  readonly isMatch: (raw: string, seq: number) => boolean
 }
 
 export interface SearchResult {

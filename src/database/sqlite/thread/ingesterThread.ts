@@ -11,8 +11,14 @@ import { SqliteStore } from "../SqliteStore.ts"
 import type { FromThread, ToThread } from "./threadProtocol.ts"
 
 const port = parentPort!
-const { path, relayUrl } = workerData as { readonly path: string; readonly relayUrl: string }
-const store = new SqliteStore(connect(path, "writer"), relayUrl)
+const { path, progress, relayUrl } = workerData as {
+  readonly path: string
+  readonly relayUrl: string
+  /** Counted up whenever something was done, for whoever waits (`SqliteWriter.ts`). */
+  readonly progress: SharedArrayBuffer
+}
+const counter = new Int32Array(progress)
+const store = new SqliteStore(connect(path, "writer"), relayUrl, () => void Atomics.add(counter, 0, 1))
 const say = (message: FromThread<StoreAnswer | SweepAnswer>) => port.postMessage(message)
 
 port.on("message", (message: ToThread<StoreRequest>) => {
