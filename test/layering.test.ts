@@ -2,6 +2,31 @@
 import { assert, describe, it } from "@effect/vitest"
 import { globSync, readFileSync } from "node:fs"
 
+/** What lies beneath the components. */
+const foundation = ["domain/", "lifecycle/", "observability/", "config/"]
+
+/** Of the components below: which engine answers is nobody's business. */
+const contracts = ["database/Database.ts", "database/Spaces.ts", "crypto/Verifier.ts"]
+
+/** Of aggregation, for those who submit events. */
+const admission = [
+  "aggregation/admission/Admission.ts",
+  "aggregation/admission/Moderation.ts",
+  "aggregation/evidence/Rules.ts"
+]
+
+const commandLine = [
+  ...foundation,
+  "package.json",
+  "fetch/",
+  "crypto/",
+  "aggregation/",
+  "websocket/",
+  "database/Archive.ts",
+  "database/Database.ts",
+  "database/Engine.ts"
+]
+
 /**
  * Folders end in a slash and hold all below them but what has a row of its own; paths are relative to `src/`. The first row
  * that fits counts.
@@ -15,7 +40,7 @@ const table: ReadonlyArray<{
   { files: ["domain/"], may: [], packages: "pure" },
   // What people see: facts in, HTML out.
   { files: ["pages/"], may: ["domain/"], packages: "any" },
-  { files: ["observability/"], may: ["domain/", "config/"], packages: "any" },
+  { files: ["observability/"], may: ["domain/"], packages: "any" },
   { files: ["lifecycle/"], may: ["observability/"], packages: "any" },
   {
     files: ["config/"],
@@ -54,57 +79,75 @@ const table: ReadonlyArray<{
     may: ["domain/", "lifecycle/", "observability/", "config/"],
     packages: "any"
   },
+  // What the rooms of aggregation share; then the rooms, each over the one before it, and the thin top over all of them.
   {
-    files: ["aggregation/"],
-    // Contracts only: which engine answers is not its business.
+    files: ["aggregation/Space.ts"],
+    may: ["database/Database.ts", "database/Spaces.ts"],
+    packages: "any"
+  },
+  { files: ["aggregation/upstream/"], may: [...foundation, "crypto/Verifier.ts"], packages: "any" },
+  {
+    files: ["aggregation/evidence/"],
+    may: [...foundation, ...contracts, "fetch/", "aggregation/Space.ts", "aggregation/upstream/"],
+    packages: "any"
+  },
+  {
+    files: ["aggregation/admission/"],
+    may: [...foundation, ...contracts, "fetch/", "aggregation/Space.ts", "aggregation/evidence/"],
+    packages: "any"
+  },
+  {
+    files: ["aggregation/harvest/"],
     may: [
-      "domain/",
-      "lifecycle/",
-      "observability/",
-      "config/",
-      "database/Database.ts",
-      "database/Spaces.ts",
-      "crypto/Verifier.ts",
-      "fetch/"
+      ...foundation,
+      ...contracts,
+      "fetch/",
+      "aggregation/Space.ts",
+      "aggregation/upstream/",
+      "aggregation/evidence/",
+      "aggregation/admission/"
     ],
     packages: "any"
   },
+  { files: ["aggregation/"], may: [...foundation, ...contracts, "fetch/", "aggregation/"], packages: "any" },
+  // One connection, and what is served over HTTP, know nothing of each other; the server puts them together.
+  { files: ["websocket/client/"], may: [...foundation, ...contracts, ...admission], packages: "any" },
+  { files: ["websocket/http/"], may: [...foundation, ...contracts, ...admission, "package.json"], packages: "any" },
   {
     files: ["websocket/"],
+    may: [...foundation, ...contracts, ...admission, "websocket/client/", "websocket/http/", "package.json"],
+    packages: "any"
+  },
+  // Where the components meet. Which engine keeps the events is nobody's business but `Engine`'s.
+  {
+    files: ["main.ts"],
     may: [
-      "domain/",
-      "lifecycle/",
-      "observability/",
       "config/",
-      "database/Database.ts",
-      "crypto/Verifier.ts",
-      "aggregation/admission/Admission.ts",
-      "aggregation/admission/Moderation.ts",
-      "aggregation/evidence/Rules.ts",
-      "package.json"
+      "database/Engine.ts",
+      "crypto/WorkerVerifier.ts",
+      "aggregation/Aggregation.ts",
+      "websocket/RelayServer.ts"
     ],
     packages: "any"
   },
-  // Where the components meet; nothing else may import the demo.
+  { files: ["serve.ts"], may: foundation, packages: "any" },
   {
-    files: ["main.ts", "serve.ts", "entry.js", "cli/", "demo/"],
+    files: ["demo/"],
     may: [
-      "package.json",
-      "domain/",
-      "lifecycle/",
-      "observability/",
-      "config/",
-      "fetch/",
-      "crypto/",
-      "aggregation/",
-      "websocket/",
-      // Which engine keeps the events is not their business.
-      "database/Archive.ts",
-      "database/Database.ts",
-      "database/Engine.ts"
+      ...foundation,
+      "aggregation/admission/Admission.ts",
+      "aggregation/admission/Retries.ts",
+      "aggregation/harvest/HarvestStatus.ts",
+      "websocket/RelayServer.ts",
+      "serve.ts"
     ],
     packages: "any"
-  }
+  },
+  // A command each, over what commands share; one file knows all of them.
+  { files: ["cli/commands/"], may: [...commandLine, "main.ts", "serve.ts", "demo/", "cli/"], packages: "any" },
+  { files: ["cli/Cli.ts"], may: [...commandLine, "cli/"], packages: "any" },
+  { files: ["cli/"], may: commandLine, packages: "any" },
+  { files: ["entry.js"], may: ["lifecycle/", "cli/Cli.ts"], packages: "any" }
 ]
 
 /** Modules of `effect` that only compute. */
@@ -184,12 +227,38 @@ const ownQueues = (file: string, source: string): ReadonlyArray<string> => {
 
 const rowOf = (file: string) => table.find(({ files }) => covers(files, file))
 
+/** Modules of ours that a module imports, relative to `src/`. */
+const ownImportsOf = (file: string, source: string): ReadonlyArray<string> =>
+  importsOf(source).filter(({ from }) => from.startsWith(".")).map(({ from }) =>
+    resolve(file, from).replace(/^src\//, "")
+  )
+
+/** Some way that leads back to where it began, or nothing. */
+const circleIn = (arrows: ReadonlyMap<string, ReadonlyArray<string>>): ReadonlyArray<string> => {
+  const done = new Set<string>()
+  const walk = (at: string, way: ReadonlyArray<string>): ReadonlyArray<string> => {
+    if (way.includes(at)) return [...way.slice(way.indexOf(at)), at]
+    if (done.has(at)) return []
+    for (const next of arrows.get(at) ?? []) {
+      const circle = walk(next, [...way, at])
+      if (circle.length > 0) return circle
+    }
+    done.add(at)
+    return []
+  }
+  for (const start of arrows.keys()) {
+    const circle = walk(start, [])
+    if (circle.length > 0) return circle
+  }
+  return []
+}
+
+const roomOf = (file: string): string => rowOf(file)?.files.join() ?? file
+
 const violations = (file: string, source: string): ReadonlyArray<string> => {
   const row = rowOf(file)
   if (row === undefined) return ["stands in no row of the table"]
-  const own = importsOf(source).filter(({ from }) => from.startsWith(".")).map(({ from }) => resolve(file, from))
-  const strangers = own
-    .map((path) => path.replace(/^src\//, ""))
+  const strangers = ownImportsOf(file, source)
     .filter((path) => rowOf(path) !== row && !covers(row.may, path))
   return [
     ...strangers.map((path) => `imports ${path}`),
@@ -208,10 +277,45 @@ describe("layering", () => {
     })
   }
 
-  it("covers every component", () => {
-    for (const folder of ["domain/", "lifecycle/", "database/", "crypto/", "aggregation/", "websocket/"]) {
-      assert.isTrue(files.some((file) => file.startsWith(folder)), folder)
-    }
+  it("has no row that nothing stands in", () => {
+    for (const row of table) assert.isTrue(files.some((file) => rowOf(file) === row), row.files.join())
+  })
+
+  const imports = new Map(files.map((file) => [file, ownImportsOf(file, readFileSync(new URL(file, root), "utf8"))]))
+
+  it("has no circle of files", () => assert.deepStrictEqual(circleIn(imports), []))
+
+  it("has no circle of rooms, so that nothing imports upwards", () => {
+    const rooms = Map.groupBy(imports, ([file]) => roomOf(file))
+    assert.deepStrictEqual(
+      circleIn(
+        new Map(Array.from(rooms, ([room, all]) => {
+          const others = all.flatMap(([, own]) => own.filter((path) => rowOf(path) !== undefined).map(roomOf))
+          return [room, others.filter((other) => other !== room)]
+        }))
+      ),
+      []
+    )
+  })
+
+  it("has at most ten files and rooms at the top of aggregation", () => {
+    const top = files.filter((file) => file.startsWith("aggregation/")).map((file) => file.split("/")[1])
+    assert.isAtMost(new Set(top).size, 10)
+  })
+})
+
+describe("circles", () => {
+  it("are found wherever they begin, and what leads to one is no part of it", () => {
+    assert.deepStrictEqual(circleIn(new Map([["a", ["b"]], ["b", ["c", "d"]], ["c", []], ["d", ["b"]]])), [
+      "b",
+      "d",
+      "b"
+    ])
+    assert.deepStrictEqual(circleIn(new Map([["a", ["a"]]])), ["a", "a"])
+  })
+
+  it("are none where two ways lead to the same place", () => {
+    assert.deepStrictEqual(circleIn(new Map([["a", ["b", "c"]], ["b", ["d"]], ["c", ["d"]], ["d", []]])), [])
   })
 })
 
@@ -262,7 +366,57 @@ describe("layering, planted violations", () => {
     ["websocket/X.ts", "import { Queue as Q } from \"effect\"", "imports Queue by another name"],
     ["websocket/X.ts", "import { bounded } from \"effect/Queue\"", "imports Queue by another name"],
     ["pages/X.ts", "import { Database } from \"../database/Database.ts\"", "imports database/Database.ts"],
-    ["utils/X.ts", "", "stands in no row of the table"]
+    ["utils/X.ts", "", "stands in no row of the table"],
+    [
+      "observability/X.ts",
+      "import type { SettingsShape } from \"../config/Settings.ts\"",
+      "imports config/Settings.ts"
+    ],
+    ["config/X.ts", "import { GuardedFetch } from \"../fetch/GuardedFetch.ts\"", "imports fetch/GuardedFetch.ts"],
+    ["fetch/X.ts", "import { Database } from \"../database/Database.ts\"", "imports database/Database.ts"],
+    [
+      "aggregation/Space.ts",
+      "import { Examiner } from \"./evidence/Examiner.ts\"",
+      "imports aggregation/evidence/Examiner.ts"
+    ],
+    [
+      "aggregation/upstream/X.ts",
+      "import type { Posts } from \"../evidence/Posts.ts\"",
+      "imports aggregation/evidence/Posts.ts"
+    ],
+    [
+      "aggregation/evidence/X.ts",
+      "import { Grace } from \"../admission/Grace.ts\"",
+      "imports aggregation/admission/Grace.ts"
+    ],
+    [
+      "aggregation/admission/X.ts",
+      "import { session } from \"../harvest/HarvestSession.ts\"",
+      "imports aggregation/harvest/HarvestSession.ts"
+    ],
+    [
+      "aggregation/admission/X.ts",
+      "import { RelayPool } from \"../upstream/RelayPool.ts\"",
+      "imports aggregation/upstream/RelayPool.ts"
+    ],
+    ["aggregation/harvest/X.ts", "export * from \"../Housekeeping.ts\"", "imports aggregation/Housekeeping.ts"],
+    ["websocket/client/X.ts", "import { Routes } from \"../http/Routes.ts\"", "imports websocket/http/Routes.ts"],
+    [
+      "websocket/http/X.ts",
+      "import { make } from \"../client/Connection.ts\"",
+      "imports websocket/client/Connection.ts"
+    ],
+    ["websocket/client/X.ts", "import { layer } from \"../RelayServer.ts\"", "imports websocket/RelayServer.ts"],
+    ["serve.ts", "import { demo } from \"./demo/Demo.ts\"", "imports demo/Demo.ts"],
+    ["main.ts", "import { serve } from \"./serve.ts\"", "imports serve.ts"],
+    ["demo/X.ts", "import { run } from \"../cli/Cli.ts\"", "imports cli/Cli.ts"],
+    ["cli/X.ts", "import { command } from \"./commands/Serve.ts\"", "imports cli/commands/Serve.ts"],
+    [
+      "cli/commands/X.ts",
+      "import { open } from \"../../database/sqlite/EventFile.ts\"",
+      "imports database/sqlite/EventFile.ts"
+    ],
+    ["entry.js", "await import(\"./main.ts\")", "imports main.ts"]
   ]
   for (const [file, source, violation] of planted) {
     it(`finds that ${file} ${violation}`, () => assert.deepStrictEqual(violations(file, source), [violation]))
@@ -279,7 +433,8 @@ describe("layering, planted violations", () => {
       ["lifecycle/X.ts", "Queue.unbounded()"],
       ["websocket/X.ts", "// local queue: frames of one connection\nQueue.bounded(1)"],
       ["websocket/X.ts", "import * as Queue from \"effect/Queue\"\nQueue.take(queue)"],
-      ["cli/demo.ts", "import { World } from \"../demo/World.ts\""]
+      ["cli/commands/X.ts", "import { Population } from \"../../demo/Population.ts\""],
+      ["aggregation/harvest/X.ts", "import { Posts } from \"../evidence/Posts.ts\""]
     ]
     for (const [file, source] of allowed) assert.deepStrictEqual(violations(file, source), [], source)
   })

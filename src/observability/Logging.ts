@@ -5,7 +5,6 @@
  * once, whoever logs it.
  */
 import { Cause, Formatter, Layer, Logger, LogLevel, Redactable, References } from "effect"
-import type { SettingsShape } from "../config/Settings.ts"
 import { escape, escapeLines } from "./Escape.ts"
 
 /** UTF-16 code units of a phrase, which is ours, and of a field's text, which may be a stranger's. */
@@ -17,13 +16,18 @@ const causeMax = 8192
 const elementsMax = 32
 const depthMax = 3
 
+/** What an operator may ask for: the least important level that is written; `None`: nothing. */
+export type Level = "Trace" | "Debug" | "Info" | "Warn" | "Error" | "None"
+
+/** `auto`: pretty on a terminal, JSON otherwise. */
+export type Format = "auto" | "pretty" | "json"
+
 export interface LoggingOptions {
   /** Takes one entry without its newline. On a terminal, an entry with a cause has line breaks inside. */
   readonly sink: (line: string) => void
   /** The least important level to write, asked for with every entry. */
-  readonly level: () => SettingsShape["logLevel"]
-  /** `auto`: pretty on a terminal, JSON otherwise. */
-  readonly format: SettingsShape["logFormat"]
+  readonly level: () => Level
+  readonly format: Format
   readonly isTerminal: boolean
 }
 
