@@ -383,14 +383,14 @@ export const table = {
     ratePerConnection: setting(
       "RATE_PER_CONNECTION",
       whole(0, 1_000_000, "units a second"),
-      "5_000",
-      "Work for one connection, about 0.1 ms each (an EVENT is one, a REQ 1 to 50, a COUNT 20); ten times as much at once; 0: no limit."
+      "2_000",
+      "Work for one connection, about 0.1 ms each (an EVENT is one, a REQ 1 to 100, a COUNT 20); twice as much at once; who has used it up is not read for a while; 0: no limit."
     ),
     ratePerAddress: setting(
       "RATE_PER_ADDRESS",
       whole(0, 1_000_000, "units a second"),
-      "10_000",
-      "The same for all connections from one address, or one /64 of IPv6."
+      "2_500",
+      "The same for all connections from one address, or one /64 of IPv6, and for all of one pubkey (NIP-42)."
     ),
     outboundBytesMax: setting(
       "MAX_OUTBOUND_BYTES",

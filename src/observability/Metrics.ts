@@ -138,7 +138,7 @@ export const websocketMessages = labelled(
 )
 export const websocketMessagesLimited = counter(
   "websocket_messages_limited_total",
-  "client messages refused because there were too many"
+  "times that a client was not read on, because it had used up its rate"
 )
 export const websocketEventsSent = counter("websocket_events_sent_total", "EVENT frames handed to sockets")
 export const websocketOks = labelled(

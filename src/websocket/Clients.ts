@@ -81,7 +81,7 @@ export class Clients {
     return Effect.clockWith((clock) =>
       this.each((connection) => connection.look(clock.currentTimeMillisUnsafe(), idleMillis()))
     ).pipe(
-      Effect.andThen(Effect.sync(() => rates.sweep(journal.now(), (client) => this.counts.of(client) > 0))),
+      Effect.andThen(Effect.sync(() => rates.sweep(journal.now()))),
       (round) => Effect.suspend(() => Effect.delay(round, idleMillis() / 4)),
       Effect.forever
     )

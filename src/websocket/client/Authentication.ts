@@ -36,12 +36,19 @@ const nobody: ReadonlySet<string> = new Set()
 export class Authentication {
   readonly #options: AuthenticationOptions
   readonly #outlet: { send(frame: string): void }
+  readonly #proved: (pubkey: string) => void
   #readers: Set<string> | undefined
   #challenge: string | undefined
 
-  constructor(options: AuthenticationOptions, outlet: { send(frame: string): void }) {
+  /** `proved` hears of each key that the client turns out to have. */
+  constructor(
+    options: AuthenticationOptions,
+    outlet: { send(frame: string): void },
+    proved: (pubkey: string) => void
+  ) {
     this.#options = options
     this.#outlet = outlet
+    this.#proved = proved
   }
 
   /** Pubkeys of the client. */
@@ -76,6 +83,7 @@ export class Authentication {
         if (verification === "InvalidSignature") return refused("invalid: signature does not match")
         this.#readers ??= new Set()
         this.#readers.add(event.pubkey)
+        this.#proved(event.pubkey)
         return accepted
       })
     }).pipe(

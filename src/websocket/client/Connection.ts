@@ -16,8 +16,9 @@
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { Admission, type AdmissionSender } from "../../aggregation/admission/Admission.ts"
 import { answerOf as answerOfProblem, clientMessageOf } from "../../domain/ClientMessage.ts"
+import { workOfMessage, workOfText } from "../../domain/MessageWork.ts"
 import type { Readers } from "../../domain/PrivateMessage.ts"
-import * as RelayMessage from "../../domain/RelayMessage.ts"
+import type * as RelayMessage from "../../domain/RelayMessage.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import * as Metrics from "../../observability/Metrics.ts"
 import { Authentication } from "./Authentication.ts"
@@ -25,13 +26,16 @@ import { type ClientSocket, type ClientSocketListener, drainMin } from "./Client
 import { type Frame, type SharedFrame } from "./Frames.ts"
 import { Keepalive } from "./Keepalive.ts"
 import { OpenSubscriptions, type Outlet } from "./OpenSubscriptions.ts"
-import { costOf, TokenBucket } from "./RateLimit.ts"
+import { Allowance } from "./RateLimit.ts"
 import { Reconciliations } from "./Reconciliations.ts"
 import type { Shared } from "./Shared.ts"
 import { type Outlet as SubmissionsOutlet, Submissions } from "./Submissions.ts"
 
 /** Pings of a client between two looks at it; a client that sends more is closed. */
 const pingsMax = 300
+
+/** Milliseconds after which a client is looked at again that had nothing left: rates can change. */
+const restMax = 1000
 
 type Message = ReturnType<typeof clientMessageOf>
 
@@ -53,8 +57,7 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
   readonly #socket: ClientSocket
   readonly #scope: Scope.Closeable
   readonly #sender: AdmissionSender
-  /** Its own, and its address's. */
-  readonly #rates: readonly [TokenBucket, TokenBucket]
+  readonly #allowance: Allowance
 
   /** False once a Close frame was sent or the socket is gone; nothing is sent then. */
   #open = true
@@ -62,6 +65,8 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
   #ended = false
   #reading = true
   #paused = false
+  /** It has used up what it may have, and is read on in a while. */
+  #resting = false
   #working = false
   #texts: ReadonlyArray<string> = none
   #next = 0
@@ -92,11 +97,20 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
     this.#scope = options.scope
     this.#sender = options.sender
     this.client = options.client
-    const { journal, limits, rates } = options.shared
-    const own = new TokenBucket(() => limits.ratePerConnection, journal.now())
-    this.#rates = [own, rates.of(options.client, journal.now())]
+    const { authentication, journal, limits, rates } = options.shared
+    const now = () => journal.now()
+    this.#allowance = new Allowance({
+      rates,
+      rate: () => limits.ratePerConnection,
+      client: options.client,
+      now: now()
+    })
     this.#keepalive = new Keepalive(options.now)
-    this.#authentication = new Authentication(options.shared.authentication, this)
+    this.#authentication = new Authentication(
+      authentication,
+      this,
+      (pubkey) => this.#open && this.#allowance.include(pubkey, now())
+    )
   }
 
   /** Listens from now on, until the socket is gone. */
@@ -196,11 +210,11 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
     this.#work()
   }
 
-  /** Handles what was received, up to the EVENT for which there is no room. */
+  /** Handles what was received, up to the EVENT for which there is no room, or to where the client has nothing left. */
   #work(): void {
-    if (this.#working) return
+    if (this.#working || this.#resting) return
     this.#working = true
-    while (this.#next < this.#texts.length && this.#submissions?.isFull !== true) {
+    while (this.#next < this.#texts.length && this.#submissions?.isFull !== true && !this.#mustRest()) {
       this.#handle(this.#texts[this.#next++] as string)
     }
     this.#working = false
@@ -218,6 +232,20 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
     }
   }
 
+  /** Has the client used up what it may have? Then it is read on when it has something again. */
+  #mustRest(): boolean {
+    const { journal, limits } = this.#shared
+    if (limits.ratePerConnection === 0 && limits.ratePerAddress === 0) return false
+    if (!this.#allowance.isEmpty(journal.now())) return false
+    this.#resting = true
+    this.#shared.count(Metrics.websocketMessagesLimited, 1)
+    this.fork(Effect.sleep(Math.min(restMax, this.#allowance.wait(journal.now())))).addObserver(() => {
+      this.#resting = false
+      if (this.#open && this.#reading) this.#work()
+    })
+    return true
+  }
+
   #submitting(): Submissions {
     return this.#submissions ??= new Submissions(this.#shared, this, this.#sender, this.#authentication, this.client)
   }
@@ -232,9 +260,10 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
 
   #handle(text: string): void {
     if (!this.#open) return
+    this.#allowance.spend(workOfText(text.length))
     const message = clientMessageOf(text, this.#shared.limits)
+    this.#allowance.spend(workOfMessage(message))
     this.#shared.count(verbOf(message), 1)
-    if (!this.#mayAfford(message, text.length)) return this.#refuseForNow(message)
     switch (message._tag) {
       case "EVENT":
         return this.#submitting().publish(message.event, text.length)
@@ -260,36 +289,6 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
         if (message.answer === "CLOSED") this.#subscriptions?.close(message.subscription)
         if (message.answer === "NEG-ERR") this.#reconciliations?.close(message.subscription)
         return this.send(answerOfProblem(message))
-    }
-  }
-
-  /** Pays for a message, where the client has anything left to pay with. */
-  #mayAfford(message: Message, characters: number): boolean {
-    const now = this.#shared.journal.now()
-    const cost = costOf(message, characters)
-    if (cost > 0 && this.#rates.some((bucket) => bucket.isEmpty(now))) return false
-    for (const bucket of this.#rates) bucket.spend(cost)
-    return true
-  }
-
-  /** Refuses a message because there were too many, by its name. */
-  #refuseForNow(message: Message): void {
-    const reply = "rate-limited: too much at once, slow down"
-    this.#shared.count(Metrics.websocketMessagesLimited, 1)
-    switch (message._tag) {
-      case "EVENT":
-      case "AUTH":
-        return this.#submitting().answer(message.event.id, { accepted: false, reply })
-      case "REQ":
-      case "COUNT":
-        this.#subscriptions?.close(message.subscription)
-        return this.send(RelayMessage.closed(message.subscription, reply))
-      case "NEG-OPEN":
-      case "NEG-MSG":
-        this.#reconciliations?.close(message.subscription)
-        return this.send(RelayMessage.negErr(message.subscription, reply))
-      default:
-        return this.send(RelayMessage.notice(reply))
     }
   }
 
@@ -363,6 +362,7 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
   #release(): void {
     this.#texts = none
     this.#next = 0
+    this.#allowance.release()
     this.#subscriptions?.closeAll()
     this.#reconciliations?.closeAll()
     this.#submissions?.refuseAll()

@@ -1,56 +1,27 @@
 /**
- * How much of the relay's work one client may have, by what its messages cost (`costOf`).
+ * How much of the relay's work one client may have, by what its messages cost (`domain/MessageWork`).
  *
- * A bucket holds ten seconds' worth and fills up again evenly, so that a burst is fine and a flood is not. There is one for
- * each connection, and one for all connections of an address, which outlives them. A message that is too much is refused
- * by name, and costs nothing more.
+ * A bucket holds two seconds' worth and fills up again evenly, so that a burst is fine and a flood is not. There is one for
+ * each connection, one for all connections of an address, and one for each key that a client has proved to have, wherever it
+ * connects from; the latter two outlive connections. A client of which one is empty is not read until all have something
+ * again: nothing is refused, nothing is parsed for it, and what it goes on to send waits on its own side of the network.
  */
-import type { clientMessageOf } from "../../domain/ClientMessage.ts"
-import type { Filter } from "../../domain/Filter.ts"
+import type { Work } from "../../domain/MessageWork.ts"
 
 /** Seconds of its rate that a bucket holds. */
-const burstSeconds = 10
+const burstSeconds = 2
 
-/** Units, each worth about a tenth of a millisecond of a thread. */
-type Cost = number
+/** Seconds of its rate that have to be there again before a client is read on, or it would be stopped at every message. */
+const reserveSeconds = 0.05
 
-type Message = ReturnType<typeof clientMessageOf>
-
-/** Range and rows to read; a limit that is not given is a guess. */
-const costOfFilter = ({ authors, ids, kinds, limit, tags }: Filter): Cost => {
-  let values = (ids?.length ?? 0) + (authors?.length ?? 0) + (kinds?.length ?? 0)
-  for (const list of tags?.values() ?? []) values += list.length
-  return values / 20 + Math.min(limit ?? 500, 5000) / 100
-}
-
-/** What a message is worth: signatures, rows and bytes, roughly. Nothing for what only gives something back. */
-export const costOf = (message: Message, characters: number): Cost => {
-  switch (message._tag) {
-    case "EVENT":
-      return 1 + characters / 4096
-    case "AUTH":
-      return 2
-    case "REQ":
-      return message.filters.reduce((cost, filter) => cost + costOfFilter(filter), 1)
-    case "COUNT":
-      return message.filters.reduce((cost, filter) => cost + 10 + costOfFilter(filter), 10)
-    case "NEG-OPEN":
-      return 50 + costOfFilter(message.filter)
-    case "NEG-MSG":
-      return 5 + characters / 1024
-    case "Problem":
-      return 1 + characters / 4096
-    default:
-      return 0
-  }
-}
-
-/** Spent by cost, filled by time. One message may take more than there is, and the next ones wait for it. */
+/** Spent by work, filled by time. One message may take more than there is, and the next ones wait for it. */
 export class TokenBucket {
   /** Units a second; 0: no limit. */
   readonly #rate: () => number
   #tokens: number
   #at: number
+  /** Of those who spend from it. */
+  holders = 0
 
   /** `rate` as it is set at the moment. `now` in monotonic milliseconds, here and below. */
   constructor(rate: () => number, now: number) {
@@ -68,8 +39,15 @@ export class TokenBucket {
     return this.#tokens <= 0
   }
 
-  spend(cost: Cost): void {
-    this.#tokens -= cost
+  spend(work: Work): void {
+    this.#tokens -= work
+  }
+
+  /** Milliseconds until it is worth reading on; 0 where it is now. */
+  wait(now: number): number {
+    if (!this.isEmpty(now)) return 0
+    const rate = this.#rate()
+    return Math.ceil(((rate * reserveSeconds - this.#tokens) * 1000) / rate)
   }
 
   /** Nothing has to be remembered of a full one. */
@@ -78,8 +56,8 @@ export class TokenBucket {
   }
 }
 
-/** The buckets of all addresses. */
-export class AddressRates {
+/** The buckets of all addresses and keys, which outlive their connections while they are not full. */
+export class Rates {
   readonly #rate: () => number
   readonly #buckets = new Map<string, TokenBucket>()
 
@@ -87,24 +65,75 @@ export class AddressRates {
     this.#rate = rate
   }
 
-  /** How many addresses are remembered. */
+  /** How many are remembered. */
   get size(): number {
     return this.#buckets.size
   }
 
-  of(client: string, now: number): TokenBucket {
-    let bucket = this.#buckets.get(client)
+  /** The bucket of an address or a pubkey, to be given back. */
+  hold(name: string, now: number): TokenBucket {
+    let bucket = this.#buckets.get(name)
     if (bucket === undefined) {
       bucket = new TokenBucket(this.#rate, now)
-      this.#buckets.set(client, bucket)
+      this.#buckets.set(name, bucket)
     }
+    bucket.holders++
     return bucket
   }
 
-  /** Forgets those who have done nothing of late, unless `isConnected`: their connections hold the same bucket. */
-  sweep(now: number, isConnected: (client: string) => boolean): void {
-    for (const [client, bucket] of this.#buckets) {
-      if (bucket.isFull(now) && !isConnected(client)) this.#buckets.delete(client)
+  /** Forgets those who have done nothing of late and are not connected. */
+  sweep(now: number): void {
+    for (const [name, bucket] of this.#buckets) {
+      if (bucket.holders === 0 && bucket.isFull(now)) this.#buckets.delete(name)
     }
+  }
+}
+
+/** What one connection has left: as much as the poorest of its buckets. */
+export class Allowance {
+  readonly #rates: Rates
+  readonly #buckets: Array<TokenBucket>
+  /** Those of them that others spend from, too. */
+  readonly #held = new Map<string, TokenBucket>()
+
+  constructor(options: {
+    readonly rates: Rates
+    /** Units a second for this connection alone. */
+    readonly rate: () => number
+    /** Whom it is counted under. */
+    readonly client: string
+    readonly now: number
+  }) {
+    this.#rates = options.rates
+    this.#buckets = [new TokenBucket(options.rate, options.now)]
+    this.include(options.client, options.now)
+  }
+
+  /** From now on it spends from the bucket of that name, too. */
+  include(name: string, now: number): void {
+    if (this.#held.has(name)) return
+    const bucket = this.#rates.hold(name, now)
+    this.#held.set(name, bucket)
+    this.#buckets.push(bucket)
+  }
+
+  spend(work: Work): void {
+    for (const bucket of this.#buckets) bucket.spend(work)
+  }
+
+  /** Is there anything left? */
+  isEmpty(now: number): boolean {
+    for (const bucket of this.#buckets) if (bucket.isEmpty(now)) return true
+    return false
+  }
+
+  /** Milliseconds until the client may be read on. */
+  wait(now: number): number {
+    return Math.max(...this.#buckets.map((bucket) => bucket.wait(now)))
+  }
+
+  release(): void {
+    for (const bucket of this.#held.values()) bucket.holders--
+    this.#held.clear()
   }
 }

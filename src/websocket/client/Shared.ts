@@ -8,7 +8,7 @@ import { Shutdown } from "../../lifecycle/Shutdown.ts"
 import { Tally } from "../../lifecycle/Tally.ts"
 import type { AuthenticationOptions } from "./Authentication.ts"
 import * as ItemSets from "./ItemSets.ts"
-import { AddressRates } from "./RateLimit.ts"
+import { Rates } from "./RateLimit.ts"
 import * as Subscriptions from "./Subscriptions.ts"
 
 /** What others make for them. */
@@ -28,7 +28,8 @@ export interface SharedParts {
 export interface Shared extends SharedParts {
   /** `OK true` and `OK false` frames handed to sockets; sockets that ended with a close handshake, and that had to be cut. */
   readonly counters: Counters<"answeredTrue" | "answeredFalse" | "socketsClean" | "socketsTerminated">
-  readonly rates: AddressRates
+  /** Of addresses, and of keys that clients have proved to have. */
+  readonly rates: Rates
   /** EVENTs without an answer, of all connections. */
   readonly inFlight: Tally
   /** From the moment on which nothing new is taken. */
@@ -39,7 +40,7 @@ export interface Shared extends SharedParts {
 export const of = (parts: SharedParts): Shared => ({
   ...parts,
   counters: parts.journal.count("answeredTrue", "answeredFalse", "socketsClean", "socketsTerminated"),
-  rates: new AddressRates(() => parts.limits.ratePerAddress),
+  rates: new Rates(() => parts.limits.ratePerAddress),
   inFlight: new Tally(),
   draining: false
 })

@@ -58,7 +58,7 @@ export const relayInformation = (
       max_subid_length: limits.subscriptionIdMax,
       max_event_tags: limits.eventTagsMax,
       max_content_length: limits.contentMax,
-      // Not of the NIP: units of work a second, and ten times as many at once (`RateLimit`).
+      // Not of the NIP: units of work a second, and twice as many at once (`RateLimit`).
       ...(limits.ratePerConnection > 0 ? { rate_per_connection: limits.ratePerConnection } : {}),
       ...(limits.ratePerAddress > 0 ? { rate_per_address: limits.ratePerAddress } : {}),
       created_at_upper_limit: limits.createdAtFutureMax,

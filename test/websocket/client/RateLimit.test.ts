@@ -1,18 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { clientMessageOf } from "../../../src/domain/ClientMessage.ts"
-import { AddressRates, costOf, TokenBucket } from "../../../src/websocket/client/RateLimit.ts"
-import { limits } from "../../domain/arbitraries.ts"
-import { signed } from "../../support/events.ts"
-
-const cost = (...message: ReadonlyArray<unknown>) => {
-  const text = JSON.stringify(message)
-  return costOf(clientMessageOf(text, limits), text.length)
-}
+import { Allowance, Rates, TokenBucket } from "../../../src/websocket/client/RateLimit.ts"
 
 describe("TokenBucket", () => {
-  it("gives ten seconds' worth at once, and one second's worth in each second", () => {
+  it("gives two seconds' worth at once, and one second's worth in each second", () => {
     const bucket = new TokenBucket(() => 5, 0)
-    for (let i = 0; i < 50; i++) {
+    for (let i = 0; i < 10; i++) {
       assert.isFalse(bucket.isEmpty(0), `${i}`)
       bucket.spend(1)
     }
@@ -21,15 +13,35 @@ describe("TokenBucket", () => {
     bucket.spend(1)
     assert.isTrue(bucket.isEmpty(200))
     assert.isFalse(bucket.isEmpty(60_000))
-    for (let i = 0; i < 50; i++) bucket.spend(1)
+    for (let i = 0; i < 10; i++) bucket.spend(1)
     assert.isTrue(bucket.isEmpty(60_000), "no more than that is saved up")
+  })
+
+  it("tells when it is worth coming back", () => {
+    const bucket = new TokenBucket(() => 100, 0)
+    assert.strictEqual(bucket.wait(0), 0)
+    bucket.spend(250)
+    assert.strictEqual(bucket.wait(0), 550)
+    assert.strictEqual(bucket.wait(400), 150)
+    assert.strictEqual(bucket.wait(550), 0)
+  })
+
+  it("follows its rate as it changes", () => {
+    let rate = 1
+    const bucket = new TokenBucket(() => rate, 0)
+    bucket.spend(12)
+    assert.strictEqual(bucket.wait(0), 10_050)
+    rate = 100
+    assert.strictEqual(bucket.wait(0), 150)
+    rate = 0
+    assert.strictEqual(bucket.wait(0), 0)
   })
 
   it("lets a dear message pass, and makes the next ones wait for it", () => {
     const bucket = new TokenBucket(() => 1, 0)
     bucket.spend(30)
-    assert.isTrue(bucket.isEmpty(19_999))
-    assert.isFalse(bucket.isEmpty(20_001))
+    assert.isTrue(bucket.isEmpty(27_999))
+    assert.isFalse(bucket.isEmpty(28_001))
   })
 
   it("has no limit at a rate of 0", () => {
@@ -39,34 +51,48 @@ describe("TokenBucket", () => {
   })
 })
 
-describe("AddressRates", () => {
+describe("Rates", () => {
   it("outlive the connections of an address while they are not full", () => {
-    const rates = new AddressRates(() => 1)
-    const bucket = rates.of("192.0.2.1", 0)
-    bucket.spend(5)
-    rates.sweep(4999, () => false)
-    assert.strictEqual(rates.of("192.0.2.1", 4999), bucket)
-    rates.sweep(5001, (client) => client === "192.0.2.1")
+    const rates = new Rates(() => 1)
+    const bucket = rates.hold("192.0.2.1", 0)
+    rates.sweep(0)
     assert.strictEqual(rates.size, 1, "a connection holds it")
-    rates.sweep(5001, () => false)
+    bucket.spend(2)
+    bucket.holders--
+    rates.sweep(1000)
+    assert.strictEqual(rates.hold("192.0.2.1", 1000), bucket)
+    bucket.holders--
+    rates.sweep(2001)
     assert.strictEqual(rates.size, 0)
   })
 })
 
-describe("costs", () => {
-  it("grow with bytes, values and rows", () => {
-    assert.isBelow(cost("EVENT", signed({ content: "short" })), cost("EVENT", signed({ content: "x".repeat(50_000) })))
-    const id = "a".repeat(64)
-    assert.isBelow(cost("REQ", "a", { ids: [id] }), cost("REQ", "a", { ids: Array.from({ length: 500 }, () => id) }))
-    assert.isBelow(cost("REQ", "a", { limit: 1 }), cost("REQ", "a", { limit: 5000 }))
-    assert.isBelow(cost("REQ", "a", { limit: 1 }), cost("COUNT", "a", { limit: 1 }))
+describe("Allowance", () => {
+  const rates = new Rates(() => 10)
+  const allowanceOf = (client: string) => new Allowance({ rates, rate: () => 1000, client, now: 0 })
+
+  it("is as much as the poorest of its buckets has, which others may spend from", () => {
+    const [one, another, stranger] = ["a", "a", "b"].map(allowanceOf) as [Allowance, Allowance, Allowance]
+    one.spend(20)
+    assert.deepStrictEqual([one, another, stranger].map((each) => each.isEmpty(0)), [true, true, false])
+    assert.deepStrictEqual([one, another, stranger].map((each) => each.wait(0)), [50, 50, 0])
   })
 
-  it("are nothing for what gives something back", () => {
-    assert.deepStrictEqual([cost("CLOSE", "a"), cost("NEG-CLOSE", "a")], [0, 0])
+  it("follows a key from one address to another", () => {
+    const [here, there] = ["c", "d"].map(allowanceOf) as [Allowance, Allowance]
+    for (const one of [here, there]) one.include("a pubkey", 0)
+    here.spend(20)
+    assert.isTrue(there.isEmpty(0))
+    assert.isFalse(allowanceOf("d").isEmpty(0), "nobody else at that address")
   })
 
-  it("are something for nonsense", () => {
-    assert.isAbove(cost("HELLO"), 0)
+  it("gives its buckets back once", () => {
+    const one = allowanceOf("e")
+    const other = allowanceOf("e")
+    one.release()
+    one.release()
+    rates.sweep(60_000)
+    other.spend(20)
+    assert.isTrue(allowanceOf("e").isEmpty(0), "it is the same bucket")
   })
 })

@@ -1,0 +1,78 @@
+/**
+ * What a stranger's message makes us do: one unit for all of it, so that one limit bounds all of it. Pure.
+ *
+ * A unit is about a tenth of a millisecond of a thread, whichever that is. Bytes are paid for before anybody looks at them,
+ * the rest once the message is decoded and before it is acted on. Estimates err upwards: they say what a message may cost, and
+ * what is in the store decides what it does.
+ */
+import type { ClientMessage, Problem } from "./ClientMessage.ts"
+import type { Event } from "./Event.ts"
+import type { Filter } from "./Filter.ts"
+
+/** Units of work, each about 0.1 ms of a thread. */
+export type Work = number
+
+/** Characters that are unmasked, scanned, parsed and thrown away for one unit, of the JSON that is worst for that. */
+const charactersPerUnit = 1536
+
+/** Values of a filter that are looked up for one unit. */
+const valuesPerUnit = 20
+
+/** Rows that are read and sent for one unit, of those a filter asks for; one that does not say is guessed. */
+const rowsPerUnit = 100
+const rowsGuess = 500
+const rowsMax = 5000
+
+/** A frame that has to be taken apart, whatever it says. */
+const frameWork: Work = 0.05
+
+/** A signature, and a place in a transaction. */
+const eventWork: Work = 1
+const signatureWork: Work = 2
+
+/** Index entries that are written or removed for one unit. */
+const entriesPerUnit = 20
+
+/** Entries for each thing that a removal names: looked up, hidden, and kept out from now on. */
+const entriesPerTarget = 6
+
+/** Entries that a request to vanish walks at once; the rest of its author's is swept. */
+const entriesOfVanish = 1500
+
+/** Of a message of so many characters, before it is looked at. */
+export const workOfText = (characters: number): Work => frameWork + characters / charactersPerUnit
+
+const workOfFilter = ({ authors, ids, kinds, limit, tags }: Filter): Work => {
+  let values = (ids?.length ?? 0) + (authors?.length ?? 0) + (kinds?.length ?? 0)
+  for (const list of tags?.values() ?? []) values += list.length
+  const rows = Math.min(limit ?? rowsGuess, rowsMax, ids?.length ?? rowsMax)
+  return values / valuesPerUnit + rows / rowsPerUnit
+}
+
+/** Index entries that taking an event in writes or removes (NIP-09, NIP-62). */
+const entriesOf = ({ kind, tags }: Event): number => {
+  if (kind === 5) return (1 + entriesPerTarget) * tags.length
+  return kind === 62 ? entriesOfVanish : tags.length
+}
+
+/** Of what a message asks for, beside its text. Nothing for what only gives something back. */
+export const workOfMessage = (message: ClientMessage | Problem): Work => {
+  switch (message._tag) {
+    case "EVENT":
+      return eventWork + entriesOf(message.event) / entriesPerUnit
+    case "AUTH":
+      return signatureWork
+    case "REQ":
+      return message.filters.reduce((work, filter) => work + workOfFilter(filter), 1)
+    case "COUNT":
+      return message.filters.reduce((work, filter) => work + 10 + workOfFilter(filter), 10)
+    case "NEG-OPEN":
+      return 50 + workOfFilter(message.filter)
+    case "NEG-MSG":
+      return 5 + message.message.length / 1024
+    case "Problem":
+      return 1
+    default:
+      return 0
+  }
+}
