@@ -1,5 +1,5 @@
 /** `profile-aggregator serve`: runs the service until it is told to stop. */
-import { Effect, Layer } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { Settings, stateFileOf } from "./config/Settings.ts"
 import { attach, launch } from "./lifecycle/Launch.ts"
 import type { ProcessHost } from "./lifecycle/process.ts"
@@ -12,6 +12,7 @@ const foundation = (host: ProcessHost) =>
   Layer.unwrap(Effect.gen(function*() {
     const settings = yield* Settings
     host.setSignalExit(settings.signalExit)
+    host.setWatchdogKill(Duration.toMillis(settings.watchdogKill))
     return Logging.layer({
       sink: host.output.write,
       isTerminal: host.output.isTerminal,

@@ -4,7 +4,7 @@
  * It has the same components, budgets and proofs as the service, acquired and released the same way; what they prove is in
  * the exit code. A stop before the end is 75: what was accepted is safe, and there was more to do.
  */
-import { Cause, Effect, Exit, Layer, Runtime, Schema, Scope } from "effect"
+import { Cause, Duration, Effect, Exit, Layer, Runtime, Schema, Scope } from "effect"
 import { Settings } from "../config/Settings.ts"
 import { DatabaseError } from "../database/Database.ts"
 import { certify, ExitCode, exitCode } from "../lifecycle/Certificate.ts"
@@ -95,6 +95,7 @@ const runOver = <A, E, E2, E3, R, G = void>(
   let logs = logging({ level: () => "Info", format: "auto" })
   /** The settings' logging, once they are known. */
   const foundation = Layer.unwrap(Effect.map(Settings, (settings) => {
+    host.setWatchdogKill(Duration.toMillis(settings.watchdogKill))
     logs = logging({ level: () => settings.logLevel, format: settings.logFormat })
     return logs
   }))

@@ -4,6 +4,7 @@
 import { Duration, Option, Redacted } from "effect"
 import { isIP } from "node:net"
 import { networkBegin } from "../domain/HarvestWindow.ts"
+import { pubkeyOf } from "../domain/PublicKey.ts"
 
 /** How a value is written, and how it is read. */
 export interface Notation<A> {
@@ -88,11 +89,13 @@ export const relay: Notation<string> = {
   }
 }
 
-/** Comma-separated, each once; empty or `none` is the empty list. */
+/** Comma-separated, each once; empty or `none` is the empty list. A comma at the end is forgiven. */
 export const list = <A>(one: Notation<A>, many: string, lengthMax: number): Notation<ReadonlyArray<A>> => ({
   allowed: `${many}, separated by commas, at most ${lengthMax}; or \`none\``,
   decode: (text) => {
-    const parts = text === "" || text === "none" ? [] : [...new Set(text.split(",").map((part) => part.trim()))]
+    const parts = text === "" || text === "none"
+      ? []
+      : [...new Set(text.replace(/,\s*$/u, "").split(",").map((part) => part.trim()))]
     return parts.length > lengthMax ? Option.none() : Option.all(parts.map(one.decode))
   }
 })
@@ -126,9 +129,10 @@ export const pixels: Notation<{ readonly width: number; readonly height: number 
   }
 }
 
+/** Lower-case hex. */
 export const pubkey: Notation<string> = {
-  allowed: "64 lower-case hex characters",
-  decode: (text) => /^[0-9a-f]{64}$/u.test(text) ? Option.some(text) : Option.none()
+  allowed: "64 hex characters, or `npub1…` (NIP-19)",
+  decode: (text) => Option.fromUndefinedOr(pubkeyOf(text))
 }
 
 /** One text among several: it holds no comma, and its case does not count where it is `lower`. */

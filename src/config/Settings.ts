@@ -8,10 +8,12 @@
  */
 import { ConfigProvider, Context, Duration, Effect, FileSystem, Layer, Option, type PlatformError } from "effect"
 import { basename, dirname, join, resolve } from "node:path"
+import { parseEnv } from "node:util"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import { StartError } from "../lifecycle/StartError.ts"
 import { escape } from "../observability/Escape.ts"
 import { type Decoded, flagName, type Group, groups, type Row, rows, type table } from "./SettingsTable.ts"
+import { type Strangers, strangersAmong } from "./Spelling.ts"
 
 /** Values of all settings. */
 export interface SettingsShape extends Decoded<typeof table> {}
@@ -171,20 +173,37 @@ interface Source {
 const sources = Effect.fnUntraced(function*(given: Given) {
   const files = yield* FileSystem.FileSystem
   const path = Option.getOrElse(given.file, () => ".env")
-  const file = yield* ConfigProvider.fromDotEnv({ path }).pipe(
-    Effect.provideService(FileSystem.FileSystem, files),
+  const text = yield* files.readFileString(path).pipe(
     Effect.catch((error: PlatformError.PlatformError) =>
       Option.isNone(given.file) && error.reason._tag === "NotFound"
-        ? Effect.succeed(ConfigProvider.fromUnknown({}))
+        ? Effect.succeed("")
         : Effect.fail(failure(`${escape(path, 200)}: cannot be read (${error.reason._tag})`))
     )
   )
-  return [
+  const all: ReadonlyArray<Source> = [
     { name: ({ setting }) => `--${flagName(setting)}`, provider: ConfigProvider.fromUnknown(given.flags) },
     { name: () => "environment", provider: yield* ConfigProvider.ConfigProvider },
-    { name: () => path, provider: file }
-  ] satisfies ReadonlyArray<Source>
+    { name: () => path, provider: ConfigProvider.fromDotEnvContents(text) }
+  ]
+  return { all, strangers: strangersAmong(Object.keys(parseEnv(text))), path }
 })
+
+/** `PAGE_SIEZ (.env) is no setting; did you mean PAGE_SIZE?` */
+const misspelt = ({ path, strangers }: { readonly path: string; readonly strangers: Strangers }) =>
+  strangers.misspelt.map(({ meant, name }): Problem => ({
+    variable: escape(name, 100),
+    line: `${escape(name, 100)} (${escape(path, 200)}) is no setting; did you mean ${meant}?`
+  }))
+
+/** Names of a file that mean nothing here, so that nobody believes they do. */
+const warn = Effect.fnUntraced(function*(path: string, { gone, others }: Strangers) {
+  for (const { instead, name } of gone) {
+    yield* Effect.logWarning(`${name} means nothing here: ${instead}`)
+  }
+  if (others.length > 0) {
+    yield* Effect.logWarning("these are no settings").pipe(Effect.annotateLogs({ variables: others, file: path }))
+  }
+}, Effect.annotateLogs({ component: "configuration" }))
 
 /** What is wrong with one setting, or between two. */
 interface Problem {
@@ -241,9 +260,9 @@ const refuse = Effect.fnUntraced(function*(problems: ReadonlyArray<Problem>) {
 const load = Effect.fn("Settings.load")(function*(given: Given) {
   const from = yield* sources(given)
   const values = new Values()
-  const problems: Array<Problem> = []
+  const problems = misspelt(from)
   for (const row of rows) {
-    const found = yield* find(row, from)
+    const found = yield* find(row, from.all)
     if (found === undefined) continue
     const value = row.setting.decode(found.text)
     if (Option.isNone(value)) problems.push(wrong(row, found.text, found.source))
@@ -252,6 +271,7 @@ const load = Effect.fn("Settings.load")(function*(given: Given) {
   const settings = complete(values.all)
   if (problems.length === 0) problems.push(...contradictions(settings))
   if (problems.length > 0) return yield* refuse(problems)
+  yield* warn(from.path, from.strangers)
   if (settings.databasePath === Settings.defaults.databasePath) yield* makeDataDirectory
   return settings
 })

@@ -5,6 +5,7 @@
  * `.env.example` all come from here, so none of them can say something else. Pure.
  */
 import { keptInWords } from "../domain/Kinds.ts"
+import { killMillis } from "../lifecycle/watchdog.ts"
 import {
   address,
   day,
@@ -126,7 +127,7 @@ export const table = {
   ),
   operators: setting(
     "ADMIN_PUBKEYS",
-    list(pubkey, "pubkeys of 64 lower-case hex characters", 64),
+    list(pubkey, "pubkeys of 64 hex characters or `npub1…`", 64),
     "",
     "Who may manage the relay over HTTP (NIP-86); the first of them stands in the NIP-11 document."
   ),
@@ -253,6 +254,12 @@ export const table = {
     oneOf(["zero", "conventional"]),
     "zero",
     "Exit code of a clean stop by a signal: 0, or 128 + the signal's number."
+  ),
+  watchdogKill: fixed(
+    "WATCHDOG_KILL_SECS",
+    seconds(1, 3600),
+    String(killMillis / 1000),
+    "A process whose event loop stands still for so long is killed."
   ),
   rules: {
     createdAtMin: setting("CREATED_AT_MIN", day, "2020-01-01", "Events from before are rejected."),

@@ -43,6 +43,8 @@ export interface ProcessHost {
    */
   readonly finish: (code: number) => void
   /** Turns a clean stop by a signal into 128 + its number, for tooling that wants it. */
+  /** Milliseconds for which the event loop may stand still. */
+  readonly setWatchdogKill: (millis: number) => void
   readonly setSignalExit: (convention: "zero" | "conventional") => void
   /**
    * Keeps the certificate in that file, for the next process to show. What the last one left there is taken out now, so
@@ -139,7 +141,8 @@ export const install = (): ProcessHost => {
 
   const dog = watchdog.start({
     warnMillis: 2000,
-    killMillis: Number(process.env["WATCHDOG_KILL_SECS"] ?? 15) * 1000
+    // Until the settings are known, which say what is wrong with a value that means nothing.
+    killMillis: 1000 * Number(process.env["WATCHDOG_KILL_SECS"]) || watchdog.killMillis
   })
 
   const serve = () => {
@@ -221,6 +224,7 @@ export const install = (): ProcessHost => {
         process.exit(certificate(output.pending() > 0 ? [] : handles.length > 0 ? handles : ["unknown"]))
       }, lingerMillis).unref()
     },
+    setWatchdogKill: dog.killAfter,
     setSignalExit: (convention) => void (signalExit = convention),
     keepCertificate: (file) => {
       journal.lastCertificate = taken(file)

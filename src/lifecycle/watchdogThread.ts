@@ -8,7 +8,7 @@ import * as fs from "node:fs"
 import { workerData } from "node:worker_threads"
 import type { WatchdogData } from "./watchdog.ts"
 
-const { shared, lookMillis, warnLooks, killLooks } = workerData as WatchdogData
+const { shared, lookMillis, warnLooks } = workerData as WatchdogData
 const pause = new Int32Array(new SharedArrayBuffer(4))
 
 const say = (message: string, silentLooks: number) => {
@@ -28,7 +28,7 @@ for (;;) {
   silent = now === seen ? silent + 1 : 0
   seen = now
   if (silent === warnLooks && Atomics.load(shared, 1) === 1) say("event loop stalled", silent)
-  if (silent >= killLooks) {
+  if (silent >= Atomics.load(shared, 2)) {
     say("event loop stalled for too long: killing the process", silent)
     process.kill(process.pid, "SIGKILL")
   }

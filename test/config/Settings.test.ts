@@ -6,6 +6,7 @@ import * as fs from "node:fs"
 import { cliConfig, flags, fromFlags } from "../../src/config/Flags.ts"
 import { type Given, Settings, type SettingsShape } from "../../src/config/Settings.ts"
 import { dotEnvExample, flagName, markdown, rows } from "../../src/config/SettingsTable.ts"
+import { strangersAmong } from "../../src/config/Spelling.ts"
 
 const none: Given = { flags: {}, file: Option.none() }
 
@@ -189,7 +190,64 @@ describe("Settings, wrong values", () => {
     }))
 })
 
+const refused = (file: string) => Effect.map(refusalOf({ file }), ({ code, message }) => [code, message])
+
+describe("Settings, names that are none", () => {
+  it.effect("stop the start where they are one or two edits from one in the file", () =>
+    Effect.gen(function*() {
+      const cases = {
+        PAGE_SIEZ: "PAGE_SIZE",
+        PAGESIZE: "PAGE_SIZE",
+        DISCOVERY_RELAY_URLS: "DISCOVERY_RELAY_URL",
+        MAX_LIMITED: "MAX_LIMIT",
+        page_size: "PAGE_SIZE",
+        "ADMIN-PUBKEY": "ADMIN_PUBKEYS"
+      }
+      for (const [name, meant] of Object.entries(cases)) {
+        assert.deepStrictEqual(yield* refused(`${name}=1`), [
+          78,
+          `${name} (.env) is no setting; did you mean ${meant}?`
+        ])
+      }
+    }))
+
+  it.effect("are reported with everything else that is wrong", () =>
+    Effect.gen(function*() {
+      const { lines, message } = yield* refusalOf({ file: "PAGE_SIEZ=1\nMAX_LIMIT=0" })
+      assert.strictEqual(lines.length, 2)
+      assert.strictEqual(message, "2 settings are wrong: PAGE_SIEZ, MAX_LIMIT")
+    }))
+
+  it.effect("are one warning otherwise, and one each where the predecessor had them", () =>
+    Effect.gen(function*() {
+      const lines: Array<string> = []
+      const log = Logger.make(({ message }) => void lines.push(String(message)))
+      const file = "TZ=UTC\nNODE_ENV=production\nSTATE_FILE=x\nRUST_LOG=info\nPAGE_SIZE=5"
+      const settings = yield* Effect.provide(settingsOf({ file }), Logger.layer([log]))
+      assert.strictEqual(settings.pageSize, 5)
+      assert.deepStrictEqual(lines, [
+        "RUST_LOG means nothing here: LOG_LEVEL and LOG_FORMAT",
+        "STATE_FILE means nothing here: cursors live in the database",
+        "these are no settings"
+      ])
+    }))
+
+  it.effect("are nobody's business in the environment", () =>
+    Effect.map(settingsOf({ environment: { PAGE_SIEZ: "1" } }), ({ pageSize }) => assert.strictEqual(pageSize, 500)))
+
+  it("are not taken for ours when three letters are wrong, and none of ours is taken for another", () => {
+    const names = ["PAGE_SIZE_XX", "PAGE_SSIZEES", "GAEP_SIZE_", "NODE_ENV", "x".repeat(10_000)]
+    assert.deepStrictEqual(strangersAmong(names), { misspelt: [], gone: [], others: names })
+    assert.deepStrictEqual(strangersAmong(rows.map(({ setting }) => setting.variable)), {
+      misspelt: [],
+      gone: [],
+      others: []
+    })
+  })
+})
+
 describe("Settings, notations", () => {
+  const pubkey = "7e7e9c42a91bfef19fa929e5fda1b72e0ebc1a4c1141673e2794234d86addf4e"
   /** Values that are taken, with what they mean, and values that are not. */
   const cases: Record<string, { readonly good: Record<string, unknown>; readonly bad: ReadonlyArray<string> }> = {
     BIND_ADDR: {
@@ -209,9 +267,10 @@ describe("Settings, notations", () => {
       good: {
         "wss://a.example": ["wss://a.example"],
         "wss://A.example:443/, ws://b.example/x?y ,wss://A.example:443/": ["wss://a.example", "ws://b.example/x?y"],
+        "wss://a.example, ": ["wss://a.example"],
         "none": []
       },
-      bad: ["https://a.example", "a.example", "wss://u:p@a.example", "wss://a.example#x", "wss://a.example,", "wss://"]
+      bad: ["https://a.example", "a.example", "wss://u:p@a.example", "wss://a.example#x", "wss://a.example,,", "wss://"]
     },
     FETCH_ALLOW: {
       good: {
@@ -230,6 +289,13 @@ describe("Settings, notations", () => {
     LOG_LEVEL: { good: { debug: "Debug", NONE: "None" }, bad: ["verbose", "off"] },
     RELAY_NAME: { good: { "Ünï": "Ünï" }, bad: ["x".repeat(101), "a\u0007b"] },
     RELAY_URL: { good: { "wss://relay.example/": "wss://relay.example" }, bad: ["https://relay.example"] },
+    ADMIN_PUBKEYS: {
+      good: {
+        [`${pubkey.toUpperCase()},`]: [pubkey],
+        "npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptg": [pubkey]
+      },
+      bad: ["npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptx", pubkey.slice(1)]
+    },
     ANNOUNCE_DELAY_SECS: { good: { "0": Duration.zero, "5": Duration.seconds(5) }, bad: ["5.001"] }
   }
   for (const [variable, { bad, good }] of Object.entries(cases)) {

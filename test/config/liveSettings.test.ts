@@ -78,7 +78,8 @@ describe("Settings that change", () => {
       "LOG_FORMAT",
       "VERIFIER_THREADS",
       "VERIFIER_ENGINE",
-      "SIGNAL_EXIT"
+      "SIGNAL_EXIT",
+      "WATCHDOG_KILL_SECS"
     ])
   })
 })

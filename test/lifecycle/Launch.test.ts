@@ -35,6 +35,7 @@ const hostOf = (journal: Journal) => {
     command: () => (code) => void codes.push(code),
     finish: (code) => void codes.push(code),
     setSignalExit: () => {},
+    setWatchdogKill: () => {},
     keepCertificate: () => {}
   }
   return { host, codes, stop: () => stop?.(), hurry: () => hurry?.() }

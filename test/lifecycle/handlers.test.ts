@@ -12,7 +12,7 @@ import * as Output from "../../src/lifecycle/Output.ts"
 import { install } from "../../src/lifecycle/process.ts"
 import * as watchdog from "../../src/lifecycle/watchdog.ts"
 
-vi.mock(import("../../src/lifecycle/watchdog.ts"), () => ({ start: vi.fn() }))
+vi.mock(import("../../src/lifecycle/watchdog.ts"), () => ({ start: vi.fn(), killMillis: 15_000 }))
 vi.mock(import("../../src/lifecycle/Output.ts"), () => ({ make: vi.fn() }))
 
 type Listener = (...args: ReadonlyArray<unknown>) => void
@@ -47,7 +47,7 @@ beforeEach(() => {
     isTerminal: false
   }))
   warned = 0
-  vi.mocked(watchdog.start).mockReturnValue({ warn: () => void warned++ })
+  vi.mocked(watchdog.start).mockReturnValue({ warn: () => void warned++, killAfter: () => {} })
   vi.spyOn(process, "on").mockImplementation((event: string | symbol, listener: Listener) => {
     listeners.set(String(event), listener)
     return process

@@ -10,6 +10,7 @@ import * as fs from "node:fs"
 import * as Upstream from "../../aggregation/upstream/PagedConnection.ts"
 import * as UpstreamSocket from "../../aggregation/upstream/UpstreamSocket.ts"
 import { Settings, type SettingsShape } from "../../config/Settings.ts"
+import { strangersAmong } from "../../config/Spelling.ts"
 import { engineNames, selfTested } from "../../crypto/engines/Engine.ts"
 import { loaders } from "../../crypto/engines/EngineSelection.ts"
 import * as RelayKey from "../../crypto/RelayKey.ts"
@@ -123,6 +124,10 @@ const doctor = Effect.fn("Doctor.doctor")(function*(settings: Layer.Layer<Settin
   else {
     const shape = built.success
     yield* found(ok("config", "every setting can be read"))
+    // In a file they stop the start; the environment holds much that is not for us.
+    for (const { meant, name } of strangersAmong(Object.keys(process.env)).misspelt) {
+      yield* found(warn("config", `${escape(name, 100)} (environment) is no setting; did you mean ${meant}?`))
+    }
     const condition = yield* Effect.provideService(Engine.check, Settings, shape)
     yield* found({ subject: "database", ...condition })
     yield* Effect.flatMap(engines(shape), found)
