@@ -44,6 +44,9 @@ const workMax = 16_384
 const commitsBehindMax = 1024
 const commitsDeadline = "5 seconds"
 
+/** Milliseconds between two lines in the log about how far the index of searches is. */
+const indexingTold = 5000
+
 /** A subscriber to `commits` does not read: a bug in it, and no event may be lost over it. */
 class CommitsStalled extends Schema.TaggedError<CommitsStalled>()("CommitsStalled", {}) {
   override get message() {
@@ -207,9 +210,28 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
       })
     )
 
+  let indexing: { readonly since: number; told: number; profiles: number } | undefined
+
+  /** So many more stored profiles were entered in the index of searches; 0 ends it. */
+  const tellIndexing = Effect.fnUntraced(function*(indexed: number) {
+    const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+    if (indexed > 0) {
+      indexing ??= { since: now, told: now, profiles: 0 }
+      indexing.profiles += indexed
+    }
+    if (indexing === undefined || (indexed > 0 && now - indexing.told < indexingTold)) return
+    const { profiles, since } = indexing
+    indexing.told = now
+    if (indexed === 0) indexing = undefined
+    yield* Effect.logInfo(indexed === 0 ? "search index built" : "building the search index").pipe(
+      Effect.annotateLogs({ component: "database", profiles, millis: now - since })
+    )
+  })
+
   const sweep = (replies: ReadonlyArray<Sweep>): Effect.Effect<void> =>
     Effect.clockWith((clock) => clock.currentTimeMillis).pipe(
       Effect.flatMap((now) => failure === undefined ? writer.sweep(Math.floor(now / 1000)) : Effect.fail(failure)),
+      Effect.tap((answer) => tellIndexing(answer.indexed)),
       Effect.map((answer) => {
         sizes = answer
         for (const { reply } of replies) Deferred.doneUnsafe(reply, Effect.succeed(answer.done))

@@ -32,11 +32,13 @@ export interface StoreAnswer extends StoreSizes {
 }
 
 export interface SweepAnswer extends StoreSizes {
-  /** Nothing is left to remove. */
+  /** Nothing is left to do. */
   readonly done: boolean
+  /** Stored profiles that were entered in the index of searches once more. */
+  readonly indexed: number
 }
 
 export type StoreRequest =
   | { readonly _tag: "Apply"; readonly batch: StoreBatch }
-  /** Removes what has expired by `now` (Unix seconds), and what is left of vanished authors; some of it at a time. */
+  /** Removes what has expired by `now` (Unix seconds) and what is left of vanished authors, and sees to searches; some at a time. */
   | { readonly _tag: "Sweep"; readonly now: number }

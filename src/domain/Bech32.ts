@@ -50,14 +50,39 @@ export const encode = (prefix: Prefix, key: Uint8Array): string => {
   return `${prefix}1${[...data, ...checksum].map((group) => alphabet[group]).join("")}`
 }
 
-/** The 32 bytes of a key written so; undefined when prefix, length, letters, checksum or padding are wrong. */
-export const decode = (prefix: Prefix, text: string): Uint8Array | undefined => {
+/** What is between prefix and checksum; undefined when prefix, letters, checksum or padding are wrong. */
+const payloadOf = (prefix: string, text: string): Uint8Array | undefined => {
   // bech32 is all upper or all lower case, never mixed.
   const lower = text.toLowerCase()
   if (text !== lower && text !== text.toUpperCase()) return undefined
-  if (!lower.startsWith(`${prefix}1`) || !/^[02-9ac-hj-np-z]{58}$/.test(lower.slice(5))) return undefined
-  const groups = Array.from(lower.slice(5, -6), (letter) => alphabet.indexOf(letter))
-  const key = Uint8Array.from(regroup(groups, 5, 8, false))
-  // One key has one spelling: checksum and padding are right exactly when this is it.
-  return encode(prefix, key) === lower ? key : undefined
+  if (!lower.startsWith(`${prefix}1`)) return undefined
+  const groups = Array.from(lower.slice(prefix.length + 1), (letter) => alphabet.indexOf(letter))
+  if (groups.length < 6 || groups.includes(-1) || polymod([...expanded(prefix), ...groups]) !== 1) return undefined
+  const data = groups.slice(0, -6)
+  const bytes = regroup(data, 5, 8, false)
+  // One payload has one spelling: nothing but the zeros that fill the last group.
+  const isPadded = regroup(bytes, 8, 5, true).every((group, i) => group === data[i])
+  return isPadded && data.length === Math.ceil((bytes.length * 8) / 5) ? Uint8Array.from(bytes) : undefined
+}
+
+/** The 32 bytes of a key written so; undefined when prefix, length, letters, checksum or padding are wrong. */
+export const decode = (prefix: Prefix, text: string): Uint8Array | undefined => {
+  const key = payloadOf(prefix, text)
+  return key?.length === 32 ? key : undefined
+}
+
+/** UTF-16 units of an `nprofile1…` that is looked at. */
+const profileMax = 1024
+
+/** The key of an `nprofile1…` (NIP-19, "Shareable identifiers"): the first value of type 0. Undefined where there is none. */
+export const decodeProfile = (text: string): Uint8Array | undefined => {
+  const bytes = text.length > profileMax ? undefined : payloadOf("nprofile", text)
+  if (bytes === undefined) return undefined
+  for (let at = 0; at + 2 <= bytes.length;) {
+    const [type, length = 0] = bytes.subarray(at, at + 2)
+    const value = bytes.subarray(at + 2, at + 2 + length)
+    if (type === 0) return value.length === 32 ? value : undefined
+    at += 2 + length
+  }
+  return undefined
 }

@@ -1,51 +1,29 @@
 /**
- * Text as a search sees it (NIP-50): folded, and cut into words.
- *
- * Folding makes equal what people do not tell apart when they type a name: case, accents, width, and the letters of
- * mathematics that pass for a font. It leaves alone what looks alike but is not: a Cyrillic "а" is no Latin "a".
+ * Text as a search sees it (NIP-50): folded (`Folding.ts`), and cut into words.
  *
  * A word is a run of letters and digits, or one emoji. Scripts that put no spaces between words (Chinese, Japanese, Thai
- * and its neighbours) are cut into overlapping pairs of characters instead, so that any part of a name is found.
+ * and its neighbours) are cut into overlapping pairs of characters instead, so that any part of a name is found. Words with
+ * nothing but an apostrophe or a hyphen between them, as in `O'Brien`, are also one.
  */
+import { folded, isAscii } from "./Folding.ts"
 
 /** UTF-16 units of a word; what is longer is a key or an address, and told apart by that many. */
 export const wordMax = 24
+
+/** Words that an apostrophe or a hyphen makes one. */
+export interface Compound {
+  readonly whole: string
+  /** Where its first part stands among the words. */
+  readonly at: number
+  readonly parts: ReadonlyArray<string>
+}
 
 /** A text, cut: `joined` is all that its words were cut from, without what stood between them. */
 export interface Cut {
   readonly words: ReadonlyArray<string>
   readonly joined: string
+  readonly compounds: ReadonlyArray<Compound>
 }
-
-/** Letters that NFKD leaves whole and people type as these. */
-const letters: Readonly<Record<string, string>> = {
-  ß: "ss",
-  æ: "ae",
-  œ: "oe",
-  ø: "o",
-  ł: "l",
-  đ: "d",
-  ð: "d",
-  þ: "th",
-  ı: "i",
-  ħ: "h"
-}
-
-/**
- * Accents on letters, points of Hebrew and Arabic, and what cannot be seen. Signs that make another letter in their script
- * (vowels of Indic scripts and Thai, the voiced marks of kana) stay.
- */
-const dropped =
-  /[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c7\u064b-\u0652\u0670\u0640]|\p{Default_Ignorable_Code_Point}/gu
-
-const isAscii = (text: string): boolean => !/[^ -~\t\n\r]/.test(text)
-
-/** Never throws, whatever the text. */
-export const folded = (text: string): string =>
-  isAscii(text)
-    ? text.toLowerCase()
-    : text.normalize("NFKD").toLowerCase().replace(dropped, "").replace(/[ßæœøłđðþıħ]/g, (letter) => letters[letter]!)
-      .normalize("NFC")
 
 const asciiWord = /[a-z0-9]+/g
 
@@ -73,28 +51,80 @@ const pairs = (run: string, last: boolean): ReadonlyArray<string> => {
   return last ? [...all, characters.at(-1)!] : all
 }
 
+const noCompounds: ReadonlyArray<Compound> = []
+
+/** Apostrophes and hyphens as they are folded. */
+const isLink = (code: number): boolean => code === 0x27 || code === 0x2d
+
+/** Is there nothing but links between two places, and one or two of them? */
+const isLinked = (text: string, from: number, to: number): boolean => {
+  const length = to - from
+  return (length === 1 || length === 2) && isLink(text.charCodeAt(from)) && isLink(text.charCodeAt(to - 1))
+}
+
+/** Finds compounds while words are cut one after the other. */
+class Links {
+  readonly compounds: Array<Compound> = []
+  readonly #text: string
+  readonly #words: ReadonlyArray<string>
+  #end = NaN
+  /** The first of the words that are linked so far. */
+  #first = 0
+
+  constructor(text: string, words: ReadonlyArray<string>) {
+    this.#text = text
+    this.#words = words
+  }
+
+  /** Before a word is added that stands here. */
+  add(start: number, end: number): void {
+    if (!isLinked(this.#text, this.#end, start)) this.end()
+    this.#end = end
+  }
+
+  /** After the last word, and before what is no word. */
+  end(): void {
+    const parts = this.#words.slice(this.#first)
+    if (parts.length > 1) this.compounds.push({ whole: start(parts.join(""), wordMax), at: this.#first, parts })
+    this.skip()
+  }
+
+  /** What was added is part of no compound. */
+  skip(): void {
+    this.#first = this.#words.length
+    this.#end = NaN
+  }
+}
+
 /**
- * Folds and cuts. A `document` has every part by which its runs are to be found, a `query` only those it asks for.
+ * Folds and cuts. A `name` and a `text` have every part by which their runs are to be found, a `query` only those it asks for;
+ * compounds are told of a `name` and a `query`, as the words of a text are looked for one by one.
  */
-export const cut = (text: string, as: "document" | "query"): Cut => {
+export const cut = (text: string, as: "name" | "text" | "query"): Cut => {
   const fold = folded(text)
-  if (isAscii(fold)) {
+  if (isAscii(fold) && (as === "text" || !/['-]/.test(fold))) {
     const found = fold.match(asciiWord) ?? []
-    return { words: found.some(isLong) ? found.map((word) => start(word, wordMax)) : found, joined: found.join("") }
+    return {
+      words: found.some(isLong) ? found.map((word) => start(word, wordMax)) : found,
+      joined: found.join(""),
+      compounds: noCompounds
+    }
   }
   const words: Array<string> = []
+  const links = new Links(fold, words)
   let joined = ""
+  const add = (word: string, at: number) => {
+    links.add(at, at + word.length)
+    joined += word
+    words.push(start(word, wordMax))
+  }
   for (let at = 0; at < fold.length;) {
     // Most words are of ASCII wherever some are not, and told by a glance at each character.
     let end = at
     while (isAsciiWordCode(fold.charCodeAt(end))) end++
     if (end === fold.length || fold.charCodeAt(end) < 128) {
-      if (end > at) {
-        const word = fold.slice(at, end)
-        joined += word
-        words.push(start(word, wordMax))
-      }
-      at = end + 1
+      if (end > at) add(fold.slice(at, end), at)
+      at = Math.max(end, at + 1)
       continue
     }
     anyWord.lastIndex = at
@@ -103,11 +133,16 @@ export const cut = (text: string, as: "document" | "query"): Cut => {
       at += (fold.codePointAt(at) as number) > 0xffff ? 2 : 1
       continue
     }
-    at = anyWord.lastIndex
     const [found, run] = match
-    joined += found
-    if (run === undefined) words.push(start(found, wordMax))
-    else for (const pair of pairs(run, as === "document")) words.push(pair)
+    if (run === undefined) add(found, at)
+    else {
+      links.end()
+      joined += found
+      for (const pair of pairs(run, as !== "query")) words.push(pair)
+      links.skip()
+    }
+    at = anyWord.lastIndex
   }
-  return { words, joined }
+  links.end()
+  return { words, joined, compounds: links.compounds }
 }

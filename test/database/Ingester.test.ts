@@ -26,7 +26,7 @@ interface Fake {
 
 const writerOf = (fake: Fake): StoreWriter.StoreWriter => ({
   apply: fake.apply ?? saved(),
-  sweep: fake.sweep ?? (() => Effect.succeed({ done: true, seq: 0, events: 0 })),
+  sweep: fake.sweep ?? (() => Effect.succeed({ done: true, indexed: 0, seq: 0, events: 0 })),
   died: fake.died ?? Effect.never,
   close: Effect.succeed("checkpointed"),
   exited: Effect.void,
@@ -342,7 +342,7 @@ describe("a sweep", () => {
         sweep: (now) =>
           Effect.sync(() => {
             swept.push([now, batches.length])
-            return { done: false, seq: 20, events: 3 }
+            return { done: false, indexed: 0, seq: 20, events: 3 }
           })
       }))
       const { write } = yield* ingester.sender("test")

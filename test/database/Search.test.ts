@@ -1,19 +1,23 @@
 /** NIP-50 in the store: what is found, in which order, with which bounds, and as what changes. */
 import { assert, it } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Layer, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import { hash } from "node:crypto"
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { gunzipSync } from "node:zlib"
+import { nprofileEncode } from "nostr-tools/nip19"
 import { describe } from "vitest"
 import { Database, textOf } from "../../src/database/Database.ts"
 import { connect } from "../../src/database/sqlite/connection.ts"
 import * as DatabaseFile from "../../src/database/sqlite/DatabaseFile.ts"
-import * as Backlog from "../../src/database/sqlite/search/Backlog.ts"
+import { stepMax } from "../../src/database/sqlite/search/Backlog.ts"
+import * as SqliteReader from "../../src/database/sqlite/SqliteReader.ts"
 import { SqliteStore } from "../../src/database/sqlite/SqliteStore.ts"
 import { type Event, newestFirst, rawOf } from "../../src/domain/Event.ts"
 import type { Filter } from "../../src/domain/Filter.ts"
+import { npubOf } from "../../src/domain/PublicKey.ts"
 import { deletionEvent, epoch, signed } from "../support/events.ts"
 import { saveAll, write } from "./Database.suite.ts"
 import { randomOf } from "./random.ts"
@@ -49,6 +53,11 @@ const search = Effect.fnUntraced(function*(text: string, filter: Filter = {}) {
 })
 
 const names = (text: string, filter?: Filter) => Effect.map(search(text, filter), ({ names }) => names)
+
+const nameOf = ({ content }: Event): string => (JSON.parse(content) as Fields)["name"] ?? ""
+
+/** The best three. */
+const first = (text: string) => Effect.map(search(text), ({ found }) => found.slice(0, 3))
 
 const inMemory = <A, E>(body: () => Effect.Effect<A, E, Database>) => () =>
   Effect.provide(Effect.scoped(body()), Layer.fresh(memory))
@@ -185,12 +194,15 @@ describe("a search", () => {
   )
 
   it.effect(
-    "that asks for nothing is as if it were not there, and one that has no words finds nothing",
+    "that asks for nothing finds nothing, whatever else its filter says, and so does one without words",
     inMemory(() =>
       Effect.gen(function*() {
         yield* saves([person(1, { name: "a" }, epoch), person(2, { name: "b" }, epoch + 1)])
-        for (const text of ["", " ", "language:en include:spam"]) assert.deepStrictEqual(yield* names(text), ["b", "a"])
-        assert.deepStrictEqual(yield* search("?!"), { complete: true, found: [], names: [] })
+        for (const text of ["", " ", "language:en include:spam", "sort:new", "nostr:", "?!", ":"]) {
+          for (const filter of [{}, { kinds: [0] }, { authors: [person(1, "").pubkey] }]) {
+            assert.deepStrictEqual(yield* search(text, filter), { complete: true, found: [], names: [] }, text)
+          }
+        }
       })
     )
   )
@@ -208,6 +220,64 @@ describe("a search", () => {
         yield* saves([exact, start, other])
         const { events } = yield* query([{ search: "mira" }, { search: "mirac" }, { kinds: [0] }], { limitMax: 10 })
         assert.deepStrictEqual(events.map(textOf), [exact, start, other].map(rawOf))
+      })
+    )
+  )
+
+  it.effect(
+    "finds whom a key or a NIP-05 name names first, who has it by right before who claims it",
+    inMemory(() =>
+      Effect.gen(function*() {
+        const [mira, copy, other, whole] = [
+          person(1, { name: "someone", nip05: "mira@boats.example" }, epoch),
+          person(2, { name: "mira", nip05: "mira@boats.example" }, epoch + 5),
+          person(3, { name: "Boats Example", nip05: "_@boats.example" }, epoch + 1),
+          person(4, { name: "mira boats example" }, epoch + 9)
+        ]
+        yield* saves([mira, copy, other, whole])
+        for (const text of [mira.pubkey, npubOf(mira.pubkey), `nostr:${npubOf(mira.pubkey)}`, nprofileEncode(mira)]) {
+          assert.deepStrictEqual((yield* search(text)).found, [mira], text)
+          assert.deepStrictEqual((yield* search(text, { since: epoch + 1 })).found, [], text)
+          assert.deepStrictEqual((yield* search(text, { authors: [copy.pubkey] })).found, [], text)
+        }
+        assert.deepStrictEqual(yield* first("MIRA@boats.example"), [copy, mira, whole])
+        assert.deepStrictEqual(yield* first("boats.example"), [other, whole, copy])
+        yield* write([mira, other].map(({ content, pubkey }) => ({
+          _tag: "Record",
+          space: "nip05",
+          key: pubkey,
+          value: JSON.stringify((JSON.parse(content) as Fields)["nip05"]),
+          due: null
+        })))
+        assert.deepStrictEqual(yield* first("MIRA@boats.example"), [mira, copy, whole])
+        assert.deepStrictEqual(yield* first("@mira@boats.example"), [mira, copy, whole])
+        // Further down than a list is read.
+        const crowd = Array.from({ length: 600 }, (_, i) =>
+          person(`copy ${i}`, { name: "mira", nip05: "mira@boats.example" }, epoch + 10 + i))
+        yield* saves(crowd)
+        assert.deepStrictEqual((yield* first("mira@boats.example"))[0], mira)
+      })
+    )
+  )
+
+  it.effect(
+    "finds all of a domain where nobody has a name by right, or few have",
+    inMemory(() =>
+      Effect.gen(function*() {
+        yield* saves(Array.from({ length: 3000 }, (_, i) =>
+          person(i, { name: `mira${i}`, nip05: `mira${i}@boats.example` }, epoch + i)))
+        for (const text of ["domain:boats.example", "domain:boats.example mira", "domain:example", "domain:?"]) {
+          assert.deepStrictEqual(yield* search(text), { complete: true, found: [], names: [] }, text)
+        }
+        yield* write([7, 2000].map((i) => ({
+          _tag: "Record",
+          space: "nip05",
+          key: person(i, "").pubkey,
+          value: JSON.stringify(`mira${i}@boats.example`),
+          due: null
+        })))
+        const { complete, names } = yield* search("domain:boats.example mira")
+        assert.deepStrictEqual({ complete, names }, { complete: true, names: ["mira2000", "mira7"] })
       })
     )
   )
@@ -495,13 +565,14 @@ const has = (db: DatabaseSync, term: string) =>
 
 const put = (event: Event) => ({ _tag: "Save", raw: rawOf(event) } as const)
 
-/** As an earlier version left the file. */
-const withoutIndex = (path: string) => {
-  const db = new DatabaseSync(path)
-  db.exec(`DROP TABLE search; DROP TABLE search_backlog; DROP TABLE leaving; DROP TABLE removal_count;
-    ALTER TABLE commit_log DROP COLUMN leaving; DELETE FROM effect_sql_migrations WHERE migration_id > 1`)
-  db.close()
-}
+/** A file that the first version with an index has written, schema 2. */
+const schema2 = join(import.meta.dirname, "sqlite/files/schema-2.db.gz")
+
+const unpacked = Effect.map(directory, (folder) => {
+  const path = join(folder, "test.db")
+  fs.writeFileSync(path, gunzipSync(fs.readFileSync(schema2)))
+  return path
+})
 
 describe("the index", () => {
   it.live("has nothing of a write that was undone, and all of those beside it", () =>
@@ -541,38 +612,94 @@ describe("the index", () => {
       db.exec("INSERT INTO search (search) VALUES ('integrity-check')")
     }))
 
+  it.live("is built anew beside everything else, and goes on where it was interrupted", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "test.db")
+      yield* DatabaseFile.migrate(path)
+      const events = Array.from(
+        { length: 2 * stepMax + 100 },
+        (_, i) => person(i, { name: `mira${i}` }, epoch + (i % 7))
+      )
+      const reader = () => {
+        const db = connect(path, "reader")
+        const { work } = SqliteReader.make(db)
+        const find = (search: string) => {
+          const steps = work({ _tag: "Query", filters: [{ search }], limitMax: 10, now: 0 })
+          let step = steps.next()
+          while (step.done !== true) step = steps.next()
+          const { complete, events } = step.value as {
+            readonly complete: boolean
+            readonly events: ReadonlyArray<string>
+          }
+          return { complete, names: events.map((raw) => nameOf(JSON.parse(raw) as Event)) }
+        }
+        return { find, db }
+      }
+      const open = () => new SqliteStore(connect(path, "writer"), "ws://localhost")
+      let store = open()
+      for (const event of events) store.apply({ now: 0, writes: [[put(event)]] })
+      store.connection.exec(`DELETE FROM search; INSERT INTO search_backlog VALUES (1, ${Number.MAX_SAFE_INTEGER}, -1)`)
+      assert.deepInclude(store.sweep(0), { done: false, indexed: stepMax })
+      store.close()
+      store = open()
+      const { db, find } = reader()
+      yield* Effect.addFinalizer(() => Effect.sync(() => db.close()))
+      assert.strictEqual(find("mira").complete, false, "there may be others")
+      // Before its turn, and after it.
+      const [late, early] = [
+        events.find(({ created_at }) => created_at === epoch)!,
+        events.find(({ created_at }) => created_at === epoch + 6)!
+      ]
+      store.apply({ now: 0, writes: [[{ _tag: "Delete", ids: [late.id, early.id] }]] })
+      store.apply({ now: 0, writes: [[put(person("new", { name: "newcomer" }, epoch))]] })
+      assert.strictEqual(find("newcomer").names.length, 1)
+      assert.deepInclude(store.sweep(0), { done: false, indexed: stepMax })
+      assert.deepInclude(store.sweep(0), { done: false, indexed: 100 }, "one has left, one has come")
+      assert.deepInclude(store.sweep(0), { done: true, indexed: 0 })
+      assert.deepInclude(store.sweep(0), { done: true, indexed: 0 })
+      for (const i of [100, 250, 500]) {
+        assert.deepStrictEqual(find(`mira${i}`), { complete: true, names: [`mira${i}`] })
+      }
+      for (const left of [late, early]) assert.notInclude(find(nameOf(left)).names, nameOf(left))
+      assert.strictEqual(find("newcomer").names.length, 1)
+      const places = new Set(events.map(({ created_at, id }) => `${created_at}${id.slice(0, 4)}`))
+      assert.strictEqual(profiles(store.connection), places.size - 1)
+      store.connection.exec("INSERT INTO search (search) VALUES ('integrity-check')")
+      store.close()
+    }).pipe(Effect.scoped), 30_000)
+
   it.live(
-    "is built for a file from before there was one, and goes on where it was interrupted",
+    "of a file from before letters were folded as now answers at once, and soon for all of them",
     () =>
       Effect.gen(function*() {
-        const path = join(yield* directory, "test.db")
-        const events = Array.from({ length: 1800 }, (_, i) => person(i, { name: `mira${i}` }, epoch + (i % 7)))
-        yield* saves(events).pipe(Effect.provide(Layer.fresh(at(path))))
-        yield* saves([person("note", "", epoch, { kind: 1 })]).pipe(Effect.provide(Layer.fresh(at(path))))
-        withoutIndex(path)
-        yield* DatabaseFile.migrate(path)
-        const building = yield* Effect.forkChild(Backlog.work(path), { startImmediately: true })
-        yield* Fiber.interrupt(building)
-        const db = new DatabaseSync(path)
-        const done = Number(profiles(db))
-        assert.isAbove(done, 0)
-        assert.isBelow(done, events.length)
-        db.close()
+        const path = yield* unpacked
         yield* Effect.gen(function*() {
-          for (const i of [0, 1, 700, 1799]) {
-            assert.deepStrictEqual(yield* names(`mira${i}`, { limit: 1 }), [`mira${i}`])
+          assert.deepStrictEqual(yield* names("mira"), ["mira"])
+          assert.deepStrictEqual((yield* search("mira@boats.example", { limit: 1 })).names, ["mira"])
+          const expected: Fields = {
+            "sean obrien": "Sean O'Brien",
+            "captain jeanluc": "Captain Jean-Luc",
+            jeanluc: "Captain Jean-Luc",
+            holder: "ʜᴏʟᴅᴇʀ",
+            jack: "🅹🅰🅲🅺",
+            "احمد": "أحمد",
+            "مصطفي": "مصطفى",
+            "киив": "Київ",
+            "ΟΔΥΣΣΕΥΣ": "Οδυσσεύς",
+            STRASSE: "Straße",
+            "サクラ": "さくら",
+            "twin b": "twin b",
+            "sailor 120": "sailor 120"
           }
-          yield* write([{ _tag: "Delete", ids: [events[700]!.id] }])
-          assert.deepStrictEqual(yield* names("mira700"), [])
+          yield* Effect.repeat(search("jeanluc"), { until: ({ complete }) => complete, schedule: Schedule.spaced(20) })
+          for (const [text, name] of Object.entries(expected)) assert.deepStrictEqual(yield* names(text), [name], text)
+          assert.deepStrictEqual(yield* names("gone"), [])
+          assert.strictEqual((yield* search("sea")).names.length, 64)
         }).pipe(Effect.provide(Layer.fresh(at(path))))
-        const after = new DatabaseSync(path)
-        assert.strictEqual(
-          profiles(after),
-          new Set(events.map(({ created_at, id }) => `${created_at}${id.slice(0, 4)}`)).size - 1
-        )
-        assert.isUndefined(after.prepare("SELECT * FROM search_backlog").get())
-        after.close()
-        assert.isTrue(fs.existsSync(path))
+        const db = new DatabaseSync(path)
+        assert.isUndefined(db.prepare("SELECT * FROM search_backlog").get())
+        assert.strictEqual(profiles(db), 64, "two share a place")
+        db.close()
       }).pipe(Effect.scoped),
     30_000
   )

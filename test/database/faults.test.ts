@@ -28,7 +28,7 @@ const note = (i: number) => signed({ content: `${i}` })
 /** A store that answers `Saved` to everything, or whatever `apply` makes of a batch. */
 const writerOf = (apply: StoreWriter.StoreWriter["apply"]): StoreWriter.StoreWriter => ({
   apply,
-  sweep: () => Effect.succeed({ done: true, seq: 0, events: 0 }),
+  sweep: () => Effect.succeed({ done: true, indexed: 0, seq: 0, events: 0 }),
   died: Effect.never,
   close: Effect.succeed("checkpointed"),
   exited: Effect.void,

@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import { nprofileEncode } from "nostr-tools/nip19"
+import { folded } from "../../src/domain/Folding.ts"
 import { type Profile, profileOf } from "../../src/domain/Profile.ts"
+import { npubOf } from "../../src/domain/PublicKey.ts"
 import {
   isAnswer,
   keysOf,
@@ -13,10 +16,11 @@ import {
   searchDocumentOf,
   searchQueryOf
 } from "../../src/domain/SearchQuery.ts"
-import { cut, folded, start, wordMax } from "../../src/domain/SearchText.ts"
+import { cut, start, wordMax } from "../../src/domain/SearchText.ts"
+import { keyOf } from "../support/events.ts"
 
-const documentOf = (fields: Readonly<Record<string, string>>) =>
-  searchDocumentOf(profileOf(JSON.stringify(fields), Infinity) as Profile)
+const documentOf = (fields: Readonly<Record<string, string>>, pubkey = "") =>
+  searchDocumentOf(profileOf(JSON.stringify(fields), Infinity) as Profile, pubkey)
 
 const relevance = (search: string, fields: Readonly<Record<string, string>>) =>
   relevanceOf(searchQueryOf(search), documentOf(fields))
@@ -26,7 +30,9 @@ const isFound = (search: string, document: SearchDocument) => {
   return keysOfQuery(query).some((key) => keys.has(key)) && mayAnswer(query, keys)
 }
 
-const words = (text: string) => cut(text, "document").words
+const wholes = (text: string) => cut(text, "name").compounds.map(({ whole }) => whole)
+
+const words = (text: string) => cut(text, "name").words
 
 describe("text as a search sees it", () => {
   it("folds case, accents, width and the letters of mathematics", () => {
@@ -51,7 +57,7 @@ describe("text as a search sees it", () => {
 
   it("has each emoji and each flag as a word", () => {
     assert.deepStrictEqual(words("⚡alice🦁🇩🇪🇫🇷"), ["⚡", "alice", "🦁", "🇩🇪", "🇫🇷"])
-    assert.strictEqual(cut("al⚡ice", "document").joined, "al⚡ice")
+    assert.strictEqual(cut("al⚡ice", "name").joined, "al⚡ice")
   })
 
   it("has pairs of characters where a script has no spaces, and the last one of a document alone", () => {
@@ -78,19 +84,34 @@ describe("text as a search sees it", () => {
     ])
     assert.deepStrictEqual(words(`é ${"x".repeat(wordMax + 1)} end`), ["e", "x".repeat(wordMax), "end"])
     for (const text of ["Jack_dorsey, (d'or) @jack.2-x", "", "a", "7Z", "\u007f a\u0001b ", "~~end"]) {
-      const alone = cut(text, "document")
+      const alone = cut(text, "name")
       for (const other of ["日本", "⚡", "—", "ж", "\u{1d15e}"]) {
-        const { joined, words } = cut(other, "document")
-        assert.deepStrictEqual(cut(`${text} ${other}`, "document"), {
+        const { joined, words } = cut(other, "name")
+        assert.deepStrictEqual(cut(`${text} ${other}`, "name"), {
           words: [...alone.words, ...words],
-          joined: alone.joined + joined
+          joined: alone.joined + joined,
+          compounds: alone.compounds
         })
-        assert.deepStrictEqual(cut(`${other} ${text}`, "document"), {
+        assert.deepStrictEqual(cut(`${other} ${text}`, "name"), {
           words: [...words, ...alone.words],
-          joined: joined + alone.joined
+          joined: joined + alone.joined,
+          compounds: alone.compounds.map((compound) => ({ ...compound, at: compound.at + words.length }))
         })
       }
     }
+  })
+
+  it("makes one of words with nothing but an apostrophe or a hyphen between them", () => {
+    assert.deepStrictEqual(wholes("Sean O'Brien, captain Jean-Luc of d’Arc-en-Ciel"), [
+      "obrien",
+      "jeanluc",
+      "darcenciel"
+    ])
+    assert.deepStrictEqual(wholes("'n' rock- -roll a - b x--y p---q — jack_dorsey.x"), ["xy"])
+    assert.deepStrictEqual(wholes("Мар'яна О’Коннор ג׳ורג׳ בן־גוריון"), ["маряна", "оконнор", "גורג", "בנגוריונ"])
+    assert.deepStrictEqual(wholes("東-京 al-東"), [], "a script without spaces has its pairs")
+    assert.deepStrictEqual(cut("don't", "text").compounds, [], "words of texts are looked for one by one")
+    assert.strictEqual(wholes(`${"x".repeat(20)}-${"y".repeat(20)}`)[0]?.length, wordMax)
   })
 
   it("cuts long words, and never half a character", () => {
@@ -107,7 +128,7 @@ describe("text as a search sees it", () => {
     ({ json, text }) =>
       Effect.sync(() => {
         for (const one of [text, json, `${text}\ud83e${json}`]) {
-          for (const word of cut(one, "document").words) {
+          for (const word of cut(one, "name").words) {
             assert.match(word, /^[^\s"'()*:^+\-.,\\]+$/u)
             assert.isAtMost(word.length, wordMax)
             assert.isTrue(word.isWellFormed())
@@ -136,6 +157,46 @@ describe("NIP-50 search text", () => {
     }
     for (const search of ["?", "\"*\"", "domain:mira.example"]) assert.isFalse(searchQueryOf(search).isEmpty, search)
     assert.strictEqual(relevance("?!", { name: "?!", about: "?!" }), relevances.none)
+  })
+
+  it("takes for words what only looks like a token", () => {
+    const expected = {
+      "Re:Zero": ["re", "zero"],
+      "C:\\": ["c"],
+      "name:jack": ["name", "jack"],
+      "12:30": ["12", "30"],
+      ":": []
+    }
+    for (const [search, words] of Object.entries(expected)) {
+      assert.deepStrictEqual(searchQueryOf(search).words, words, search)
+    }
+    assert.isAtLeast(relevance("Re:Zero", { name: "Re:Zero fan" }), relevances.nameStart)
+    assert.isAtLeast(relevance("rezero", { name: "Re:Zero" }), relevances.nameWhole)
+  })
+
+  it("knows a key and a NIP-05 name, however they are written", () => {
+    const { pubkey } = keyOf("one")
+    const npub = npubOf(pubkey)
+    const texts = [
+      pubkey,
+      pubkey.toUpperCase(),
+      npub,
+      ` ${npub} `,
+      `nostr:${npub}`,
+      `@${npub}`,
+      nprofileEncode({ pubkey, relays: ["wss://r.example"] })
+    ]
+    for (const search of texts) assert.strictEqual(searchQueryOf(search).pubkey, pubkey, search)
+    for (const search of [npub.slice(0, -1), pubkey.slice(1), `${npub} x`, "nprofile1"]) {
+      assert.isUndefined(searchQueryOf(search).pubkey, search)
+    }
+    for (const search of ["Mira@Boats.example", "@mira@boats.example"]) {
+      assert.deepStrictEqual(searchQueryOf(search).nip05, { local: "mira", domain: "boats.example" }, search)
+    }
+    assert.deepStrictEqual(searchQueryOf("boats.example").nip05, { local: "_", domain: "boats.example" })
+    for (const search of ["mira", "mira@boats", "mira boats.example"]) {
+      assert.isUndefined(searchQueryOf(search).nip05, search)
+    }
   })
 
   it("knows a domain", () => {
@@ -187,6 +248,32 @@ describe("relevance", () => {
     assert.strictEqual(relevance("mira wood", fields), relevances.none, "whole words about the author")
   })
 
+  it("is of a name with an apostrophe or a hyphen however it is typed, wherever in the name", () => {
+    for (const search of ["sean obrien", "o'brien", "OBRI", "o’bri", "brien", "sean o'brien"]) {
+      assert.isAtLeast(relevance(search, { name: "Sean O'Brien" }), relevances.name, search)
+    }
+    for (const name of ["Captain Jean-Luc", "Captain Jeanluc", "Captain Jean Luc"]) {
+      assert.isAtLeast(relevance("jean-luc", { name }), relevances.name, name)
+      assert.isAtLeast(relevance("captain jean-luc", { name }), relevances.name, name)
+    }
+    assert.strictEqual(relevance("captain jeanluc", { name: "Captain Jean Luc" }), relevances.nameWhole)
+    assert.strictEqual(relevance("o'neil", { name: "Sean O'Brien" }), relevances.none)
+    assert.strictEqual(relevance("bitcoin-only", { about: "a bitcoin only life" }), relevances.about)
+  })
+
+  it("is highest for whom a key or a NIP-05 name names", () => {
+    const { pubkey } = keyOf("one")
+    const of = (search: string, fields: Readonly<Record<string, string>>, isVerified = false) =>
+      relevanceOf(searchQueryOf(search), documentOf(fields, pubkey), () => isVerified)
+    assert.strictEqual(of(npubOf(pubkey), {}), relevances.exact)
+    assert.strictEqual(of(npubOf(keyOf("two").pubkey), { name: "x" }), relevances.none)
+    assert.strictEqual(of("mira@boats.example", { nip05: "Mira@BOATS.example" }, true), relevances.exact)
+    assert.strictEqual(of("mira@boats.example", { nip05: "mira@boats.example" }), relevances.nip05Whole)
+    assert.strictEqual(of("boats.example", { nip05: "_@boats.example" }), relevances.nip05Domain)
+    assert.strictEqual(of("boats.example", { nip05: "_@boats.example" }, true), relevances.exact)
+    assert.isBelow(of("mira@boats.example", { nip05: "mira@boats.example.org" }, true), relevances.nip05Domain)
+  })
+
   it("sees one name in its several spellings", () => {
     for (const name of ["Jack Dorsey", "jack_dorsey", "JackDorsey", "jack.dorsey"]) {
       assert.isAtLeast(relevance("jack dorsey", { name }), relevances.nameWhole, name)
@@ -236,6 +323,15 @@ describe("keys of waiting queries", () => {
       }),
     { arbitrary: { runs: 500 } }
   )
+
+  it("lead to whom a key, a NIP-05 name or a compound names", () => {
+    const { pubkey } = keyOf("one")
+    const document = documentOf({ name: "Captain Jean Luc", nip05: "mira@boats.example" }, pubkey)
+    for (const search of [npubOf(pubkey), "mira@boats.example", "jean-luc", "captain jean-luc"]) {
+      assert.isTrue(isAnswer(searchQueryOf(search), document), search)
+      assert.isTrue(isFound(search, document), search)
+    }
+  })
 
   it("lead to a name that has the words of the query as one", () => {
     const long = "pneumonoultramicroscopicsilico"

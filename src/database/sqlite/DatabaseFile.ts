@@ -16,9 +16,14 @@ import { applicationId, connect, pageSize, prepare } from "./connection.ts"
 import events from "./migrations/0001_events.ts"
 import search from "./migrations/0002_search.ts"
 import leaving from "./migrations/0003_leaving.ts"
-import * as Backlog from "./search/Backlog.ts"
+import folding from "./migrations/0004_folding.ts"
 
-const migrations = { "0001_events": events, "0002_search": search, "0003_leaving": leaving }
+const migrations = {
+  "0001_events": events,
+  "0002_search": search,
+  "0003_leaving": leaving,
+  "0004_folding": folding
+}
 const migrationTable = "effect_sql_migrations"
 
 /** The newest schema this version knows. */
@@ -283,7 +288,6 @@ export const open = (path: string): Effect.Effect<void, StartError, Scope.Scope>
     yield* hold(path)
     const walBytes = yield* attempt("cannot open the database", () => check(path))
     yield* migrate(path)
-    yield* Backlog.work(path)
     if (walBytes > 0) {
       yield* Effect.logInfo("recovered").pipe(Effect.annotateLogs({ component: "database", file: path, walBytes }))
     }

@@ -199,12 +199,8 @@ export const make = (db: DatabaseSync) => {
     filter: Filter,
     limit: number,
     { now, ...by }: { readonly now: number } & View
-  ): Work<{ found: ReadonlyArray<Found>; complete: boolean }> => {
-    const query = searchQueryOf(filter.search ?? "")
-    return query.isEmpty
-      ? select(filter, limit, { now, ...by })
-      : search({ query, filter, limit, now, isMatch: matcher(filter, by) })
-  }
+  ): Work<{ found: ReadonlyArray<Found>; complete: boolean }> =>
+    search({ query: searchQueryOf(filter.search ?? ""), filter, limit, now, isMatch: matcher(filter, by) })
 
   /** In the order in which they are told: by relevance where there is a search, filter by filter. */
   const query = (

@@ -24,6 +24,7 @@ import { addressKey, prefixKey, tagKeys } from "./keys.ts"
 import * as Precedence from "./Precedence.ts"
 import { RawEvent } from "./rawEvent.ts"
 import { Removal } from "./Removal.ts"
+import { Backlog } from "./search/Backlog.ts"
 import { SearchIndex } from "./search/SearchIndex.ts"
 
 const done: Outcome = { _tag: "Done" }
@@ -45,6 +46,7 @@ export class SqliteStore {
   readonly #relayUrl: string
   readonly #precedence: ReturnType<typeof Precedence.make>
   readonly #search: SearchIndex
+  readonly #backlog: Backlog
   readonly #statements: ReturnType<typeof statementsOf>
   #seq: number
   #events: number
@@ -60,6 +62,7 @@ export class SqliteStore {
     this.#relayUrl = relayUrl
     this.#precedence = Precedence.make(this.#db)
     this.#search = new SearchIndex(this.#db)
+    this.#backlog = new Backlog(this.#db, this.#search)
     this.#statements = statementsOf(this.#db)
     const [seq, events] = prepare(this.#db, "SELECT seq, events FROM commit_log").get() ?? [0, 0]
     this.#seq = seq as number
@@ -97,10 +100,11 @@ export class SqliteStore {
     return { results, hasLeftover: this.#removal.hasLeftover, ...this.sizes }
   }
 
-  /** Removes some of what has expired by `now` (Unix seconds) and of what is hidden already. */
+  /** Removes some of what has expired by `now` (Unix seconds) and of what is hidden already; then, searches are seen to. */
   sweep(now: number): SweepAnswer {
     const isLeft = this.#transaction(() => this.#removal.sweep(now))
-    return { done: !isLeft, ...this.sizes }
+    const indexed = isLeft ? 0 : this.#transaction(() => this.#backlog.step())
+    return { done: !isLeft && indexed === 0, indexed, ...this.sizes }
   }
 
   /** Folds the WAL into the file and closes it; says what became of the WAL. */

@@ -45,15 +45,13 @@ interface Entry {
   readonly query: SearchQuery | undefined
 }
 
-const queryOf = ({ search }: Filter): SearchQuery | undefined => {
-  const query = search === undefined ? undefined : searchQueryOf(search)
-  return query?.isEmpty === true ? undefined : query
-}
+const queryOf = ({ search }: Filter): SearchQuery | undefined =>
+  search === undefined ? undefined : searchQueryOf(search)
 
 /** What a new profile is found by. */
 const documentOf = (event: Event): SearchDocument | undefined => {
   const profile = event.kind === 0 ? profileOf(event.content, Infinity) : undefined
-  return typeof profile === "object" ? searchDocumentOf(profile) : undefined
+  return typeof profile === "object" ? searchDocumentOf(profile, event.pubkey) : undefined
 }
 
 /** Filters under one key, such as an author. Most keys have one, which is worth no set: a REQ of 100 authors has 100 keys. */
@@ -70,7 +68,7 @@ export class Subscriptions {
   readonly #authors: Index<string> = new Map()
   /** By letter and value, such as `pabc…`. */
   readonly #tags: Index<string> = new Map()
-  /** By words of the query, each filter under one or two. */
+  /** By words of the query, each filter under a few. */
   readonly #words: Index<string> = new Map()
   readonly #kinds: Index<number> = new Map()
   readonly #rest = new Set<Entry>()

@@ -52,7 +52,7 @@ export const make = (options: { readonly name: string }) =>
             ? fail && !fails.written
               ? { results: [], seq: disk.seq, events: disk.events.size }
               : disk.sync(request.batch)
-            : { done: true, seq: disk.seq, events: disk.events.size }
+            : { done: true, indexed: 0, seq: disk.seq, events: disk.events.size }
           world.note(() => `${request._tag} ${number} ${fail ? "fails" : "is on the disk"}`)
           for (const upstream of upstreams) upstream.judge()
           run().reach("written")

@@ -65,14 +65,17 @@ export class Answers {
     const query = this.#query
     const profile = profileOf(contentOfRaw(raw), Infinity)
     if (typeof profile === "string") return relevances.none
+    const pubkey = pubkeyOfRaw(raw)
     if (query.domain !== undefined) {
       const name = nip05NameOf(profile.nip05)
       if (name === undefined || name.domain !== this.#domain) return relevances.none
-      if (this.#verifiedNip05(pubkeyOfRaw(raw)) !== nip05TextOf(name)) return relevances.none
+      if (this.#verifiedNip05(pubkey) !== nip05TextOf(name)) return relevances.none
       // A domain alone asks for everybody there.
       if (query.words.length === 0) return relevances.nip05
     }
-    return relevanceOf(query, searchDocumentOf(profile))
+    // Only asked where the profile claims the name that the query is.
+    const isVerified = () => query.nip05 !== undefined && this.#verifiedNip05(pubkey) === nip05TextOf(query.nip05)
+    return relevanceOf(query, searchDocumentOf(profile, pubkey), isVerified)
   }
 
   /** How many are at least that relevant. */

@@ -50,6 +50,12 @@ export class SearchIndex {
     change.content = content
   }
 
+  /** The same for one that may be in the index already, by what it was found by once. */
+  again(seq: number, event: Pick<Event, "content" | "created_at" | "id">): void {
+    this.added(seq, event)
+    this.removed(event.created_at, event.id)
+  }
+
   /** A kind 0 event was removed. */
   removed(created_at: number, id: string): void {
     const change = this.#change(created_at, id)

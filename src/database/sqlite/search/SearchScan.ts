@@ -1,7 +1,8 @@
 /**
  * One search over the store (NIP-50): bounded work, whatever is asked for.
  *
- * Where a filter names ids, authors or tags, these choose the profiles, and each is looked at. Otherwise the words do: list
+ * Where a filter names ids, authors or tags, these choose the profiles, and each is looked at. Otherwise the text does: a key,
+ * a verified NIP-05 name or a domain with few of them by their authors, and words list
  * by list, newest first and never more than `listMax` of one, until enough are found that nothing further down could be
  * among the best. So a common word costs no more than a rare one.
  *
@@ -10,6 +11,7 @@
  */
 import type { DatabaseSync } from "node:sqlite"
 import type { Filter } from "../../../domain/Filter.ts"
+import { nip05NameOf, nip05TextOf } from "../../../domain/Nip05.ts"
 import type { SearchQuery } from "../../../domain/SearchQuery.ts"
 import { verifiedNames } from "../../Spaces.ts"
 import { prepare, type Statement } from "../connection.ts"
@@ -39,6 +41,10 @@ const stretches = [4096, 16_384]
 const skewMin = 32
 /** Profiles that a filter's lists lead to: 40 ms in slices. */
 const filteredMax = 4096
+/** Authors with verified names at one domain who are looked at one by one; of more, the words choose. */
+const domainMax = 256
+/** Authors whose the very NIP-05 name is that is asked for: one, or a few that a domain has named one after the other. */
+const exactMax = 8
 /** Profiles between two pauses. */
 const perStep = 64
 
@@ -181,6 +187,30 @@ export const make = (
     return false
   }
 
+  /** Whose key, or verified NIP-05 name, the text is. */
+  const exactly = ({ nip05, pubkey }: SearchQuery): ReadonlyArray<string> => [
+    ...(pubkey === undefined ? [] : [pubkey]),
+    ...(nip05 === undefined
+      ? []
+      : keysOf(statements.named, atDomain(nip05.domain), JSON.stringify(nip05TextOf(nip05)), exactMax))
+  ]
+
+  /** Profiles of some authors; true when these are all. */
+  const byAuthors = (authors: ReadonlyArray<string>, options: SearchOptions, answers: Answers) =>
+    byFilter({ ...options, filter: { ...options.filter, authors } }, answers)
+
+  /** Answers chosen by the text; true when these are all. */
+  function* byText(options: SearchOptions, answers: Answers): Generator<undefined, boolean> {
+    const { query } = options
+    if (query.domain !== undefined) {
+      const authors = keysOf(statements.atDomain, atDomain(nip05NameOf(query.domain)?.domain ?? ""), domainMax + 1)
+      if (authors.length <= domainMax) return yield* byAuthors(authors, options, answers)
+    }
+    const authors = exactly(query)
+    if (authors.length > 0) yield* byAuthors(authors, options, answers)
+    return yield* byWords(options, answers)
+  }
+
   /** Answers chosen by the words; true when these are all. */
   function* byWords(options: SearchOptions, answers: Answers): Generator<undefined, boolean> {
     const whole = stretchOf(options.filter)
@@ -212,18 +242,32 @@ export const make = (
     const limit = Math.min(options.limit, answersMax)
     const answers = new Answers({ query, isMatch, verifiedNip05 })
     const { authors, ids, kinds, since = 0, tags, until = timeMax } = filter
-    // Only profiles are searched.
-    if (kinds?.includes(0) === false || since > Math.min(until, timeMax)) return { found: [], complete: true }
+    // Only profiles are searched, and only for something.
+    const isNothing = query.isEmpty || kinds?.includes(0) === false || since > Math.min(until, timeMax)
+    if (isNothing) return { found: [], complete: true }
     const isListed = ids !== undefined || authors !== undefined || (tags !== undefined && tags.size > 0)
-    const complete = yield* isListed ? byFilter(options, answers) : byWords({ ...options, limit }, answers)
+    const complete = yield* isListed ? byFilter(options, answers) : byText({ ...options, limit }, answers)
     const best = answers.best(limit)
-    return { found: best.found, complete: complete && best.complete }
+    // While profiles are still to be entered, a search may miss some of them.
+    const isWhole = isListed || statements.backlog.get() === undefined
+    return { found: best.found, complete: complete && best.complete && isWhole }
   }
 
   return { search }
 }
 
-const statementsOf = (db: DatabaseSync): Record<"profiles" | "down" | "newest" | "verified", Statement> => ({
+const keysOf = (statement: Statement, ...parameters: ReadonlyArray<string | number>): ReadonlyArray<string> =>
+  statement.all(...parameters).map(([key]) => key as string)
+
+/** By what verified names at a domain are found. */
+const atDomain = (domain: string): string => `@${domain}"`
+
+const verifiedAt = `SELECT key FROM record INDEXED BY record_nip05
+  WHERE space = '${verifiedNames}' AND substr(value, instr(value, '@')) = ?`
+
+const statementsOf = (
+  db: DatabaseSync
+): Record<"profiles" | "down" | "newest" | "verified" | "named" | "atDomain" | "backlog", Statement> => ({
   profiles: prepare(
     db,
     `SELECT e.created_at, e.id_key, e.seq, e.raw
@@ -244,5 +288,8 @@ const statementsOf = (db: DatabaseSync): Record<"profiles" | "down" | "newest" |
     `SELECT created_at FROM event INDEXED BY event_kind WHERE kind = 0 AND created_at <= ?
       ORDER BY created_at DESC LIMIT 1`
   ),
-  verified: prepare(db, `SELECT value FROM record WHERE space = '${verifiedNames}' AND key = ?`)
+  verified: prepare(db, `SELECT value FROM record WHERE space = '${verifiedNames}' AND key = ?`),
+  named: prepare(db, `${verifiedAt} AND value = ? LIMIT ?`),
+  atDomain: prepare(db, `${verifiedAt} LIMIT ?`),
+  backlog: prepare(db, "SELECT 1 FROM search_backlog")
 })

@@ -1,6 +1,7 @@
 /**
  * Where a profile stands in the index of searches: its row number there is made of its time and the first bits of its id,
- * so that a list read from its end is in the order of answers, newest first and then lowest id (NIP-01).
+ * so that a list read from its end is in the order of answers, newest first and then lowest id (NIP-01). Four bits above the
+ * time are for how well known its author is; they are 0 so far.
  *
  * Profiles of one second whose ids begin alike share a place, and so what they are found by. What is read from a
  * place is therefore always tested against the profile itself.
@@ -14,8 +15,10 @@ const bits = 16
 const slots = 2 ** bits
 const idsPerSlot = 2 ** (52 - bits)
 
+const timeBits = 33
+
 /** Unix seconds after which a profile is not indexed: the year 2242. */
-export const timeMax = 2 ** 33 - 1
+export const timeMax = 2 ** timeBits - 1
 
 export interface Place {
   /** Unix seconds. */
@@ -41,7 +44,7 @@ export const rowsAt = (created_at: number): { readonly first: number; readonly l
 }
 
 /** SQL of the place of a row. */
-export const timeOf = (row: string): string => `(${row} >> ${bits})`
+export const timeOf = (row: string): string => `((${row} >> ${bits}) & ${timeMax})`
 export const slotOf = (row: string): string => `(${row} & ${slots - 1})`
 
 /** SQL that joins the profiles `e` of a place, by the index that is in this order. */

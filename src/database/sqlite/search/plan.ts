@@ -4,7 +4,7 @@
  */
 import { type Relevance, relevances, type SearchQuery } from "../../../domain/SearchQuery.ts"
 import { cut } from "../../../domain/SearchText.ts"
-import { aboutWord, beginning, type Place, prefixMax, wholeDisplayName, wholeName } from "./terms.ts"
+import { aboutWord, beginning, type Place, prefixMax, wholeDisplayName, wholeName, wholeNip05 } from "./terms.ts"
 
 /** Profiles that have any of some terms. */
 export interface List {
@@ -38,6 +38,12 @@ const places = ["s", "n", "t", "d", "i"] as const
 
 const anywhere = (word: string): string => anyOf([...beginnings(places, word), aboutWord(word)])
 
+/** A word, or all parts of a compound. */
+const anywhereOr = (word: string, parts: ReadonlyArray<string> = []): string =>
+  parts.length === 0
+    ? anywhere(word)
+    : `${anywhere(word)} OR (${longest(parts).map((part) => `(${anywhere(part)})`).join(" AND ")})`
+
 /** The longest, which are the rarest more often than not. */
 const longest = (words: ReadonlyArray<string>): ReadonlyArray<string> =>
   words.toSorted((a, b) => b.length - a.length).slice(0, wordsMax)
@@ -48,20 +54,26 @@ const list = (atLeast: Relevance, ...terms: ReadonlyArray<string>): List => ({
   isSorted: true
 })
 
-export const planOf = ({ domain, joined, words }: SearchQuery): Plan => {
+export const planOf = ({ domain, joined, nip05, parts, words }: SearchQuery): Plan => {
   if (domain !== undefined) {
     const labels = cut(domain, "query").words
     return {
       lists: [],
       anywhere: labels.length === 0
         ? []
-        : [...longest(words).map(anywhere), ...longest(labels).map((label) => anyOf(beginnings(places, label)))]
+        : [
+          ...longest(words).map((word) => anywhereOr(word, parts.get(word))),
+          ...longest(labels).map((label) => anyOf(beginnings(places, label)))
+        ]
     }
   }
   const [word] = words
   if (word === undefined) return { lists: [], anywhere: [] }
   // Names that are literally what was asked for come first, wherever in the list they are.
-  const whole: List = { ...list(relevances.nameWhole, wholeName(joined)), isSorted: false }
+  const whole: List = {
+    ...list(relevances.nameWhole, wholeName(joined), ...(nip05 === undefined ? [] : [wholeNip05(joined)])),
+    isSorted: false
+  }
   const start = list(relevances.nameStart, beginning("s", joined))
   const displayWhole = list(relevances.displayNameWhole, wholeDisplayName(joined))
   if (word === joined && word.length <= prefixMax) {
@@ -84,7 +96,9 @@ export const planOf = ({ domain, joined, words }: SearchQuery): Plan => {
     { ...displayWhole, atLeast: relevances.nameStart },
     list(relevances.nameStart, ...beginnings(["s", "t"], joined))
   ]
-  if (words.length > 1) return { lists: starts, anywhere: longest(words).map(anywhere) }
+  if (words.length > 1) {
+    return { lists: starts, anywhere: longest(words).map((one) => anywhereOr(one, parts.get(one))) }
+  }
   const lists = [
     ...starts,
     list(relevances.name, ...beginnings(["s", "n"], word)),
@@ -92,5 +106,6 @@ export const planOf = ({ domain, joined, words }: SearchQuery): Plan => {
     list(relevances.nip05, ...beginnings(places, word)),
     list(relevances.about, aboutWord(word))
   ]
-  return { lists, anywhere: [] }
+  // Who has the parts of a compound, but not beside each other.
+  return { lists, anywhere: longest(parts.get(word) ?? []).map(anywhere) }
 }

@@ -6,6 +6,7 @@
  * | `x`, `y` | the whole name, the whole display name |
  * | `s`, `t` | how the name begins, how the display name begins |
  * | `n`, `d`, `i` | how any other word of the name, the display name, the NIP-05 name begins |
+ * | `v` | the whole NIP-05 name |
  * | `a` | a word about the author |
  *
  * Beginnings of every length up to `prefixMax` are terms of their own, so that even one letter is answered by reading one
@@ -22,6 +23,7 @@ const wholeMax = 48
 
 export const wholeName = (joined: string): string => `x${start(joined, wholeMax)}`
 export const wholeDisplayName = (joined: string): string => `y${start(joined, wholeMax)}`
+export const wholeNip05 = (joined: string): string => `v${start(joined, wholeMax)}`
 
 /** Letters in the order of relevance. */
 export type Place = "s" | "n" | "t" | "d" | "i"
@@ -63,6 +65,7 @@ export const termsOf = ({ about, displayName, name, nip05 }: SearchDocument): st
     terms += ` ${wholeDisplayName(displayName.joined)}`
   }
   addAll(displayName, "t", "d")
+  if (nip05.joined !== "") terms += ` ${wholeNip05(nip05.joined)}`
   addAll(nip05, "i", "i")
   const words = about()
   return words.length === 0 ? terms : `${terms} a${words.join(" a")}`
