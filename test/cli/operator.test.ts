@@ -2,6 +2,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { chmodSync, existsSync, readFileSync, statSync, truncateSync } from "node:fs"
+import { DatabaseSync } from "node:sqlite"
+import { space as graces } from "../../src/aggregation/admission/Grace.ts"
+import { space as moderation } from "../../src/aggregation/admission/Moderation.ts"
+import { space as retries } from "../../src/aggregation/admission/RetryQueue.ts"
+import { space as proofs } from "../../src/aggregation/evidence/Posts.ts"
+import type { RecordWrite } from "../../src/database/Database.ts"
 import { rawOf } from "../../src/domain/Event.ts"
 import { npubOf } from "../../src/domain/PublicKey.ts"
 import { keyOf, profileEvent, signed } from "../support/events.ts"
@@ -139,6 +145,47 @@ describe("explain", () => {
       assert.match(nobody.stdout.join("\n"), /none is stored/)
       assert.strictEqual((yield* run(home, ["explain", "npub1xyz"])).code, 64)
     }), 30_000)
+
+  it.live(
+    "knows what the operator has decided, a grace, what waits, and what was found out, without asking anybody",
+    () =>
+      Effect.gen(function*() {
+        const home = yield* folder
+        const served = profileEvent({}, "served")
+        const { pubkey } = served
+        const waiting = profileEvent({}, "served", { created_at: served.created_at - 10 })
+        yield* run(home, ["import"], { input: jsonLines([served]) })
+        const due = 4_102_444_800_000
+        const records: ReadonlyArray<RecordWrite> = [
+          moderation.put(`pubkey ${pubkey}`, { state: "banned", text: "sells spam", by: pubkey, at: 1 }),
+          graces.put(pubkey, { served: served.id, created_at: served.created_at + 1, removed: false }, due),
+          retries.put(
+            waiting.id,
+            { attempts: 2, since: 1, reason: "picture host did not answer", event: waiting },
+            due
+          ),
+          proofs.put(pubkey, { kinds: [1], found: true }, due)
+        ]
+        const db = new DatabaseSync(databasePath(home))
+        const insert = db.prepare("INSERT INTO record VALUES (?, ?, ?, ?)")
+        for (const { due, key, space, value } of records) insert.run(space, key, value, due)
+        db.close()
+        const { code, stdout } = yield* run(home, ["explain", pubkey])
+        const said = stdout.join("\n")
+        assert.strictEqual(code, 0, said)
+        assert.match(said, /operator {4}this pubkey is banned: sells spam/)
+        assert.match(said, /grace {7}a newer version was rejected; this one is served until 2100-01-01/)
+        assert.match(
+          said,
+          new RegExp(`older {7}${waiting.id}, waiting: picture host did not answer, 2 attempts, next check 2100`)
+        )
+        assert.match(said, /ok {2}posts {9,}1 found/)
+        // Found out by another question, which says nothing about this one.
+        const other = yield* run(home, ["explain", pubkey], { env: { PROOF_KINDS: "1,20" } })
+        assert.match(other.stdout.join("\n"), /- {3}posts {9,}nobody was asked/)
+      }),
+    30_000
+  )
 
   it.live("--ask finds a profile where it is, and writes nothing", () =>
     Effect.gen(function*() {

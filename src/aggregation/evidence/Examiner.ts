@@ -16,7 +16,8 @@ import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { HostPacing } from "./HostPacing.ts"
 import { NameOwners } from "./NameOwners.ts"
 import { factOf, Picture } from "./Picture.ts"
-import { Posts } from "./Posts.ts"
+import { PictureStore } from "./PictureStore.ts"
+import { Posts, recallPosts } from "./Posts.ts"
 
 export interface Examination {
   readonly verdict: Quality.Verdict
@@ -67,6 +68,54 @@ export const withoutFacts = (verdict: Quality.Verdict): Examination => ({
 
 const factsNow = (event: Event, policy: Quality.Policy) =>
   Effect.map(Clock.currentTimeMillis, (now) => Quality.factsOf(event, Math.floor(now / 1000), policy))
+
+/**
+ * All facts about a profile as far as they are known here, whatever the rules make of them. Contacts nobody: what nobody has
+ * found out yet is missing.
+ */
+export const recall = Effect.fn("Examiner.recall")(function*(event: Event) {
+  const names = yield* NameOwners
+  const pictures = yield* PictureStore
+  const said = yield* factsNow(event, (yield* Settings).now)
+  const { nip05Name, pictureUrl } = said
+  const look = pictureUrl._tag === "Web" ? yield* pictures.get(pictureUrl.url) : undefined
+  const { bridge, textNotes } = yield* recallPosts(event.pubkey)
+  return {
+    ...said,
+    nip05: typeof nip05Name === "string" ? undefined : yield* names.recall(event.pubkey, nip05Name),
+    picture: look === undefined ? undefined : factOf(
+      look.outcome._tag === "Unanswered"
+        ? { ...look.outcome, retryAfter: 0 }
+        : { ...look.outcome, checkedAt: look.checkedAt }
+    ),
+    textNotes,
+    bridge: said.bridge ?? bridge
+  } satisfies Quality.Facts
+})
+
+/** The same, asking everybody whom a rule that is on, or the settings, would have asked; not only up to the first refusal. */
+export const inquire = Effect.fn("Examiner.inquire")(function*(event: Event) {
+  const { nip05, now: policy, pictures, proof } = yield* Settings
+  const names = yield* NameOwners
+  const picture = yield* Picture
+  const posts = yield* Posts
+  const said = yield* factsNow(event, policy)
+  const { nip05Name, pictureUrl, profile } = said
+  const look = pictures === "off" || typeof profile === "string" || pictureUrl._tag === "Refused"
+    ? undefined
+    : factOf(yield* picture.look(pictureUrl._tag === "Web" ? pictureUrl.url : profile.picture))
+  const named = nip05 === "off" || typeof nip05Name === "string"
+    ? undefined
+    : (yield* names.check(event.pubkey, nip05Name)).fact
+  const proved = proof === "off" ? undefined : yield* posts.prove(event.pubkey)
+  return {
+    ...said,
+    nip05: named,
+    picture: look,
+    textNotes: proved?.textNotes,
+    bridge: said.bridge ?? proved?.bridge
+  } satisfies Quality.Facts
+})
 
 const glanceWith = (policy: Quality.Policy) => (event: Event) =>
   Effect.map(factsNow(event, policy), (facts) => Quality.judge(facts, policy))

@@ -95,6 +95,28 @@ const keepNewest = ({ companions }: Findings, event: Event) => {
   if (known === undefined || newestFirst(event, known) < 0) companions.set(event.kind, event)
 }
 
+/** What was found out and is still believed, if it was by the same question. Asks nobody. */
+const recall = Effect.fnUntraced(function*(
+  database: Database["Service"],
+  pubkey: string,
+  { proofKinds, proofMin, proofQuorum }: Omit<Question, "rules">
+) {
+  const kept = yield* space.get(database, pubkey)
+  const stored = (kept?.due ?? 0) > (yield* Clock.currentTimeMillis) ? kept?.value : undefined
+  if (stored === undefined || String(stored.kinds) !== String(proofKinds)) return undefined
+  const isSame = (stored.min ?? 1) === proofMin && (stored.found || stored.quorum === proofQuorum)
+  return isSame ? stored : undefined
+})
+
+/** The same as facts, for whoever asks before anybody else is asked. */
+export const recallPosts = Effect.fnUntraced(function*(pubkey: string) {
+  const { proofKinds, proofMin, proofQuorum } = yield* Settings
+  const stored = yield* recall(yield* Database, pubkey, { proofKinds, proofMin, proofQuorum })
+  if (stored === undefined) return { textNotes: undefined, bridge: undefined }
+  const textNotes: Proof["textNotes"] = { _tag: "Found", count: stored.found ? proofMin : 0 }
+  return { textNotes, bridge: stored.bridge }
+})
+
 const counted = (outcome: keyof typeof aggregationOutboxAsks) => Metric.update(aggregationOutboxAsks[outcome], 1)
 
 const filtersOf = (pubkey: string, { proofKinds, proofMin }: Question): ReadonlyArray<Filter> => [
@@ -195,14 +217,6 @@ const make = Effect.fnUntraced(function*() {
     return space.put(pubkey, stored, now + Math.round(fresh))
   })
 
-  const recall = Effect.fnUntraced(function*(pubkey: string, { proofKinds, proofMin, proofQuorum }: Question) {
-    const kept = yield* space.get(database, pubkey)
-    const stored = (kept?.due ?? 0) > (yield* Clock.currentTimeMillis) ? kept?.value : undefined
-    if (stored === undefined || String(stored.kinds) !== String(proofKinds)) return undefined
-    const isSame = (stored.min ?? 1) === proofMin && (stored.found || stored.quorum === proofQuorum)
-    return isSame ? stored : undefined
-  })
-
   /** Proof is there, and the author's lists were left behind with an earlier version of the profile. */
   const isListless = Effect.fnUntraced(function*(pubkey: string, { found, lists }: Stored) {
     if (!found || lists !== true) return false
@@ -229,7 +243,7 @@ const make = Effect.fnUntraced(function*() {
   const prove = Effect.fn("Posts.prove")(function*(pubkey: string) {
     const question = settings.now
     const { proofKinds, proofMin, proofQuorum } = question
-    const remembered = yield* recall(pubkey, question)
+    const remembered = yield* recall(database, pubkey, question)
     if (remembered !== undefined) {
       const met = (yield* isListless(pubkey, remembered)) ? yield* investigate(pubkey, question) : undefined
       return {

@@ -5,17 +5,18 @@
  * `ask`, by the service's own code, which asks upstreams for the newest profile, its picture's host, and the author's
  * relays. Nothing is written either way.
  */
-import { Clock, Effect, Layer, Option, Schema } from "effect"
+import { Effect, Layer } from "effect"
 import { Argument, Command } from "effect/cli"
 import * as Grace from "../../aggregation/admission/Grace.ts"
+import { Moderation } from "../../aggregation/admission/Moderation.ts"
 import * as RetryQueue from "../../aggregation/admission/RetryQueue.ts"
 import { Verdicts } from "../../aggregation/admission/Verdicts.ts"
 import { network } from "../../aggregation/Aggregation.ts"
+import * as Examiner from "../../aggregation/evidence/Examiner.ts"
 import { NameOwners } from "../../aggregation/evidence/NameOwners.ts"
 import { Nip05Documents } from "../../aggregation/evidence/Nip05Documents.ts"
-import { factOf, Picture } from "../../aggregation/evidence/Picture.ts"
-import { PictureStore } from "../../aggregation/evidence/PictureStore.ts"
-import { Posts, space as proofSpace } from "../../aggregation/evidence/Posts.ts"
+import { Picture } from "../../aggregation/evidence/Picture.ts"
+import { Posts } from "../../aggregation/evidence/Posts.ts"
 import * as RememberedPictures from "../../aggregation/evidence/RememberedPictures.ts"
 import { RelayPool } from "../../aggregation/upstream/RelayPool.ts"
 import { Settings } from "../../config/Settings.ts"
@@ -26,7 +27,7 @@ import * as Engine from "../../database/Engine.ts"
 import { type Event, newestFirst } from "../../domain/Event.ts"
 import { pubkeyOf } from "../../domain/PublicKey.ts"
 import { npubOf } from "../../domain/PublicKey.ts"
-import { type Facts, factsOf, judge, type Verdict } from "../../domain/Quality.ts"
+import { type Facts, judge, type Verdict } from "../../domain/Quality.ts"
 import type { ProcessHost } from "../../lifecycle/process.ts"
 import { escape } from "../../observability/Escape.ts"
 import * as DataCommand from "../DataCommand.ts"
@@ -38,7 +39,7 @@ import { verifierLayer } from "../verifierLayer.ts"
 
 const file = Layer.provideMerge(Archive.databaseLayer, Engine.archive)
 
-const remembered = Layer.provideMerge(Layer.mergeAll(Verdicts.layer, RememberedPictures.layer), file)
+const remembered = Layer.provideMerge(Layer.mergeAll(Verdicts.layer, Moderation.layer, RememberedPictures.layer), file)
 
 /** Nobody is asked. */
 const unasked = Layer.succeed(Nip05Documents, {
@@ -65,13 +66,6 @@ interface Candidate {
   readonly from: string
 }
 
-const Waiting = Schema.fromJsonString(
-  Schema.Struct({ event: Schema.Unknown, attempts: Schema.Int, reason: Schema.String })
-)
-const Proof = Schema.fromJsonString(Schema.Struct({ found: Schema.Boolean }))
-const decodeWaiting = Schema.decodeUnknownOption(Waiting)
-const decodeProof = Schema.decodeUnknownOption(Proof)
-
 const stored = (pubkey: string) =>
   Database.use((database) => database.query([{ authors: [pubkey], kinds: [0], limit: 1 }], { limitMax: 1 })).pipe(
     Effect.map(({ events }) =>
@@ -79,19 +73,15 @@ const stored = (pubkey: string) =>
     )
   )
 
-const waiting = (pubkey: string) =>
-  Database.use((database) => database.records(RetryQueue.space.name)).pipe(
-    Effect.map((records) =>
-      records.flatMap(({ due, value }): ReadonlyArray<Candidate> => {
-        if (!value.includes(pubkey)) return []
-        const decoded = Option.getOrUndefined(decodeWaiting(value))
-        const event = decoded?.event as Event | undefined
-        if (decoded === undefined || event?.pubkey !== pubkey || event.kind !== 0) return []
-        const when = due === null ? "" : `, next check ${timeOf(due / 1000)}`
-        return [{ event, from: `waiting: ${decoded.reason}, ${decoded.attempts} attempts${when}` }]
-      })
-    )
-  )
+const waiting = Effect.fnUntraced(function*(pubkey: string) {
+  const all = yield* RetryQueue.space.all(yield* Database)
+  return all.flatMap(({ due, value }): ReadonlyArray<Candidate> => {
+    const event = value?.event as Event | undefined
+    if (value === undefined || event?.pubkey !== pubkey || event.kind !== 0) return []
+    const when = due === null ? "" : `, next check ${timeOf(due / 1000)}`
+    return [{ event, from: `waiting: ${value.reason}, ${value.attempts} attempts${when}` }]
+  })
+})
 
 /** The newest profile that an upstream has and that its author has signed. */
 const asked = Effect.fnUntraced(function*(pubkey: string) {
@@ -122,46 +112,6 @@ const asked = Effect.fnUntraced(function*(pubkey: string) {
   return answers.flat()
 })
 
-/** Facts that somebody else had to be asked for. */
-type Gathered = Pick<Facts, "nip05" | "picture" | "textNotes"> & { readonly bridge?: Facts["bridge"] }
-
-/** As far as they are remembered. */
-const recalled = Effect.fnUntraced(function*({ nip05Name, pictureUrl }: Facts, pubkey: string) {
-  const { proofMin } = yield* Settings
-  const names = yield* NameOwners
-  const database = yield* Database
-  const pictures = yield* PictureStore
-  const record = pictureUrl._tag === "Web" ? yield* pictures.get(pictureUrl.url) : undefined
-  const proof = yield* database.record(proofSpace.name, pubkey)
-  const found = proof === undefined ? undefined : Option.getOrUndefined(decodeProof(proof.value))?.found
-  return {
-    nip05: typeof nip05Name === "string" ? undefined : yield* names.recall(pubkey, nip05Name),
-    picture: record === undefined ? undefined : factOf(
-      record.outcome._tag === "Unanswered"
-        ? { ...record.outcome, retryAfter: 0 }
-        : { ...record.outcome, checkedAt: record.checkedAt }
-    ),
-    textNotes: found === undefined ? undefined : { _tag: "Found", count: found ? proofMin : 0 }
-  } satisfies Gathered
-})
-
-/** As the service would find them out now. */
-const gathered = Effect.fnUntraced(function*({ nip05Name, pictureUrl, profile }: Facts, pubkey: string) {
-  const { nip05, pictures, proof } = yield* Settings
-  const names = yield* NameOwners
-  const picture = yield* Picture
-  const posts = yield* Posts
-  const look = pictures === "off" || typeof profile === "string" || pictureUrl._tag === "Refused"
-    ? undefined
-    : factOf(yield* picture.look(pictureUrl._tag === "Web" ? pictureUrl.url : profile.picture))
-  const named = nip05 === "off" || typeof nip05Name === "string"
-    ? undefined
-    : (yield* names.check(pubkey, nip05Name)).fact
-  if (proof === "off") return { nip05: named, picture: look, textNotes: undefined } satisfies Gathered
-  const { bridge, textNotes } = yield* posts.prove(pubkey)
-  return { nip05: named, picture: look, textNotes, bridge } satisfies Gathered
-})
-
 const marks = { ok: "ok", rejected: "NO", unanswered: "?", skipped: "-" } as const
 
 const lineOf = ({ fact, reason, rule, status }: RuleRow): string =>
@@ -172,12 +122,25 @@ const verdictLine = (verdict: Verdict): string =>
     ? "accepted: nothing known speaks against it"
     : `${verdict._tag.toLowerCase()}: ${verdict.reason}`
 
+/** What the operator has decided about this author, event or kind, which no rule can change. */
+const decided = Effect.fnUntraced(function*({ id, kind, pubkey }: Event) {
+  const { isTrusted, rules } = yield* Moderation
+  const names = { pubkey, event: id, kind: String(kind) }
+  const bans = (["pubkey", "event", "kind"] as const).flatMap((subject) =>
+    rules(subject, "banned").filter(({ name }) => name === names[subject])
+  )
+  return [
+    ...bans.map(({ subject, text }) =>
+      `operator    this ${subject} is banned${text === "" ? "" : `: ${escape(text, 100)}`}`
+    ),
+    ...(isTrusted(pubkey) ? ["operator    the author is allowed: no rule is asked"] : [])
+  ]
+})
+
 /** What else is remembered about this profile and its author. */
 const memories = Effect.fnUntraced(function*(event: Event) {
-  const database = yield* Database
-  const verdicts = yield* Verdicts
-  const verdict = yield* verdicts.recall(event)
-  const grace = yield* database.record(Grace.space.name, event.pubkey)
+  const verdict = yield* (yield* Verdicts).recall(event)
+  const grace = yield* Grace.space.get(yield* Database, event.pubkey)
   return [
     ...(verdict === undefined ? [] : [`remembered  ${verdict._tag.toLowerCase()}: ${verdict.reason}`]),
     ...(grace === undefined
@@ -193,22 +156,22 @@ const memories = Effect.fnUntraced(function*(event: Event) {
 const explained = Effect.fnUntraced(function*<E, R>(
   pubkey: string,
   found: ReadonlyArray<Candidate>,
-  gather: (facts: Facts, pubkey: string) => Effect.Effect<Gathered, E, R>
+  gather: (event: Event) => Effect.Effect<Facts, E, R>
 ) {
   const settings = yield* Settings
-  const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
   const [newest] = found.toSorted((a, b) => newestFirst(a.event, b.event))
   const head = [`author      ${npubOf(pubkey)}`, `            ${pubkey}`]
   if (newest === undefined) {
     return yield* Stdout.lines([...head, "profile     none is stored, and none waits to be checked"])
   }
   const { event, from } = newest
-  const said = factsOf(event, now, settings)
-  const { bridge, nip05, picture, textNotes } = yield* gather(said, pubkey)
-  const facts: Facts = { ...said, nip05, picture, textNotes, bridge: said.bridge ?? bridge }
+  const others = found.filter((candidate) => candidate.event.id !== event.id)
+  const facts = yield* gather(event)
   return yield* Stdout.lines([
     ...head,
     `profile     ${event.id}, ${from}`,
+    ...others.map((other) => `older       ${other.event.id}, ${other.from}`),
+    ...(yield* decided(event)),
     ...(settings.admission === "open" ? ["admission   open: no rule is asked, any valid event is kept"] : []),
     "",
     ...ruleTable(facts, settings).map(lineOf),
@@ -221,13 +184,13 @@ const explained = Effect.fnUntraced(function*<E, R>(
 /** By what is known here. */
 const explain = Effect.fn("Explain.explain")(function*(pubkey: string) {
   const found = [...(yield* stored(pubkey)), ...(yield* waiting(pubkey))]
-  yield* explained(pubkey, found, recalled)
+  yield* explained(pubkey, found, Examiner.recall)
 })
 
 /** By what can be found out now. */
 const explainAsking = Effect.fn("Explain.explainAsking")(function*(pubkey: string) {
   const found = [...(yield* stored(pubkey)), ...(yield* waiting(pubkey)), ...(yield* asked(pubkey))]
-  yield* explained(pubkey, found, gathered)
+  yield* explained(pubkey, found, Examiner.inquire)
 })
 
 export const command = (host: ProcessHost) =>
