@@ -1,11 +1,9 @@
-/** One connection to a relay that is synced with: NIP-01 and NIP-77 messages, one frame after the other. */
+/** One connection to a relay that is synced with: what it says, in order, with a bound on how long it says nothing. */
 import { Duration, Effect, Option, Runtime, Schema } from "effect"
-import { Socket } from "effect/socket"
-import { goodbye, openTimeout, socketError } from "../aggregation/upstream/PagedConnection.ts"
-import * as UpstreamMessage from "../aggregation/upstream/UpstreamMessage.ts"
-import type { EventLimits } from "../domain/Event.ts"
+import * as RelayLink from "../aggregation/upstream/RelayLink.ts"
+import type { UpstreamError } from "../aggregation/upstream/UpstreamError.ts"
+import type { UpstreamMessage } from "../aggregation/upstream/UpstreamMessage.ts"
 import { ExitCode } from "../lifecycle/Certificate.ts"
-import { escape } from "../observability/Escape.ts"
 
 /** The relay cannot be reached, went away, fell silent, or breaks the protocol. */
 export class SyncFailed extends Schema.TaggedError<SyncFailed>()("SyncFailed", {
@@ -20,59 +18,59 @@ export class SyncFailed extends Schema.TaggedError<SyncFailed>()("SyncFailed", {
   }
 }
 
-export type SyncMessage =
-  | UpstreamMessage.UpstreamMessage
-  | { readonly _tag: "NegMsg"; readonly message: Uint8Array }
-  | { readonly _tag: "NegErr"; readonly reason: string }
-
-/** Silence after which a relay that owes an answer is given up. */
-const silence = Duration.seconds(60)
-
-/** Undefined for what is no message of NIP-77. */
-const negentropyMessage = (frame: string): SyncMessage | undefined => {
-  if (!frame.startsWith("[\"NEG-")) return undefined
-  try {
-    const [type, , value] = JSON.parse(frame) as ReadonlyArray<unknown>
-    if (type === "NEG-ERR") return { _tag: "NegErr", reason: typeof value === "string" ? value : "no reason given" }
-    if (type === "NEG-MSG" && typeof value === "string" && value.length % 2 === 0 && /^[0-9a-f]+$/.test(value)) {
-      return { _tag: "NegMsg", message: Buffer.from(value, "hex") }
-    }
-  } catch {
-    // Garbage, as below.
-  }
-  return { _tag: "Garbage" }
-}
-
 export interface SyncConnection {
-  readonly send: (message: string) => Effect.Effect<void, SyncFailed>
-  /** What has come, in order; waits for the first, at most `silence`. */
-  readonly receive: Effect.Effect<ReadonlyArray<SyncMessage>, SyncFailed>
+  readonly send: (message: ReadonlyArray<unknown>) => Effect.Effect<void, SyncFailed>
+  /** A message that is JSON already. */
+  readonly sendText: (message: string) => Effect.Effect<void, SyncFailed>
+  /** What has come, in order; waits for the first, at most that long, and is empty when nothing comes. */
+  readonly receive: (atMost: Duration.Duration) => Effect.Effect<ReadonlyArray<UpstreamMessage>, SyncFailed>
+  /** Says who we are (NIP-42), where the relay has asked and there is a key; otherwise fails with what it said. */
+  readonly introduce: (because: UpstreamError) => Effect.Effect<void, UpstreamError | SyncFailed>
 }
 
 /** Dials; the connection ends with the scope. */
-export const connect = Effect.fn("SyncConnection.connect")(function*(url: string, limits: EventLimits) {
-  const construct = yield* Socket.WebSocketConstructor
-  const failed = (reason: "unreachable" | "lost") => (error: Socket.SocketError) =>
-    new SyncFailed({ url, detail: socketError(reason)(error).message })
-  const socket = yield* Socket.fromWebSocket(
-    Effect.acquireRelease(Effect.sync(() => construct(url)), (ws) => goodbye(ws, new Set())),
-    { openTimeout }
-  )
-  const { pull } = yield* Effect.mapError(socket.reader, failed("unreachable"))
-  const writer = yield* socket.writer
-  const decode = (frame: string | Uint8Array): SyncMessage =>
-    typeof frame === "string" ? negentropyMessage(frame) ?? UpstreamMessage.decode(frame, limits) : { _tag: "Garbage" }
-  return {
-    send: (message) => Effect.mapError(writer.write(message), failed("lost")),
-    receive: Effect.timeoutOption(Effect.mapError(pull, failed("lost")), silence).pipe(
-      Effect.flatMap((frames) =>
-        Option.isSome(frames)
-          ? Effect.succeed(frames.value.map(decode))
-          : Effect.fail(new SyncFailed({ url, detail: `silent for ${Duration.format(silence)}` }))
-      )
+export const connect = Effect.fn("SyncConnection.connect")(function*(options: RelayLink.Options) {
+  const failed = (error: UpstreamError) => new SyncFailed({ url: options.url, detail: error.message })
+  const link = yield* Effect.mapError(RelayLink.connect(options), failed)
+  const { introduction } = link
+  /** What came while somebody waited for something else. */
+  let waiting: Array<UpstreamMessage> = []
+
+  /** One read of the socket; what belongs to an introduction goes no further. */
+  const read = Effect.gen(function*() {
+    const messages: Array<UpstreamMessage> = []
+    for (const { message } of yield* Effect.mapError(link.receive, failed)) {
+      if (message._tag === "Auth") introduction.onChallenge(message.challenge)
+      else if (message._tag === "Garbage") {
+        const error = link.offend()
+        if (error !== undefined) return yield* failed(error)
+      } else if (message._tag !== "Ok" || !introduction.onOk(message)) messages.push(message)
+    }
+    return messages
+  })
+
+  const receive = (atMost: Duration.Duration) =>
+    Effect.suspend((): Effect.Effect<ReadonlyArray<UpstreamMessage>, SyncFailed> => {
+      if (waiting.length > 0) {
+        const messages = waiting
+        waiting = []
+        return Effect.succeed(messages)
+      }
+      const next = Effect.repeat(read, { until: (messages) => messages.length > 0 })
+      return Effect.map(Effect.timeoutOption(next, atMost), Option.getOrElse((): ReadonlyArray<UpstreamMessage> => []))
+    })
+
+  /** Its answer is read here: nobody else does meanwhile. */
+  const introduce = (because: UpstreamError) =>
+    Effect.raceFirst(
+      introduction.introduce(because),
+      Effect.forever(Effect.map(read, (messages) => void waiting.push(...messages)))
     )
+
+  return {
+    send: (message) => Effect.mapError(link.send(message), failed),
+    sendText: (message) => Effect.mapError(link.sendText(message), failed),
+    receive,
+    introduce
   } satisfies SyncConnection
 })
-
-/** What a stranger gives as a reason, on one line. */
-export const reasonOf = (text: string): string => escape(text, 200)

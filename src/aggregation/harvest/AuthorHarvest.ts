@@ -14,7 +14,7 @@ import { type Filter, matchesAny } from "../../domain/Filter.ts"
 import { cutMin } from "../../domain/HarvestWindow.ts"
 import { companionKinds, deletionKind, keptAddressesOf, profileKind } from "../../domain/Kinds.ts"
 import * as Space from "../Space.ts"
-import type { Connection } from "../upstream/PagedConnection.ts"
+import type { PagedConnection } from "../upstream/PagedConnection.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 import type { Progress } from "./HarvestStatus.ts"
 import { floor, strangePage } from "./HarvestWalk.ts"
@@ -53,7 +53,7 @@ export const space = Space.versioned("authors", {
 type Stored = Space.Value<typeof space>
 
 export interface Options {
-  readonly connection: Connection
+  readonly connection: PagedConnection
   readonly admit: Admit
   readonly progress: Progress
 }

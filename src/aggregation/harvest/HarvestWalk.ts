@@ -5,7 +5,8 @@ import { Clock, Effect } from "effect"
 import type { Event } from "../../domain/Event.ts"
 import { type Filter, matches } from "../../domain/Filter.ts"
 import { networkBegin, type Page, type Walk } from "../../domain/HarvestWindow.ts"
-import type { Connection, PageAnswer } from "../upstream/PagedConnection.ts"
+import type { PageAnswer, PagedConnection } from "../upstream/PagedConnection.ts"
+import * as Refusal from "../upstream/Refusal.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 
 /** Where reading backwards ends. Sent as `since`: some relays take a small `until` for none and start again at the top. */
@@ -19,9 +20,6 @@ const pageSizeMin = 50
 
 export const nowSeconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
 
-/** Reasons that another page cannot mend (NIP-01, NIP-42): asking again at once would only make it worse. */
-const isFinal = (reason: string) => /^(?:auth-required|rate-limited):/.test(reason)
-
 /** A page, and the walk that it answers: it may have had to ask for less. */
 export interface Answered {
   readonly at: Walk
@@ -29,12 +27,12 @@ export interface Answered {
 }
 
 /** A page may be refused for its size; it is asked for again, smaller. */
-export const ask = (connection: Connection, filter: Filter, at: Walk): Effect.Effect<Answered, UpstreamError> =>
+export const ask = (connection: PagedConnection, filter: Filter, at: Walk): Effect.Effect<Answered, UpstreamError> =>
   connection.page({ ...filter, since: at.since, until: at.until, limit: at.limit }).pipe(
     Effect.map((answer) => ({ at, answer })),
     Effect.catch((error) => {
       const smaller = Math.floor(at.limit / 2)
-      const isSize = error.reason === "refused" && !isFinal(error.detail) && smaller >= pageSizeMin
+      const isSize = error.reason === "refused" && !Refusal.isFinal(error.detail) && smaller >= pageSizeMin
       return isSize ? ask(connection, filter, { ...at, limit: smaller }) : Effect.fail(error)
     })
   )

@@ -17,7 +17,8 @@ import type { SortedItems } from "../../domain/negentropy/SortedItems.ts"
 import type { AdmissionOutcome } from "../admission/Admission.ts"
 import { RetryQueue } from "../admission/RetryQueue.ts"
 import * as Space from "../Space.ts"
-import type { Connection } from "../upstream/PagedConnection.ts"
+import type { PagedConnection } from "../upstream/PagedConnection.ts"
+import * as Refusal from "../upstream/Refusal.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 import type { Progress } from "./HarvestStatus.ts"
 import type { Admit } from "./PageAdmission.ts"
@@ -76,7 +77,7 @@ type End =
 const isTooMuch = (end: End): boolean =>
   end._tag === "Problem"
     ? end.problem === "too many rounds" || end.problem === "too many differences"
-    : end._tag === "Refused" && /too (?:big|many|large|much)/i.test(end.reason)
+    : end._tag === "Refused" && Refusal.isTooMuch(end.reason)
 
 const reasonOf = (end: End): string =>
   end._tag === "Problem" ? end.problem : end._tag === "Refused" ? end.reason : "no answer"
@@ -87,7 +88,7 @@ const reading = <A>(read: Effect.Effect<A, DatabaseError>) =>
   Effect.mapError(read, () => new UpstreamError({ reason: "ours", detail: "storage is unavailable" }))
 
 export interface Options {
-  readonly connection: Connection
+  readonly connection: PagedConnection
   readonly admit: Admit
   readonly progress: Progress
   readonly kinds: ReadonlyArray<number>

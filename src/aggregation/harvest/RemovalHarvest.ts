@@ -12,7 +12,7 @@ import type { Filter } from "../../domain/Filter.ts"
 import * as HarvestWindow from "../../domain/HarvestWindow.ts"
 import { deletionKind, keptKinds, vanishKind } from "../../domain/Kinds.ts"
 import * as Space from "../Space.ts"
-import type { Connection } from "../upstream/PagedConnection.ts"
+import type { PagedConnection } from "../upstream/PagedConnection.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 import type { Progress } from "./HarvestStatus.ts"
 import { ask, floor, nowSeconds, overlap, readPage } from "./HarvestWalk.ts"
@@ -67,7 +67,7 @@ const remember = (reading: Reading, next: Stored): RecordWrite => {
 }
 
 export interface Options {
-  readonly connection: Connection
+  readonly connection: PagedConnection
   readonly admit: Admit
   readonly progress: Progress
 }

@@ -7,13 +7,12 @@
  */
 import { Deferred, Effect, Exit, Semaphore } from "effect"
 import { Socket } from "effect/socket"
-import type { VerifierSender } from "../../crypto/Verifier.ts"
-import type { Event, EventLimits } from "../../domain/Event.ts"
+import type { Event } from "../../domain/Event.ts"
 import { type Filter, wireOf } from "../../domain/Filter.ts"
-import * as Introduction from "./Introduction.ts"
-import { goodbye, openTimeout, socketError } from "./PagedConnection.ts"
+import * as Refusal from "./Refusal.ts"
+import * as RelayLink from "./RelayLink.ts"
 import { UpstreamError } from "./UpstreamError.ts"
-import { decode, type UpstreamMessage } from "./UpstreamMessage.ts"
+import type { UpstreamMessage } from "./UpstreamMessage.ts"
 
 /** Milliseconds from a question to its EOSE, authentication included. */
 export const askTimeout = 5000
@@ -24,18 +23,11 @@ const questionsMax = 8
 /** Events of one answer before the relay is taken for one that ignores limits. */
 const eventsMax = 100
 
-/** Frames in all that answer nothing we asked. */
-const offencesMax = 1000
-
-export interface Options {
-  readonly url: string
+export interface Options extends RelayLink.Options {
   readonly construct: Socket.WebSocketConstructor["Service"]
-  readonly limits: EventLimits
-  /** Signs as this relay; undefined: it is not to know who asks. */
-  readonly sign: VerifierSender["sign"] | undefined
 }
 
-export interface RelayConnection {
+export interface AskingConnection {
   /** Everything stored that matches any of the filters, up to EOSE, as the relay says: nothing is verified. */
   readonly ask: (filters: ReadonlyArray<Filter>) => Effect.Effect<ReadonlyArray<Event>, UpstreamError>
   /** Fails when the connection is over; never succeeds. */
@@ -50,27 +42,14 @@ interface Question {
 const misbehaved = (detail: string) => new UpstreamError({ reason: "misbehaved", detail })
 
 /** Dials; the connection ends with the scope. */
-export const connect = Effect.fn("RelayConnection.connect")(function*(options: Options) {
-  const { construct, limits, sign, url } = options
+export const connect = Effect.fn("AskingConnection.connect")(function*(options: Options) {
   const questions = new Map<string, Question>()
-  const open = new Set<string>()
-  const socket = yield* Socket.fromWebSocket(
-    Effect.acquireRelease(Effect.sync(() => construct(url)), (ws) => goodbye(ws, open)),
-    { openTimeout }
-  )
-  const { pull } = yield* Effect.mapError(socket.reader, socketError("unreachable"))
-  const writer = yield* socket.writer
-  const send = (message: ReadonlyArray<unknown>) =>
-    Effect.mapError(writer.write(JSON.stringify(message)), socketError("lost"))
+  const link = yield* Effect.provideService(RelayLink.connect(options), Socket.WebSocketConstructor, options.construct)
+  const { introduction, offend, send, subscriptions: open } = link
 
   const over = Deferred.makeUnsafe<never, UpstreamError>()
   const places = yield* Semaphore.make(questionsMax)
   let asked = 0
-  let offences = 0
-  const introduction = Introduction.make({ url, sign, send })
-
-  const offend = (): UpstreamError | undefined =>
-    ++offences > offencesMax ? misbehaved(`${offences} frames that answer nothing`) : undefined
 
   const collect = (message: Extract<UpstreamMessage, { readonly _tag: "Event" }>): UpstreamError | undefined => {
     const question = questions.get(message.subscription)
@@ -88,9 +67,8 @@ export const connect = Effect.fn("RelayConnection.connect")(function*(options: O
     return undefined
   }
 
-  /** One frame. The error, if any, ends the connection. */
-  const take = (frame: string | Uint8Array): UpstreamError | undefined => {
-    const message = decode(frame, limits)
+  /** The error, if any, ends the connection. */
+  const take = (message: UpstreamMessage): UpstreamError | undefined => {
     switch (message._tag) {
       case "Event":
         return collect(message)
@@ -98,7 +76,7 @@ export const connect = Effect.fn("RelayConnection.connect")(function*(options: O
         return settle(message.subscription, Exit.succeed(questions.get(message.subscription)?.events ?? []))
       case "Closed":
         open.delete(message.subscription)
-        return settle(message.subscription, Exit.fail(Introduction.closedError(message.reason)))
+        return settle(message.subscription, Exit.fail(Refusal.errorOf(message.reason)))
       case "Auth":
         introduction.onChallenge(message.challenge)
         return undefined
@@ -118,10 +96,10 @@ export const connect = Effect.fn("RelayConnection.connect")(function*(options: O
       introduction.end(error)
     })
 
-  yield* Effect.mapError(pull, socketError("lost")).pipe(
-    Effect.flatMap((frames) => {
-      for (const frame of frames) {
-        const error = take(frame)
+  yield* link.receive.pipe(
+    Effect.flatMap((received) => {
+      for (const { message } of received) {
+        const error = take(message)
         if (error !== undefined) return Effect.fail(error)
       }
       return Effect.void
@@ -155,8 +133,8 @@ export const connect = Effect.fn("RelayConnection.connect")(function*(options: O
 
   const ask = (filters: ReadonlyArray<Filter>) =>
     Effect.andThen(unlessRefused, once(filters)).pipe(
-      Effect.catchIf(Introduction.wantsIntroduction, (error) =>
-        Effect.andThen(introduction.introduce(error), Effect.mapError(once(filters), Introduction.inVain))),
+      Effect.catchIf(({ detail }) => Refusal.wantsIntroduction(detail), (error) =>
+        Effect.andThen(introduction.introduce(error), Effect.mapError(once(filters), Refusal.inVain))),
       Effect.timeoutOrElse({
         duration: askTimeout,
         orElse: () =>
@@ -165,6 +143,6 @@ export const connect = Effect.fn("RelayConnection.connect")(function*(options: O
       places.withPermits(1)
     )
 
-  const connection: RelayConnection = { ask, ended: Deferred.await(over) }
+  const connection: AskingConnection = { ask, ended: Deferred.await(over) }
   return connection
 })

@@ -7,7 +7,7 @@
 import { Clock, Deferred, Effect } from "effect"
 import type { VerifierSender } from "../../crypto/Verifier.ts"
 import { authenticationKind } from "../../domain/ClientAuth.ts"
-import { escape } from "../../observability/Escape.ts"
+import { forbidden } from "./Refusal.ts"
 import { UpstreamError } from "./UpstreamError.ts"
 import type { UpstreamMessage } from "./UpstreamMessage.ts"
 
@@ -16,24 +16,6 @@ const challengeMax = 256
 
 /** Challenges answered on one connection: each costs a signature. */
 const answersMax = 8
-
-export const refused = (detail: string) => new UpstreamError({ reason: "refused", detail: escape(detail, 100) })
-export const forbidden = (detail: string) => new UpstreamError({ reason: "forbidden", detail: escape(detail, 100) })
-
-/**
- * What a CLOSED means. A relay that says `restricted` knows who we are, or would not change its mind: it is not to be asked
- * again for long.
- */
-export const closedError = (reason: string): UpstreamError =>
-  reason.startsWith("restricted:") ? forbidden(reason) : refused(reason)
-
-/** It would answer somebody who says who they are, or may. */
-export const wantsIntroduction = ({ detail }: Pick<UpstreamError, "detail">): boolean =>
-  /^(?:auth-required|restricted):/.test(detail)
-
-/** What a relay says that knows who we are, and would still have us say it. */
-export const inVain = (error: UpstreamError): UpstreamError =>
-  wantsIntroduction(error) ? forbidden(error.detail) : error
 
 export interface Options {
   /** As it was dialled: a relay takes the answer only if it names that relay. */

@@ -6,18 +6,13 @@
  * it likes: it costs it the connection at worst.
  */
 import { Deferred, Duration, Effect, Option } from "effect"
-import { Socket } from "effect/socket"
-import type { VerifierSender } from "../../crypto/Verifier.ts"
-import type { Event, EventLimits } from "../../domain/Event.ts"
+import type { Event } from "../../domain/Event.ts"
 import { type Filter, wireOf } from "../../domain/Filter.ts"
-import { Shutdown } from "../../lifecycle/Shutdown.ts"
 import { escape } from "../../observability/Escape.ts"
-import * as Introduction from "./Introduction.ts"
+import * as Refusal from "./Refusal.ts"
+import * as RelayLink from "./RelayLink.ts"
 import { UpstreamError } from "./UpstreamError.ts"
-import { decode, type UpstreamMessage } from "./UpstreamMessage.ts"
-
-/** From dialling to open. */
-export const openTimeout = Duration.seconds(10)
+import type { UpstreamMessage } from "./UpstreamMessage.ts"
 
 /** From asking for a page to its EOSE, by the wall clock: a drip of events does not extend it. */
 export const pageDeadline = Duration.seconds(30)
@@ -28,9 +23,6 @@ export const negotiationDeadline = Duration.seconds(30)
 /** Events and UTF-16 units of one page before it is given up: some relays ignore `limit`, none needs this much. */
 const pageEventsMax = 10_000
 const pageUnitsMax = 32 * 1024 * 1024
-
-/** Frames that are no message, or answer nothing we asked, before the connection is. */
-const offencesMax = 1000
 
 /** What came of one REQ. */
 export interface PageAnswer {
@@ -45,7 +37,7 @@ export type Negotiated =
   | { readonly _tag: "Refused"; readonly reason: string }
   | { readonly _tag: "Silent" }
 
-export interface Connection {
+export interface PagedConnection {
   /** Asks for stored events that match any of the filters, and collects them until EOSE. One page at a time. */
   readonly page: (...filters: ReadonlyArray<Filter>) => Effect.Effect<PageAnswer, UpstreamError>
   /**
@@ -62,13 +54,9 @@ export interface Connection {
   readonly read: Effect.Effect<never, UpstreamError>
 }
 
-export interface Options {
-  readonly url: string
-  readonly limits: EventLimits
+export interface Options extends RelayLink.Options {
   /** Takes what the live subscription brings; nothing more is read until it is done. */
   readonly onLive: (events: ReadonlyArray<Event>) => Effect.Effect<void, UpstreamError>
-  /** Signs as this relay, for an upstream that wants to know who reads it (NIP-42); undefined: it is not to know. */
-  readonly sign: VerifierSender["sign"] | undefined
   /** Events and frames that were dropped here. */
   readonly onDropped: (count: number) => void
 }
@@ -77,57 +65,6 @@ const live = "live"
 
 /** A subscription that is over may be answered for a while: that is nobody's fault. */
 const isOurs = (subscription: string) => subscription === live || /^(?:page|reconcile) \d+$/.test(subscription)
-
-/** What `ws` and the operating system say about a socket that failed, on one line. */
-const describe = (error: Socket.SocketError): string => {
-  const { reason } = error
-  if (reason._tag === "SocketCloseError") {
-    const why = reason.closeReason === undefined || reason.closeReason === ""
-      ? ""
-      : ` ${escape(reason.closeReason, 100)}`
-    return `closed with ${reason.code}${why}`
-  }
-  const event = "cause" in reason ? reason.cause : undefined
-  if (typeof event !== "object" || event === null) return reason.message
-  const { error: inner, message, reason: text } = event as {
-    readonly message?: unknown
-    readonly reason?: unknown
-    readonly error?: { readonly code?: unknown } | null
-  }
-  // Several addresses of one name fail together without a message, but with a code.
-  const found = [message, text, inner?.code].find((part) => typeof part === "string" && part !== "")
-  return escape(typeof found === "string" ? found : reason.message, 200)
-}
-
-export const socketError = (reason: "unreachable" | "lost") => (error: Socket.SocketError) =>
-  new UpstreamError({ reason, detail: describe(error) })
-
-interface Terminable {
-  terminate(): void
-}
-const isTerminable = (ws: object): ws is Terminable => "terminate" in ws && typeof ws.terminate === "function"
-
-/** An upstream relay may still answer our Close frame. A silent one is not our fault. */
-const closeMillis = 500
-
-/** An open socket is closed politely, within a budget; every other one at once. */
-export const goodbye = Effect.fnUntraced(function*(ws: Socket.WebSocketLike, subscriptions: ReadonlySet<string>) {
-  if (ws.readyState === 1) {
-    const { impatient } = yield* Shutdown
-    const closed = Effect.callback<void>((resume) => {
-      ws.addEventListener("close", () => resume(Effect.void), { once: true })
-      for (const subscription of subscriptions) ws.send(JSON.stringify(["CLOSE", subscription]))
-      ws.close(1000)
-    })
-    yield* Effect.raceFirst(closed, impatient).pipe(
-      Effect.timeoutOption(closeMillis),
-      Effect.catchDefect((defect) => Effect.logDebug("upstream not closed", defect))
-    )
-  }
-  if (ws.readyState === 3) return
-  if (isTerminable(ws)) ws.terminate()
-  else ws.close()
-})
 
 /** A page that is being read. */
 interface Reading {
@@ -145,25 +82,14 @@ interface Negotiation {
 }
 
 /** Dials; the connection ends with the scope. */
-export const connect = Effect.fn("Upstream.connect")(function*(options: Options) {
-  const { limits, onDropped, onLive, sign, url } = options
-  const construct = yield* Socket.WebSocketConstructor
-  const subscriptions = new Set<string>()
-  const socket = yield* Socket.fromWebSocket(
-    Effect.acquireRelease(Effect.sync(() => construct(url)), (ws) => goodbye(ws, subscriptions)),
-    { openTimeout }
-  )
-  const { pull } = yield* Effect.mapError(socket.reader, socketError("unreachable"))
-  const writer = yield* socket.writer
-  const send = (message: ReadonlyArray<unknown>) =>
-    Effect.mapError(writer.write(JSON.stringify(message)), socketError("lost"))
-
-  const introduction = Introduction.make({ url, sign, send })
+export const connect = Effect.fn("PagedConnection.connect")(function*(options: Options) {
+  const { onDropped, onLive } = options
+  const link = yield* RelayLink.connect(options)
+  const { introduction, send, subscriptions } = link
   let reading: Reading | undefined
   let negotiation: Negotiation | undefined
   let pagesAsked = 0
   let negotiations = 0
-  let offences = 0
   /** Until the stored events of the live subscription are over, older ones were not asked for. */
   let storedSince = 0
   /** The live subscription, as it was asked for last; and whether it waits for us to say who we are. */
@@ -172,12 +98,9 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
   /** Some relays say why they do not answer in a NOTICE, and nowhere else. */
   let notice = ""
 
-  const offend = (count: number): UpstreamError | undefined => {
-    onDropped(count)
-    offences += count
-    return offences > offencesMax
-      ? new UpstreamError({ reason: "misbehaved", detail: `${offences} frames that answer nothing` })
-      : undefined
+  const offend = (): UpstreamError | undefined => {
+    onDropped(1)
+    return link.offend()
   }
 
   const collect = (into: Reading, message: PageAnswer["events"][number], units: number): UpstreamError | undefined => {
@@ -202,26 +125,25 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
   }
 
   /** One frame; live events are collected in `arrived`. The error, if any, ends the connection. */
-  const take = (frame: string | Uint8Array, arrived: Array<Event>): UpstreamError | undefined => {
-    const message = decode(frame, limits)
+  const take = ({ message, units }: RelayLink.Received, arrived: Array<Event>): UpstreamError | undefined => {
     const page = "subscription" in message && message.subscription === reading?.id ? reading : undefined
     switch (message._tag) {
       case "Event":
-        if (page !== undefined) return collect(page, message, frame.length)
-        if (message.subscription !== live || message.event === undefined) return offend(1)
+        if (page !== undefined) return collect(page, message, units)
+        if (message.subscription !== live || !subscriptions.has(live) || message.event === undefined) return offend()
         if (message.created_at >= storedSince) arrived.push(message.event)
         return undefined
       case "Eose":
         if (message.subscription === live) storedSince = 0
-        if (page === undefined) return isOurs(message.subscription) ? undefined : offend(1)
+        if (page === undefined) return isOurs(message.subscription) ? undefined : offend()
         finish(page, Effect.succeed({ events: page.events, finished: message.finished }))
         return undefined
       case "Closed":
-        subscriptions.delete(message.subscription)
-        isLiveRefused ||= message.subscription === live && Introduction.wantsIntroduction({ detail: message.reason })
+        isLiveRefused ||= subscriptions.delete(message.subscription) && message.subscription === live &&
+          Refusal.wantsIntroduction(message.reason)
         if (settle(message.subscription, { _tag: "Refused", reason: escape(message.reason, 100) })) return undefined
-        if (page === undefined) return isOurs(message.subscription) ? undefined : offend(1)
-        finish(page, Effect.fail(Introduction.closedError(message.reason)))
+        if (page === undefined) return isOurs(message.subscription) ? undefined : offend()
+        finish(page, Effect.fail(Refusal.errorOf(message.reason)))
         return undefined
       case "Notice":
         notice = ` (${escape(message.text, 100)})`
@@ -232,26 +154,26 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
         return undefined
       case "NegMsg":
         if (settle(message.subscription, { _tag: "Message", bytes: message.message })) return undefined
-        return isOurs(message.subscription) ? undefined : offend(1)
+        return isOurs(message.subscription) ? undefined : offend()
       case "NegErr":
         if (settle(message.subscription, { _tag: "Refused", reason: escape(message.reason, 100) })) return undefined
-        return isOurs(message.subscription) ? undefined : offend(1)
+        return isOurs(message.subscription) ? undefined : offend()
       case "Auth":
         introduction.onChallenge(message.challenge)
         return undefined
       // We publish nothing here, so nothing else can have been accepted.
       case "Ok":
-        return introduction.onOk(message) ? undefined : offend(1)
+        return introduction.onOk(message) ? undefined : offend()
       default:
-        return offend(1)
+        return offend()
     }
   }
 
   const read = Effect.gen(function*() {
-    const frames = yield* Effect.mapError(pull, socketError("lost"))
+    const received = yield* link.receive
     const arrived: Array<Event> = []
     let broken: UpstreamError | undefined
-    for (const frame of frames) if (broken === undefined) broken = take(frame, arrived)
+    for (const one of received) if (broken === undefined) broken = take(one, arrived)
     if (arrived.length > 0) yield* onLive(arrived)
     yield* broken === undefined ? Effect.void : Effect.fail(broken)
   }).pipe(Effect.forever({ disableYield: true }))
@@ -293,12 +215,12 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
   const page = (...filters: ReadonlyArray<Filter>) => {
     const attempt = Effect.catchIf(
       once(...filters),
-      Introduction.wantsIntroduction,
-      (error) => Effect.andThen(introduce(error), Effect.mapError(once(...filters), Introduction.inVain))
+      ({ detail }) => Refusal.wantsIntroduction(detail),
+      (error) => Effect.andThen(introduce(error), Effect.mapError(once(...filters), Refusal.inVain))
     )
     if (!isLiveRefused) return attempt
     // Where only the live subscription is refused, no page would tell.
-    return Effect.andThen(Effect.ignore(introduce(Introduction.refused("live"))), attempt)
+    return Effect.andThen(Effect.ignore(introduce(Refusal.refused("live"))), attempt)
   }
 
   const listen = (recent: Filter, arriving: Filter) =>
@@ -307,7 +229,7 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
       subscriptions.add(live)
       storedSince = recent.since ?? 0
       // `limit` is about stored events alone; 1, because some relays take 0 for none.
-      liveRequest = ["REQ", live, recent, { ...arriving, limit: 1 }]
+      liveRequest = ["REQ", live, wireOf(recent), wireOf({ ...arriving, limit: 1 })]
       return send(liveRequest)
     })
 
@@ -323,13 +245,16 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
   const open = (filter: Filter, bytes: Uint8Array) =>
     Effect.suspend(() => {
       negotiations++
-      return exchange(["NEG-OPEN", `reconcile ${negotiations}`, filter, Buffer.from(bytes).toString("hex")], true)
+      return exchange(
+        ["NEG-OPEN", `reconcile ${negotiations}`, wireOf(filter), Buffer.from(bytes).toString("hex")],
+        true
+      )
     })
 
   const negotiate = Effect.fnUntraced(function*(filter: Filter, bytes: Uint8Array) {
     const answer = yield* open(filter, bytes)
-    if (answer._tag !== "Refused" || !Introduction.wantsIntroduction({ detail: answer.reason })) return answer
-    const introduced = yield* Effect.option(introduce(Introduction.closedError(answer.reason)))
+    if (answer._tag !== "Refused" || !Refusal.wantsIntroduction(answer.reason)) return answer
+    const introduced = yield* Effect.option(introduce(Refusal.errorOf(answer.reason)))
     return Option.isSome(introduced) ? yield* open(filter, bytes) : answer
   })
 
@@ -338,6 +263,6 @@ export const connect = Effect.fn("Upstream.connect")(function*(options: Options)
 
   const endNegotiation = Effect.suspend(() => send(["NEG-CLOSE", `reconcile ${negotiations}`]))
 
-  const connection: Connection = { page, listen, negotiate, negotiateOn, endNegotiation, read }
+  const connection: PagedConnection = { page, listen, negotiate, negotiateOn, endNegotiation, read }
   return connection
 })

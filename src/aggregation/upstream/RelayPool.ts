@@ -15,7 +15,7 @@ import { aliasOf } from "../../domain/RelayUrl.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { Shutdown } from "../../lifecycle/Shutdown.ts"
 import { Supervisor } from "../../lifecycle/Supervisor.ts"
-import { connect, type RelayConnection } from "./AskingConnection.ts"
+import { type AskingConnection, connect } from "./AskingConnection.ts"
 import { UpstreamError } from "./UpstreamError.ts"
 
 /** Opens sockets to relays that strangers named; fails to open where it must not. */
@@ -58,7 +58,7 @@ interface Entry {
   /** Name and port. */
   readonly host: string
   readonly url: string
-  readonly connection: Deferred.Deferred<RelayConnection, UpstreamError>
+  readonly connection: Deferred.Deferred<AskingConnection, UpstreamError>
   /** Holds the connection's scope: interrupting it closes the connection. */
   fiber: Fiber.Fiber<void> | undefined
   users: number

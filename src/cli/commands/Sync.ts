@@ -5,9 +5,10 @@
  * more are asked for, uploads wait for their OKs, and one page of downloads is stored before the next is requested. What
  * comes down is checked like an import and kept without the quality rules; what goes up is the relay's to judge.
  */
-import { Effect, Layer, Option } from "effect"
+import { Duration, Effect, Layer, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { hash } from "node:crypto"
+import type { UpstreamMessage } from "../../aggregation/upstream/UpstreamMessage.ts"
 import * as UpstreamSocket from "../../aggregation/upstream/UpstreamSocket.ts"
 import { Settings } from "../../config/Settings.ts"
 import { Verifier, type VerifierSender } from "../../crypto/Verifier.ts"
@@ -21,13 +22,14 @@ import { frameBytesMin, Initiator } from "../../domain/negentropy/Session.ts"
 import { relayUrlOf } from "../../domain/RelayUrl.ts"
 import { ExitCode } from "../../lifecycle/Certificate.ts"
 import type { ProcessHost } from "../../lifecycle/process.ts"
+import { escape } from "../../observability/Escape.ts"
 import * as DataCommand from "../DataCommand.ts"
 import { usage } from "../DataCommand.ts"
 import { CommandFailed, say } from "../DataCommand.ts"
 import { filtersOf } from "../FilterArgument.ts"
 import { number } from "../flags.ts"
 import { flagsFor } from "../Root.ts"
-import { connect, reasonOf, type SyncConnection, type SyncMessage } from "../SyncConnection.ts"
+import { connect, type SyncConnection, SyncFailed } from "../SyncConnection.ts"
 import { verifierLayer } from "../verifierLayer.ts"
 
 const directions = ["both", "down", "up", "none"] as const
@@ -52,6 +54,9 @@ const writingComponents = UpstreamSocket.layer.pipe(
   Layer.provideMerge(verifierLayer),
   Layer.provideMerge(Engine.layer)
 )
+
+/** Silence after which a relay that owes an answer is given up. */
+const silence = Duration.seconds(60)
 
 /** Events on their way up without an OK: new ones are sent once there are fewer than the least. */
 const upMax = 100
@@ -137,7 +142,7 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
         else {
           run.isReconciled = true
           run.problem = value._tag === "Problem" ? value.problem : undefined
-          yield* connection.send("[\"NEG-CLOSE\",\"N\"]")
+          yield* connection.send(["NEG-CLOSE", "N"])
           yield* say(`Set reconcile complete. Have ${run.totalHave} need ${run.totalNeed}`)
         }
         return
@@ -166,14 +171,14 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
     }
   }, Effect.uninterruptible)
 
-  const handle = Effect.fnUntraced(function*(message: SyncMessage) {
+  const handle = Effect.fnUntraced(function*(message: UpstreamMessage) {
     switch (message._tag) {
       case "NegMsg":
         if (!run.isReconciled) yield* reconcile(message.message)
         return undefined
       case "NegErr":
         return yield* new CommandFailed({
-          message: `${options.url} refuses to sync: ${reasonOf(message.reason)}`,
+          message: `${options.url} refuses to sync: ${escape(message.reason, 200)}`,
           exitCode: ExitCode.ComponentFailed
         })
       case "Ok":
@@ -214,7 +219,7 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
     for (const event of events) {
       const raw = textOf(event)
       run.rising.add((JSON.parse(raw) as Event).id)
-      yield* connection.send(`["EVENT",${raw}]`)
+      yield* connection.sendText(`["EVENT",${raw}]`)
     }
     yield* Effect.logInfo("sending").pipe(Effect.annotateLogs({ events: events.length, remaining: run.have.length }))
   })
@@ -223,7 +228,7 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
     if (run.need.length === 0 || run.page !== undefined) return
     const ids = run.need.splice(0, pageMax)
     run.page = { asked: new Set(ids), events: new Map() }
-    yield* connection.send(`["REQ","R",${JSON.stringify({ ids })}]`)
+    yield* connection.send(["REQ", "R", { ids }])
     yield* Effect.logInfo("fetching").pipe(Effect.annotateLogs({ events: ids.length, remaining: run.need.length }))
   })
 
@@ -231,14 +236,18 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
     if (run.next === undefined || run.have.length + run.need.length > waitingMax) return
     const message = run.next
     run.next = undefined
-    yield* connection.send(`["NEG-MSG","N","${Buffer.from(message).toString("hex")}"]`)
+    yield* connection.send(["NEG-MSG", "N", Buffer.from(message).toString("hex")])
   })
 
   const loop = Effect.gen(function*() {
     const opening = Buffer.from(initiator.open()).toString("hex")
-    yield* connection.send(`["NEG-OPEN","N",${options.filter.json},"${opening}"]`)
+    yield* connection.sendText(`["NEG-OPEN","N",${options.filter.json},"${opening}"]`)
     while (!run.isDone) {
-      for (const message of yield* connection.receive) yield* handle(message)
+      const messages = yield* connection.receive(silence)
+      if (messages.length === 0) {
+        return yield* new SyncFailed({ url: options.url, detail: `silent for ${Duration.format(silence)}` })
+      }
+      for (const message of messages) yield* handle(message)
       // What was deleted meanwhile is neither sent nor awaited, so there may be more to send at once.
       do yield* up()
       while (run.have.length > 0 && run.rising.size < upMin)
@@ -262,7 +271,7 @@ const sync = Effect.fn("Sync.sync")(function*(options: Options) {
   const store = database === undefined || verifier === undefined
     ? undefined
     : { database: yield* database.sender("sync"), verifier: yield* verifier.sender("sync") }
-  const connection = yield* connect(options.url, limits)
+  const connection = yield* connect({ url: options.url, limits, sign: undefined })
   const { loop, run } = yield* make(options, connection, store)
   yield* loop.pipe(
     Effect.onExit((exit) => say(`${exit._tag === "Success" ? "Done" : "Stopped"}. ${run.summary}`))
