@@ -5,6 +5,9 @@
  * answers as they like and say nothing about it, so fewer events than asked for prove nothing. Proof is an empty page that
  * was ended by EOSE, or the hint `finish` (NIP-67). Until then a page proves only that nothing newer than its oldest event
  * is missing, and the next one starts at that second again, as more of its events may have been cut off.
+ *
+ * That holds where the newest come first. Of an answer in the other order nobody knows which end was cut off, so it proves
+ * what lies between its ends and nothing else; of one in no order, nothing that it may have been cut from is proved.
  */
 
 /** Unix seconds. Nobody has a use for the time before there was a network, nor do harvests go there. */
@@ -71,7 +74,9 @@ export interface Walk {
   readonly until: number
   /** Events to ask for. */
   readonly limit: number
-  /** Ids of the second `until` that an earlier page has brought. */
+  /** A page has shown that the newest come first. */
+  readonly isNewestFirst: boolean
+  /** Ids of its first or last second that an earlier page has brought. */
   readonly seen: ReadonlySet<string>
   /** Events in the longest page so far: so many the upstream does hand out. */
   readonly capacity: number
@@ -82,6 +87,7 @@ export const walk = ([since, until]: Interval, limit: number): Walk => ({
   since,
   until,
   limit,
+  isNewestFirst: false,
   seen: new Set(),
   capacity: 0
 })
@@ -97,8 +103,8 @@ export interface Page {
 /** What a page proves, and how to go on. */
 export interface Step {
   readonly covered: Interval
-  /** Undefined: the gap is closed. */
-  readonly next: Walk | undefined
+  /** What is left of the gap, the shortest stretch first: none when it is closed. */
+  readonly next: ReadonlyArray<Walk>
   /** A second of which the upstream may hold more events than it hands out: it is left behind incomplete. */
   readonly saturated: number | undefined
 }
@@ -109,30 +115,88 @@ export const limitMax = 5000
 /** No relay seen in the field cuts its answers shorter than this, so a shorter one was not cut. */
 export const cutMin = 100
 
+/** Proves nothing. */
+const nothing = ({ until }: Walk): Interval => [until + 1, until]
+
 /** Steps over one second after the pages have shown all of it, or all that the upstream will show. */
 const below = (at: Walk, pageSize: number, capacity: number, saturated: number | undefined): Step => ({
   covered: [at.until, at.until],
-  next: at.until <= at.since
-    ? undefined
-    : { since: at.since, until: at.until - 1, limit: pageSize, seen: new Set(), capacity },
+  next: at.until <= at.since ? [] : [{ ...at, until: at.until - 1, limit: pageSize, seen: new Set(), capacity }],
   saturated
 })
 
-/** What `page`, the answer to `at`, proves, and where the next one ends. `pageSize`: events per page, usually. */
-export const advance = (at: Walk, page: Page, pageSize: number): Step => {
+/** How the events of a page follow one another. */
+const orderOf = (events: Page["events"]): "newest first" | "oldest first" | "one second" | "none" => {
+  let rises = false
+  let falls = false
+  let last: number | undefined
+  for (const { created_at } of events) {
+    if (last !== undefined && created_at > last) rises = true
+    if (last !== undefined && created_at < last) falls = true
+    last = created_at
+  }
+  if (rises) return falls ? "none" : "oldest first"
+  return falls ? "newest first" : "one second"
+}
+
+const idsOf = (events: Page["events"], second: number): ReadonlySet<string> =>
+  new Set(events.filter(({ created_at }) => created_at === second).map(({ id }) => id))
+
+/** After a page that did not come newest first, whose events are not all of the last second asked for. */
+const around = (at: Walk, { events }: Page, [oldest, newest]: Interval, pageSize: number, capacity: number): Step => {
+  const order = orderOf(events)
+  const part = (since: number, until: number, seen: ReadonlySet<string>): Walk => ({
+    ...at,
+    since,
+    until,
+    limit: pageSize,
+    seen,
+    capacity
+  })
+  const stretches = (...parts: ReadonlyArray<Walk>) =>
+    parts.filter(({ since, until }) => since <= until)
+      .toSorted((a, b) => (a.until - a.since) - (b.until - b.since))
+  if (order === "none") {
+    if (events.length < at.limit && events.length < cutMin) {
+      return { covered: [at.since, at.until], next: [], saturated: undefined }
+    }
+    const middle = Math.floor((at.since + at.until) / 2)
+    const next = stretches(part(middle + 1, at.until, new Set()), part(at.since, middle, new Set()))
+    return { covered: nothing(at), next, saturated: undefined }
+  }
+  const above = order === "one second" ? newest + 1 : newest
+  return {
+    covered: [oldest + 1, newest - 1],
+    next: stretches(
+      part(above, at.until, idsOf(events, above)),
+      part(at.since, oldest, idsOf(events, oldest))
+    ),
+    saturated: undefined
+  }
+}
+
+/** What `page`, the answer to `at`, proves, and where the next ones end. `pageSize`: events per page, usually. */
+export const advance = (from: Walk, page: Page, pageSize: number): Step => {
   const { events } = page
   if (events.length === 0 || page.finished) {
-    return { covered: [at.since, at.until], next: undefined, saturated: undefined }
+    return { covered: [from.since, from.until], next: [], saturated: undefined }
   }
-  const capacity = Math.max(at.capacity, events.length)
-  let oldest = at.until
-  for (const event of events) oldest = Math.min(oldest, event.created_at)
+  const capacity = Math.max(from.capacity, events.length)
+  let [oldest, newest] = [from.until, from.since]
+  for (const { created_at } of events) {
+    oldest = Math.min(oldest, created_at)
+    newest = Math.max(newest, created_at)
+  }
+  const order = orderOf(events)
+  const at: Walk = {
+    ...from,
+    isNewestFirst: order === "newest first" || (order === "one second" && from.isNewestFirst)
+  }
   if (oldest < at.until) {
-    const seen = new Set<string>()
-    for (const event of events) if (event.created_at === oldest) seen.add(event.id)
+    if (!at.isNewestFirst) return around(at, page, [oldest, newest], pageSize, capacity)
     return {
       covered: [oldest + 1, at.until],
-      next: { since: at.since, until: oldest, limit: pageSize, seen, capacity },
+      next: [{ ...at, until: oldest, limit: pageSize, seen: idsOf(events, oldest), capacity }],
       saturated: undefined
     }
   }
@@ -144,5 +208,5 @@ export const advance = (at: Walk, page: Page, pageSize: number): Step => {
   const seen = new Set(at.seen)
   for (const event of events) seen.add(event.id)
   const limit = Math.min(at.limit * 2, limitMax)
-  return { covered: [at.until + 1, at.until], next: { ...at, limit, seen, capacity }, saturated: undefined }
+  return { covered: nothing(at), next: [{ ...at, limit, seen, capacity }], saturated: undefined }
 }

@@ -110,9 +110,9 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
     const now = yield* nowSeconds
     yield* connection.listen({ kinds: harvestedKinds, since: now - overlap }, { kinds: harvestedKinds, since: floor })
     for (const gap of HarvestWindow.gaps(progress.covered, [floor, now])) {
-      let at: HarvestWindow.Walk | undefined = HarvestWindow.walk(gap, progress.pageSize)
-      while (at !== undefined) {
-        at = yield* turnPage(at)
+      const walks = [HarvestWindow.walk(gap, progress.pageSize)]
+      for (let at = walks.pop(); at !== undefined; at = walks.pop()) {
+        walks.push(...(yield* turnPage(at)).toReversed())
         if (progress.pages % pagesBetween === 0) yield* beside
       }
     }

@@ -123,7 +123,7 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
       const { intervals = [] } = reading.stored ?? {}
       const covered = HarvestWindow.cover(intervals, [oldest, Math.min(newest, settled)])
       yield* admit(fresh, [remember(reading, { intervals: covered, retryAt: 0, isAble: true })])
-      reading.gaps = [...step.next === undefined ? [] : [step.next], ...reading.gaps.slice(1)]
+      reading.gaps = [...step.next, ...reading.gaps.slice(1)]
     }
   )
 
