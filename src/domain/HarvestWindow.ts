@@ -188,12 +188,12 @@ export const advance = (from: Walk, page: Page, pageSize: number): Step => {
     newest = Math.max(newest, created_at)
   }
   const order = orderOf(events)
-  const at: Walk = {
-    ...from,
-    isNewestFirst: order === "newest first" || (order === "one second" && from.isNewestFirst)
-  }
+  // Of one second alone nobody can tell; a page that short was not cut at either end.
+  const isShort = events.length < from.limit && events.length < cutMin
+  const isNewestFirst = order === "newest first" || (order === "one second" && (from.isNewestFirst || isShort))
+  const at: Walk = { ...from, isNewestFirst: order === "newest first" || from.isNewestFirst }
   if (oldest < at.until) {
-    if (!at.isNewestFirst) return around(at, page, [oldest, newest], pageSize, capacity)
+    if (!isNewestFirst) return around(at, page, [oldest, newest], pageSize, capacity)
     return {
       covered: [oldest + 1, at.until],
       next: [{ ...at, until: oldest, limit: pageSize, seen: idsOf(events, oldest), capacity }],
