@@ -112,7 +112,8 @@ const chooseEngine = Effect.fnUntraced(function*(preference: EnginePreference) {
 /** The id an event has to have (NIP-01, "Events and signatures"). */
 const idOf = (text: string): string => hash("sha256", text, "hex")
 
-const signed = (key: RelayKey.RelayKey, template: EventTemplate): Exit.Exit<Event, CryptoError> => {
+/** An event of this relay. */
+export const signed = (key: RelayKey.RelayKey, template: EventTemplate): Exit.Exit<Event, CryptoError> => {
   const { created_at, kind, tags, content } = template
   const { pubkey } = key
   try {

@@ -3,8 +3,10 @@ import { NodeWS } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createServer } from "node:http"
+import { make as makeEvents } from "../../src/demo/UpstreamEvents.ts"
 import type { Event } from "../../src/domain/Event.ts"
 import { withForgedSignature } from "../support/events.ts"
+import * as FakeNegentropy from "../support/FakeNegentropy.ts"
 import { folder } from "../support/service.ts"
 import * as Service from "../support/service.ts"
 import { committed, databasePath, events, jsonLines, logged, run } from "./support.ts"
@@ -115,5 +117,121 @@ describe("sync", () => {
         assert.match(JSON.stringify(logged(refused, "error")), /blocked: this query is too big/)
       }).pipe(Effect.scoped),
     40_000
+  )
+
+  /** A relay that does what `play` says, and nothing else. */
+  const playing = (play: (message: ReadonlyArray<unknown>, say: (...frame: ReadonlyArray<unknown>) => void) => void) =>
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.callback<ReturnType<typeof createServer>>((resume) => {
+          const server = createServer()
+          const relay = new NodeWS.WebSocketServer({ server })
+          relay.on(
+            "connection",
+            (socket) =>
+              socket.on(
+                "message",
+                (data: Buffer) =>
+                  play(JSON.parse(data.toString()) as ReadonlyArray<unknown>, (...frame) =>
+                    socket.send(JSON.stringify(frame)))
+              )
+          )
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+      ),
+      (server) => {
+        const address = server.address()
+        return `ws://127.0.0.1:${typeof address === "object" ? address?.port : ""}`
+      }
+    )
+
+  /** Answers a REQ with whatever matches of these events; `refusal`: what it says to a NEG-OPEN. */
+  const unable = (stored: ReadonlyArray<Event>, refusal: ReadonlyArray<unknown> | undefined) =>
+    playing(([type, id, filter], say) => {
+      if (type === "NEG-OPEN" && refusal !== undefined) say(...refusal)
+      if (type !== "REQ") return
+      const { ids, limit = 500, since = 0, until = Infinity } = filter as {
+        readonly ids?: ReadonlyArray<string>
+        readonly limit?: number
+        readonly since?: number
+        readonly until?: number
+      }
+      say("EVENT", "somebody's", stored[0])
+      say("EOSE", "somebody's")
+      const found = stored
+        .filter(({ created_at, id }) => created_at >= since && created_at <= until && (ids?.includes(id) ?? true))
+        .toSorted((a, b) => b.created_at - a.created_at)
+      for (const event of found.slice(0, Math.min(limit, 7))) say("EVENT", id, event)
+      say("EOSE", id)
+    })
+
+  for (
+    const [how, refusal] of [
+      ["a NOTICE", ["NOTICE", "ERROR: bad msg: unknown cmd"]],
+      ["CLOSED", ["CLOSED", "N", "unsupported: negentropy"]],
+      ["silence", undefined]
+    ] as const
+  ) {
+    it.live(`asks for everything where ${how} says that the relay does not compare`, () =>
+      Effect.gen(function*() {
+        const all = events(30)
+        const ours = yield* storeWith(all.slice(0, 10))
+        const url = yield* unable(all, refusal)
+        const result = yield* run(ours, ["sync", url, "--dir", "down", "--timeout", "2", "--print-missing"])
+        assert.strictEqual(result.code, 0, result.stderr.join("\n"))
+        assert.match(result.stderr.join("\n"), /need 20/)
+        assert.deepStrictEqual(result.stdout.toSorted(), all.slice(10).map(({ id }) => id).toSorted())
+        assert.strictEqual((yield* exported(ours)).length, 30)
+      }).pipe(Effect.scoped), 60_000)
+  }
+
+  it.live(
+    "fails with how many of the events that it needs have not come, and with the reason of a CLOSED",
+    () =>
+      Effect.gen(function*() {
+        const all = events(12)
+        const ours = yield* storeWith([])
+        const negentropy = FakeNegentropy.make()
+        const stored = makeEvents(all)
+        const hiding = yield* playing((message, say) => {
+          if (
+            negentropy.play(message, (...frames) =>
+              frames.forEach((frame) => say(...(frame as ReadonlyArray<unknown>))), stored)
+          ) {
+            return
+          }
+          const [type, id] = message
+          if (type !== "REQ") {
+            return
+          }
+          for (const event of all.slice(0, 9)) {
+            say("EVENT", id, event)
+          }
+          say("EOSE", id)
+        })
+        const short = yield* run(ours, ["sync", hiding, "--dir", "down"])
+        assert.strictEqual(short.code, 75)
+        assert.match(JSON.stringify(logged(short, "error")), /3 events were needed and have not come/)
+        assert.strictEqual((yield* exported(ours)).length, 9)
+
+        const closing = yield* playing((message, say) => {
+          if (
+            negentropy.play(message, (...frames) =>
+              frames.forEach((frame) =>
+                say(...(frame as ReadonlyArray<unknown>))
+              ), stored)
+          ) {
+            return
+          }
+          if (message[0] === "REQ") {
+            say("CLOSED", message[1], "blocked: not you")
+          }
+        })
+        const refused = yield* run(ours, ["sync", closing, "--dir", "down"])
+        assert.strictEqual(refused.code, 1)
+        assert.match(JSON.stringify(logged(refused, "error")), /blocked: not you/)
+      }).pipe(Effect.scoped),
+    60_000
   )
 })

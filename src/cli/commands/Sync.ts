@@ -3,19 +3,25 @@
  *
  * One loop takes what the relay says and decides what to send next, so nothing piles up: differences are settled before
  * more are asked for, uploads wait for their OKs, and one page of downloads is stored before the next is requested. What
- * comes down is checked like an import and kept without the quality rules; what goes up is the relay's to judge.
+ * comes down is checked like an import and kept without the quality rules; what goes up is the relay's to judge. A relay
+ * that cannot reconcile is asked for all it has instead (`SyncPages`). Longer than other files: the loop and what it does
+ * with each message are one state machine.
  */
-import { Duration, Effect, Layer, Option } from "effect"
+import { Clock, Duration, Effect, Layer, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { hash } from "node:crypto"
+import * as fs from "node:fs"
+import * as Refusal from "../../aggregation/upstream/Refusal.ts"
 import type { UpstreamMessage } from "../../aggregation/upstream/UpstreamMessage.ts"
 import * as UpstreamSocket from "../../aggregation/upstream/UpstreamSocket.ts"
 import { Settings } from "../../config/Settings.ts"
+import * as RelayKey from "../../crypto/RelayKey.ts"
 import { Verifier, type VerifierSender } from "../../crypto/Verifier.ts"
+import { signed } from "../../crypto/WorkerVerifier.ts"
 import { Archive } from "../../database/Archive.ts"
 import { Database, type DatabaseSender, textOf } from "../../database/Database.ts"
 import * as Engine from "../../database/Engine.ts"
-import type { Event } from "../../domain/Event.ts"
+import type { Event, EventTemplate } from "../../domain/Event.ts"
 import type { Filter } from "../../domain/Filter.ts"
 import { ItemSet } from "../../domain/negentropy/ItemSet.ts"
 import { frameBytesMin, Initiator } from "../../domain/negentropy/Session.ts"
@@ -27,9 +33,11 @@ import * as DataCommand from "../DataCommand.ts"
 import { usage } from "../DataCommand.ts"
 import { CommandFailed, say } from "../DataCommand.ts"
 import { filtersOf } from "../FilterArgument.ts"
-import { number } from "../flags.ts"
+import { flag, number } from "../flags.ts"
 import { flagsFor } from "../Root.ts"
+import * as Stdout from "../Stdout.ts"
 import { connect, type SyncConnection, SyncFailed } from "../SyncConnection.ts"
+import { SyncPages } from "../SyncPages.ts"
 import { verifierLayer } from "../verifierLayer.ts"
 
 const directions = ["both", "down", "up", "none"] as const
@@ -42,6 +50,10 @@ interface Options {
   readonly direction: Direction
   /** Bytes of a negentropy message that we send; 0: no limit. */
   readonly frameBytesMax: number
+  /** Writes the id of each event that is missing here to stdout. */
+  readonly printMissing: boolean
+  /** Silence after which a relay that owes an answer is given up. */
+  readonly timeout: Duration.Duration
 }
 
 const isDown = (direction: Direction) => direction === "both" || direction === "down"
@@ -55,8 +67,8 @@ const writingComponents = UpstreamSocket.layer.pipe(
   Layer.provideMerge(Engine.layer)
 )
 
-/** Silence after which a relay that owes an answer is given up. */
-const silence = Duration.seconds(60)
+/** A relay that says nothing to the first message of a reconciliation for so long does not know what it is. */
+const openingDeadline = Duration.seconds(15)
 
 /** Events on their way up without an OK: new ones are sent once there are fewer than the least. */
 const upMax = 100
@@ -88,6 +100,16 @@ interface Store {
   readonly verifier: VerifierSender
 }
 
+/** A REQ that is being answered: for these ids, or for whatever comes next of all the relay has. */
+interface Download {
+  readonly id: string
+  readonly asked: ReadonlySet<string> | undefined
+  readonly events: Array<Extract<UpstreamMessage, { readonly _tag: "Event" }>>
+}
+
+/** Events of one answer before the relay is taken for one that ignores limits. */
+const answerMax = 10_000
+
 /** Where a run stands. */
 class Run {
   readonly have: Array<string> = []
@@ -103,7 +125,16 @@ class Run {
   /** Ids on their way up. */
   readonly rising = new Set<string>()
   /** The page that is being downloaded: what was asked for, and what has come. */
-  page: { readonly asked: ReadonlySet<string>; readonly events: Map<string, Event> } | undefined
+  page: Download | undefined
+  pagesAsked = 0
+  /** The relay has answered in the language of NIP-77. */
+  isAnswered = false
+  /** Instead of a reconciliation. */
+  pages: SyncPages | undefined
+  /** Who we are was said, which is said once. */
+  isIntroduced = false
+  /** Events that the relay has told of, and has not handed out when asked. */
+  withheld = 0
   taken = 0
   refused = 0
   stored = 0
@@ -149,6 +180,7 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
       }
       run.totalHave += value.have.length
       run.totalNeed += value.need.length
+      if (options.printMissing) yield* Stdout.lines(value.need)
       if (isUp(options.direction)) { for (const id of value.have) run.have.push(id) }
       if (isDown(options.direction)) { for (const id of value.need) run.need.push(id) }
       yield* Effect.yieldNow
@@ -171,16 +203,89 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
     }
   }, Effect.uninterruptible)
 
+  const refused = (reason: string) =>
+    new CommandFailed({
+      message: `${options.url} refuses to sync: ${escape(reason, 200)}`,
+      exitCode: ExitCode.ComponentFailed
+    })
+
+  /** Says who we are to a relay that wants to know; `again` is what it has refused before. */
+  const orIntroduce = <A, E, R>(reason: string, again: Effect.Effect<A, E, R>) => {
+    if (run.isIntroduced || !Refusal.wantsIntroduction(reason)) return Effect.fail(refused(reason))
+    run.isIntroduced = true
+    const introduced = connection.introduce(Refusal.errorOf(reason)).pipe(
+      Effect.catchTag("UpstreamError", ({ detail }) => Effect.fail(refused(detail))),
+      Effect.timeoutOrElse({ duration: options.timeout, orElse: () => Effect.fail(refused(reason)) })
+    )
+    return Effect.andThen(introduced, again)
+  }
+
+  const open = Effect.suspend(() => {
+    run.next = undefined
+    const opening = Buffer.from(initiator.open()).toString("hex")
+    return connection.sendText(`["NEG-OPEN","N",${options.filter.json},"${opening}"]`)
+  })
+
+  /** Asks for everything, as the relay does not compare. */
+  const fallBack = Effect.fnUntraced(function*(reason: string) {
+    yield* Effect.logWarning("relay does not reconcile, asking for everything").pipe(
+      Effect.annotateLogs({ reason: escape(reason, 200) })
+    )
+    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    const { limit: _, ...filter } = options.filter.decoded
+    run.pages = new SyncPages(filter, now)
+  })
+
+  /** Every difference is known. */
+  const concludePages = Effect.fnUntraced(function*(pages: SyncPages) {
+    yield* archive.walk([options.filter.decoded], "oldest first", (events) =>
+      Effect.sync(() => {
+        for (const { id } of events) {
+          if (pages.theirs.has(id)) continue
+          run.totalHave++
+          if (isUp(options.direction)) run.have.push(id)
+        }
+      }))
+    run.isReconciled = true
+    if (pages.saturated > 0) run.problem = `${pages.saturated} seconds hold more events than the relay hands out`
+    yield* say(`All pages read. Have ${run.totalHave} need ${run.totalNeed}`)
+  })
+
+  /** A page has come: of ids that were asked for, or of all there is. */
+  const takePage = Effect.fnUntraced(function*(page: Download, finished: boolean) {
+    run.page = undefined
+    const { pages } = run
+    if (page.asked !== undefined) {
+      const { asked } = page
+      const events = new Map(
+        page.events.flatMap(({ event, id }) => event !== undefined && asked.has(id) ? [[id, event]] : [])
+      )
+      run.withheld += asked.size - events.size
+      if (store !== undefined && events.size > 0) yield* keep(store, [...events.values()])
+    } else if (pages !== undefined) {
+      const fresh = pages.take(page.events, finished)
+      const known = new Set((yield* archive.reader.query([{ ids: fresh.map(({ id }) => id) }], { limitMax: answerMax }))
+        .events.map((event) => (JSON.parse(textOf(event)) as Event).id))
+      const missing = fresh.filter(({ id }) => !known.has(id))
+      run.totalNeed += missing.length
+      if (options.printMissing) yield* Stdout.lines(missing.map(({ id }) => id))
+      if (store !== undefined && missing.length > 0) yield* keep(store, missing)
+      if (pages.question === undefined) yield* concludePages(pages)
+    }
+  })
+
   const handle = Effect.fnUntraced(function*(message: UpstreamMessage) {
+    const page = "subscription" in message && message.subscription === run.page?.id ? run.page : undefined
+    const isOpening = !run.isAnswered && run.pages === undefined
     switch (message._tag) {
       case "NegMsg":
-        if (!run.isReconciled) yield* reconcile(message.message)
-        return undefined
+        if (message.subscription !== "N" || run.isReconciled || run.pages !== undefined) return undefined
+        run.isAnswered = true
+        return yield* reconcile(message.message)
       case "NegErr":
-        return yield* new CommandFailed({
-          message: `${options.url} refuses to sync: ${escape(message.reason, 200)}`,
-          exitCode: ExitCode.ComponentFailed
-        })
+        return message.subscription === "N" && !run.isReconciled && run.pages === undefined
+          ? yield* orIntroduce(message.reason, open)
+          : undefined
       case "Ok":
         if (!run.rising.delete(message.id)) return undefined
         if (message.accepted) run.taken++
@@ -192,25 +297,33 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
         }
         return undefined
       case "Event":
-        // Nothing is taken that was not asked for.
-        if (message.event !== undefined && run.page?.asked.has(message.id) === true) {
-          run.page.events.set(message.id, message.event)
-        }
-        return undefined
+        if (page === undefined) return undefined
+        if (page.events.push(message) <= answerMax) return undefined
+        return yield* new SyncFailed({ url: options.url, detail: "an answer without end" })
       case "Eose":
-      case "Closed": {
-        const events = [...run.page?.events.values() ?? []]
-        run.page = undefined
-        if (store !== undefined && events.length > 0) yield* keep(store, events)
-        return undefined
-      }
+        return page === undefined ? undefined : yield* takePage(page, message.finished)
+      case "Closed":
+        if (page !== undefined) return yield* orIntroduce(message.reason, request(page.asked))
+        if (message.subscription !== "N" || run.isReconciled || run.pages !== undefined) return undefined
+        if (!isOpening) return yield* refused(message.reason)
+        return Refusal.wantsIntroduction(message.reason)
+          ? yield* orIntroduce(message.reason, open)
+          : yield* fallBack(message.reason)
       case "Notice":
-        yield* Effect.logWarning("relay says").pipe(Effect.annotateLogs({ notice: message.text }))
-        return undefined
+        yield* Effect.logWarning("relay says").pipe(Effect.annotateLogs({ notice: escape(message.text, 200) }))
+        return isOpening ? yield* fallBack(message.text) : undefined
       default:
         return undefined
     }
   })
+
+  /** Asks for these ids, or for the next page of everything. */
+  const request = (asked: ReadonlySet<string> | undefined) =>
+    Effect.suspend(() => {
+      const filter = asked === undefined ? run.pages?.question : { ids: [...asked] }
+      run.page = { id: `R${++run.pagesAsked}`, asked, events: [] }
+      return connection.send(["REQ", run.page.id, filter])
+    })
 
   const up = Effect.fnUntraced(function*() {
     if (run.have.length === 0 || run.rising.size >= upMin) return
@@ -225,10 +338,11 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
   })
 
   const down = Effect.fnUntraced(function*() {
-    if (run.need.length === 0 || run.page !== undefined) return
+    if (run.page !== undefined) return
+    if (run.pages?.question !== undefined) return yield* request(undefined)
+    if (run.need.length === 0) return
     const ids = run.need.splice(0, pageMax)
-    run.page = { asked: new Set(ids), events: new Map() }
-    yield* connection.send(["REQ", "R", { ids }])
+    yield* request(new Set(ids))
     yield* Effect.logInfo("fetching").pipe(Effect.annotateLogs({ events: ids.length, remaining: run.need.length }))
   })
 
@@ -239,28 +353,44 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
     yield* connection.send(["NEG-MSG", "N", Buffer.from(message).toString("hex")])
   })
 
+  /** What comes next. A relay that is silent to the opening is asked for pages; to anything else, given up. */
+  const next = Effect.gen(function*() {
+    const isOpening = !run.isAnswered && run.pages === undefined
+    const patience = isOpening ? Duration.min(openingDeadline, options.timeout) : options.timeout
+    const messages = yield* connection.receive(patience)
+    if (messages.length > 0) return messages
+    if (isOpening) {
+      yield* fallBack("no answer")
+      return messages
+    }
+    return yield* new SyncFailed({ url: options.url, detail: `silent for ${Duration.format(options.timeout)}` })
+  })
+
   const loop = Effect.gen(function*() {
-    const opening = Buffer.from(initiator.open()).toString("hex")
-    yield* connection.sendText(`["NEG-OPEN","N",${options.filter.json},"${opening}"]`)
+    yield* open
     while (!run.isDone) {
-      const messages = yield* connection.receive(silence)
-      if (messages.length === 0) {
-        return yield* new SyncFailed({ url: options.url, detail: `silent for ${Duration.format(silence)}` })
-      }
-      for (const message of messages) yield* handle(message)
+      for (const message of yield* next) yield* handle(message)
       // What was deleted meanwhile is neither sent nor awaited, so there may be more to send at once.
       do yield* up()
       while (run.have.length > 0 && run.rising.size < upMin)
       yield* down()
       yield* more()
     }
-    if (run.problem === undefined) return undefined
-    return yield* new CommandFailed({
-      message: `not everything could be compared (${run.problem}): run it again`,
-      exitCode: ExitCode.CutShort
-    })
+    const cutShort = (message: string) => new CommandFailed({ message, exitCode: ExitCode.CutShort })
+    if (run.problem !== undefined) {
+      return yield* cutShort(`not everything could be compared (${run.problem}): run it again`)
+    }
+    if (run.withheld > 0) return yield* cutShort(`${run.withheld} events were needed and have not come`)
   })
   return { run, loop }
+})
+
+/** Signs as this relay, where it has a key already: a command makes none. */
+const signer = Effect.gen(function*() {
+  const { relayKeyPath, relaySecretKey } = yield* Settings
+  if (Option.isNone(relaySecretKey) && !fs.existsSync(relayKeyPath)) return undefined
+  const key = yield* RelayKey.make
+  return (template: EventTemplate) => signed(key, template)
 })
 
 /** Until both sides agree, as far as the direction goes. */
@@ -271,7 +401,7 @@ const sync = Effect.fn("Sync.sync")(function*(options: Options) {
   const store = database === undefined || verifier === undefined
     ? undefined
     : { database: yield* database.sender("sync"), verifier: yield* verifier.sender("sync") }
-  const connection = yield* connect({ url: options.url, limits, sign: undefined })
+  const connection = yield* connect({ url: options.url, limits, sign: yield* signer })
   const { loop, run } = yield* make(options, connection, store)
   yield* loop.pipe(
     Effect.onExit((exit) => say(`${exit._tag === "Success" ? "Done" : "Stopped"}. ${run.summary}`))
@@ -292,15 +422,32 @@ export const command = (host: ProcessHost) =>
       Flag.withDefault("both" as const)
     ),
     frameBytesMax: number("frame-size-limit", 60_000, "Bytes of a message of ours, which hex doubles; 0: no limit."),
-    ...flagsFor("VERIFIER_THREADS", "VERIFIER_ENGINE", "MAX_MESSAGE_BYTES", "MAX_EVENT_TAGS", "MAX_CONTENT_LENGTH")
-  }, ({ direction, filter, frameBytesMax, settings, url }) => {
+    printMissing: flag("print-missing", "Write the ids of events that are missing here to stdout, one per line."),
+    timeout: number("timeout", 60, "Seconds of silence after which a relay that owes an answer is given up."),
+    ...flagsFor(
+      "RELAY_KEY_PATH",
+      "VERIFIER_THREADS",
+      "VERIFIER_ENGINE",
+      "MAX_MESSAGE_BYTES",
+      "MAX_EVENT_TAGS",
+      "MAX_CONTENT_LENGTH"
+    )
+  }, ({ direction, filter, frameBytesMax, printMissing, settings, timeout, url }) => {
     const given = Effect.gen(function*() {
       const [decoded, ...others] = yield* filtersOf(filter)
       if (decoded === undefined || others.length > 0) return yield* usage("sync takes one filter")
       const relay = /^wss?:\/\//i.test(url) ? relayUrlOf(url) : undefined
       if (relay === undefined) return yield* usage("the URL must be ws:// or wss://")
       const json = JSON.stringify([JSON.parse(filter)].flat()[0])
-      return { url: relay, filter: { json, decoded }, direction, frameBytesMax } satisfies Options
+      if (timeout < 1) return yield* usage("--timeout is a number of seconds, 1 or more")
+      return {
+        url: relay,
+        filter: { json, decoded },
+        direction,
+        frameBytesMax,
+        printMissing,
+        timeout: Duration.seconds(timeout)
+      } satisfies Options
     })
     return isDown(direction)
       ? DataCommand.run(host, { settings }, { given, components: writingComponents }, sync)
