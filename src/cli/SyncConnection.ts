@@ -1,5 +1,5 @@
 /** One connection to a relay that is synced with: what it says, in order, with a bound on how long it says nothing. */
-import { Duration, Effect, Option, Runtime, Schema } from "effect"
+import { type Duration, Effect, Option, Runtime, Schema } from "effect"
 import * as RelayLink from "../aggregation/upstream/RelayLink.ts"
 import type { UpstreamError } from "../aggregation/upstream/UpstreamError.ts"
 import type { UpstreamMessage } from "../aggregation/upstream/UpstreamMessage.ts"
