@@ -14,7 +14,8 @@ import { type Filter, matchesAny } from "../../domain/Filter.ts"
 import { cutMin } from "../../domain/HarvestWindow.ts"
 import { companionKinds, deletionKind, keptAddressesOf, profileKind } from "../../domain/Kinds.ts"
 import * as Space from "../Space.ts"
-import type { PagedConnection } from "../upstream/PagedConnection.ts"
+import type { PageAnswer, PagedConnection } from "../upstream/PagedConnection.ts"
+import * as Refusal from "../upstream/Refusal.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 import type { Progress } from "./HarvestStatus.ts"
 import { floor, strangePage } from "./HarvestWalk.ts"
@@ -48,7 +49,10 @@ export const space = Space.versioned("authors", {
   begunAt: Schema.Int,
   retryAt: Schema.Int,
   /** It has answered before. */
-  isAble: Schema.Boolean
+  isAble: Schema.Boolean,
+  /** Authors and filters that it takes at a time, where it has refused more. */
+  authorsMax: Schema.optionalKey(Schema.Int),
+  filtersMax: Schema.optionalKey(Schema.Int)
 })
 type Stored = Space.Value<typeof space>
 
@@ -94,6 +98,8 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
   const { url } = progress
   const database = yield* Database
   let state: Stored | undefined
+  /** What the upstream takes at a time, as far as it has shown. */
+  let bounds = { authorsMax, filtersMax: 3 }
 
   const load = Effect.gen(function*() {
     const kept = yield* reading(space.get(database, url))
@@ -107,14 +113,49 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
     return space.put(url, next)
   }
 
+  /** One question, of as many filters at a time as the upstream takes. */
+  const pagesOf = Effect.fnUntraced(function*(filters: ReadonlyArray<Filter>) {
+    const events: Array<PageAnswer["events"][number]> = []
+    let finished = true
+    let longest = 0
+    for (let from = 0; from < filters.length; from += bounds.filtersMax) {
+      const answer = yield* connection.page(...filters.slice(from, from + bounds.filtersMax))
+      for (const event of answer.events) events.push(event)
+      finished &&= answer.finished
+      longest = Math.max(longest, answer.events.length)
+    }
+    return { events, finished, longest }
+  })
+
+  /** Half of the authors at a time. */
+  const halved = (profiles: ReadonlyArray<Event>, since: number) => {
+    const middle = profiles.length >> 1
+    return Effect.andThen(askAbout(profiles.slice(0, middle), since), askAbout(profiles.slice(middle), since))
+  }
+
+  /** A refusal may be about how much was asked: first for fewer filters, then for fewer authors, until there is one. */
+  const askForFewer = (profiles: ReadonlyArray<Event>, since: number, error: UpstreamError) => {
+    if (error.reason !== "refused" || !Refusal.mayWantFewer(error.detail)) return Effect.fail(error)
+    if (bounds.filtersMax > 1) {
+      bounds = { ...bounds, filtersMax: 1 }
+      return askAbout(profiles, since)
+    }
+    if (profiles.length === 1) return Effect.fail(error)
+    bounds = { ...bounds, authorsMax: Math.min(bounds.authorsMax, profiles.length >> 1) }
+    return halved(profiles, since)
+  }
+
   /** An answer as long as any that the upstream gives, or a filter allows, may have been cut: half of the authors have room. */
   const askAbout = (
     profiles: ReadonlyArray<Event>,
     since: number
   ): Effect.Effect<void, UpstreamError> =>
     Effect.gen(function*() {
+      if (profiles.length > bounds.authorsMax) return yield* halved(profiles, since)
       const filters = filtersOf(profiles, since)
-      const answer = yield* connection.page(...filters)
+      const asked = yield* Effect.result(pagesOf(filters))
+      if (asked._tag === "Failure") return yield* askForFewer(profiles, since, asked.failure)
+      const answer = asked.success
       const found = new Map<string, Event>()
       for (const { event } of answer.events) {
         if (event !== undefined && matchesAny(filters, event)) found.set(event.id, event)
@@ -126,11 +167,9 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
       yield* isStrange ? Effect.fail(strangePage()) : Effect.void
       yield* admit([...found.values()], [])
       const longest = Math.min(limit, Math.max(cutMin, progress.longestPage))
-      const isCut = !answer.finished && answer.events.length >= longest
+      const isCut = !answer.finished && answer.longest >= longest
       if (!isCut || profiles.length === 1) return
-      const middle = profiles.length >> 1
-      yield* askAbout(profiles.slice(0, middle), since)
-      yield* askAbout(profiles.slice(middle), since)
+      yield* halved(profiles, since)
     })
 
   /** A pass that has come to the end goes on with whoever is accepted, until it is time to ask about everybody again. */
@@ -155,6 +194,7 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
     const now = yield* Clock.currentTimeMillis
     let current = state ?? (yield* load)
     state = current
+    bounds = { authorsMax: current.authorsMax ?? authorsMax, filtersMax: current.filtersMax ?? 3 }
     if (now < current.retryAt) return false
     let rows = yield* reading(database.committedAfter(current.at, rowsMax))
     if (rows.length === 0) {
@@ -177,7 +217,11 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
       return true
     }
     yield* Effect.matchEffect(askAbout(profiles, isRepeated ? since : floor), {
-      onSuccess: () => admit([], [remember({ ...next, isAble: true })]),
+      onSuccess: () => {
+        const { authorsMax: most, filtersMax } = bounds
+        const found = { ...most < authorsMax && { authorsMax: most }, ...filtersMax < 3 && { filtersMax } }
+        return admit([], [remember({ ...next, ...found, isAble: true })])
+      },
       onFailure: (error) => isDeaf(error.reason) ? pause(current, error) : Effect.fail(error)
     })
     progress.authorsAsked += profiles.length

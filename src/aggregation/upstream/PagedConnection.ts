@@ -150,6 +150,8 @@ export const connect = Effect.fn("PagedConnection.connect")(function*(options: O
         // Whoever does not know NEG-OPEN has no other way to say so.
         if (negotiation?.isOpening === true) {
           settle(negotiation.id, { _tag: "Refused", reason: escape(message.text, 100) })
+        } else if (reading?.events.length === 0 && Refusal.isAboutBounds(message.text)) {
+          finish(reading, Effect.fail(Refusal.errorOf(message.text)))
         }
         return undefined
       case "NegMsg":
@@ -200,7 +202,10 @@ export const connect = Effect.fn("PagedConnection.connect")(function*(options: O
     reading = { id, events: [], units: 0, answer }
     subscriptions.add(id)
     yield* send(["REQ", id, ...filters.map(wireOf)])
-    const answered = yield* Effect.timeoutOption(Deferred.await(answer), pageDeadline)
+    const answered = yield* Effect.timeoutOption(Deferred.await(answer), pageDeadline).pipe(
+      // One that refuses by a NOTICE may still take it for open.
+      Effect.tapError(() => subscriptions.delete(id) ? send(["CLOSE", id]) : Effect.void)
+    )
     if (Option.isNone(answered)) {
       reading = undefined
       subscriptions.delete(id)

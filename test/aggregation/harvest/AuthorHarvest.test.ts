@@ -184,6 +184,38 @@ describe("what belongs to accepted authors", () => {
     )
   })
 
+  for (const by of ["CLOSED", "NOTICE"]) {
+    it.effect(`is asked for in fewer filters and by fewer authors where more is refused by ${by}, also after a restart`, () => {
+      const upstream = relay([...profiles(20), listOf("author 3")])
+      const strict = twisted(upstream, (message, answer, socket) => {
+        const [type, id, first, ...others] = message as ReadonlyArray<any>
+        const reason = others.length > 0
+          ? "error: one filter only"
+          : first?.authors?.length > 6
+          ? "error: too many authors"
+          : undefined
+        if (type !== "REQ" || id === "live" || reason === undefined) return answer(message)
+        if (by === "CLOSED") socket.say(["CLOSED", id, reason])
+        else socket.say(["NOTICE", reason])
+      })
+      const disk = blank()
+      const sizes = (from = 0) =>
+        besides(upstream, from).flatMap(({ authors }) =>
+          authors === undefined ? [] : [(authors as ReadonlyArray<string>).length]
+        )
+      return Effect.gen(function*() {
+        yield* harvesting(upstream, askedAbout(20), { disk, sockets: playing(strict) })
+        assert.include(kindsOf(disk), 10_002)
+        // What was refused did not reach the relay: of what did, everybody was asked about by each of three filters.
+        assert.isTrue(sizes().every((size) => size <= 6))
+        assert.strictEqual(sizes().reduce((sum, size) => sum + size, 0), 60)
+        const kept = JSON.stringify([...disk.records.values()])
+        assert.match(kept, /filtersMax[^0-9]*1\b/)
+        assert.match(kept, /authorsMax[^0-9]*5\b/)
+      })
+    })
+  }
+
   it.effect("takes no effect unless its signature is valid", () => {
     const [first] = profiles(1)
     const forged = [deletionEvent([first!.id], "author 0"), listOf("author 0")].map(withForgedSignature)
