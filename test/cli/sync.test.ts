@@ -31,6 +31,53 @@ const storeWith = Effect.fnUntraced(function*(stored: ReadonlyArray<Event>) {
 
 const exported = (home: string) => Effect.map(run(home, ["export"]), ({ stdout }) => stdout)
 
+/** A relay that does what `play` says, and nothing else. */
+const playing = (play: (message: ReadonlyArray<unknown>, say: (...frame: ReadonlyArray<unknown>) => void) => void) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.callback<ReturnType<typeof createServer>>((resume) => {
+        const server = createServer()
+        const relay = new NodeWS.WebSocketServer({ server })
+        relay.on(
+          "connection",
+          (socket) =>
+            socket.on(
+              "message",
+              (data: Buffer) =>
+                play(JSON.parse(data.toString()) as ReadonlyArray<unknown>, (...frame) =>
+                  socket.send(JSON.stringify(frame)))
+            )
+        )
+        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+      }),
+      (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+    ),
+    (server) => {
+      const address = server.address()
+      return `ws://127.0.0.1:${typeof address === "object" ? address?.port : ""}`
+    }
+  )
+
+/** Answers a REQ with whatever matches of these events; `refusal`: what it says to a NEG-OPEN. */
+const unable = (stored: ReadonlyArray<Event>, refusal: ReadonlyArray<unknown> | undefined) =>
+  playing(([type, id, filter], say) => {
+    if (type === "NEG-OPEN" && refusal !== undefined) say(...refusal)
+    if (type !== "REQ") return
+    const { ids, limit = 500, since = 0, until = Infinity } = filter as {
+      readonly ids?: ReadonlyArray<string>
+      readonly limit?: number
+      readonly since?: number
+      readonly until?: number
+    }
+    say("EVENT", "somebody's", stored[0])
+    say("EOSE", "somebody's")
+    const found = stored
+      .filter(({ created_at, id }) => created_at >= since && created_at <= until && (ids?.includes(id) ?? true))
+      .toSorted((a, b) => b.created_at - a.created_at)
+    for (const event of found.slice(0, Math.min(limit, 7))) say("EVENT", id, event)
+    say("EOSE", id)
+  })
+
 describe("sync", () => {
   it.live(
     "both: the two stores end byte for byte the same, and a second run finds nothing",
@@ -118,53 +165,6 @@ describe("sync", () => {
       }).pipe(Effect.scoped),
     40_000
   )
-
-  /** A relay that does what `play` says, and nothing else. */
-  const playing = (play: (message: ReadonlyArray<unknown>, say: (...frame: ReadonlyArray<unknown>) => void) => void) =>
-    Effect.map(
-      Effect.acquireRelease(
-        Effect.callback<ReturnType<typeof createServer>>((resume) => {
-          const server = createServer()
-          const relay = new NodeWS.WebSocketServer({ server })
-          relay.on(
-            "connection",
-            (socket) =>
-              socket.on(
-                "message",
-                (data: Buffer) =>
-                  play(JSON.parse(data.toString()) as ReadonlyArray<unknown>, (...frame) =>
-                    socket.send(JSON.stringify(frame)))
-              )
-          )
-          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-        }),
-        (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
-      ),
-      (server) => {
-        const address = server.address()
-        return `ws://127.0.0.1:${typeof address === "object" ? address?.port : ""}`
-      }
-    )
-
-  /** Answers a REQ with whatever matches of these events; `refusal`: what it says to a NEG-OPEN. */
-  const unable = (stored: ReadonlyArray<Event>, refusal: ReadonlyArray<unknown> | undefined) =>
-    playing(([type, id, filter], say) => {
-      if (type === "NEG-OPEN" && refusal !== undefined) say(...refusal)
-      if (type !== "REQ") return
-      const { ids, limit = 500, since = 0, until = Infinity } = filter as {
-        readonly ids?: ReadonlyArray<string>
-        readonly limit?: number
-        readonly since?: number
-        readonly until?: number
-      }
-      say("EVENT", "somebody's", stored[0])
-      say("EOSE", "somebody's")
-      const found = stored
-        .filter(({ created_at, id }) => created_at >= since && created_at <= until && (ids?.includes(id) ?? true))
-        .toSorted((a, b) => b.created_at - a.created_at)
-      for (const event of found.slice(0, Math.min(limit, 7))) say("EVENT", id, event)
-      say("EOSE", id)
-    })
 
   for (
     const [how, refusal] of [

@@ -151,6 +151,9 @@ class Run {
   }
 }
 
+/** There is more to do. */
+const cutShort = (message: string) => new CommandFailed({ message, exitCode: ExitCode.CutShort })
+
 const make = Effect.fnUntraced(function*(options: Options, connection: SyncConnection, store: Store | undefined) {
   const archive = yield* Archive
   const run = new Run()
@@ -338,12 +341,13 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
   })
 
   const down = Effect.fnUntraced(function*() {
-    if (run.page !== undefined) return
+    if (run.page !== undefined) return undefined
     if (run.pages?.question !== undefined) return yield* request(undefined)
-    if (run.need.length === 0) return
+    if (run.need.length === 0) return undefined
     const ids = run.need.splice(0, pageMax)
     yield* request(new Set(ids))
     yield* Effect.logInfo("fetching").pipe(Effect.annotateLogs({ events: ids.length, remaining: run.need.length }))
+    return undefined
   })
 
   const more = Effect.fnUntraced(function*() {
@@ -376,11 +380,11 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
       yield* down()
       yield* more()
     }
-    const cutShort = (message: string) => new CommandFailed({ message, exitCode: ExitCode.CutShort })
     if (run.problem !== undefined) {
       return yield* cutShort(`not everything could be compared (${run.problem}): run it again`)
     }
-    if (run.withheld > 0) return yield* cutShort(`${run.withheld} events were needed and have not come`)
+    if (run.withheld === 0) return undefined
+    return yield* cutShort(`${run.withheld} events were needed and have not come`)
   })
   return { run, loop }
 })
