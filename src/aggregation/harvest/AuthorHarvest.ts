@@ -168,8 +168,7 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
       yield* admit([...found.values()], [])
       const longest = Math.min(limit, Math.max(cutMin, progress.longestPage))
       const isCut = !answer.finished && answer.longest >= longest
-      if (!isCut || profiles.length === 1) return
-      yield* halved(profiles, since)
+      return isCut && profiles.length > 1 ? yield* halved(profiles, since) : undefined
     })
 
   /** A pass that has come to the end goes on with whoever is accepted, until it is time to ask about everybody again. */

@@ -188,10 +188,11 @@ describe("what belongs to accepted authors", () => {
     it.effect(`is asked for in fewer filters and by fewer authors where more is refused by ${by}, also after a restart`, () => {
       const upstream = relay([...profiles(20), listOf("author 3")])
       const strict = twisted(upstream, (message, answer, socket) => {
-        const [type, id, first, ...others] = message as ReadonlyArray<any>
+        const [type, id, first, ...others] = message as ReadonlyArray<unknown>
+        const { authors = [] } = (first ?? {}) as { readonly authors?: ReadonlyArray<string> }
         const reason = others.length > 0
           ? "error: one filter only"
-          : first?.authors?.length > 6
+          : authors.length > 6
           ? "error: too many authors"
           : undefined
         if (type !== "REQ" || id === "live" || reason === undefined) return answer(message)
