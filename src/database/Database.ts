@@ -141,6 +141,26 @@ export interface Sketch {
   readonly hll: string
 }
 
+/** A part of an order that a seed picks (`domain/Permutation`), over the places in the commit log. */
+export interface DrawRequest {
+  readonly kind: number
+  /** 32 bits. */
+  readonly seed: number
+  /** The last place that is in the order: what `Drawn` said before, or absent for the newest. */
+  readonly top?: number | undefined
+  /** Where in the order to begin; 0 is its start. */
+  readonly from: number
+  readonly count: number
+}
+
+export interface Drawn {
+  readonly top: number
+  /** Where to go on; `top` when the order is at its end. */
+  readonly next: number
+  /** At most `count`; fewer at the end, and where so few places hold the kind that looking further would take too long. */
+  readonly events: ReadonlyArray<string>
+}
+
 export interface StoredRecord {
   readonly key: string
   readonly value: string
@@ -203,6 +223,9 @@ export class Database extends Context.Service<Database, {
    * seen everything that was stored up to then, and is stored still.
    */
   readonly committedAfter: (seq: number, limit: number) => Effect.Effect<ReadonlyArray<Committed>, DatabaseError>
+
+  /** Stored events of a kind by chance: each of them has one turn in the order, and all are as likely as any. */
+  readonly draw: (request: DrawRequest) => Effect.Effect<Drawn, DatabaseError>
 
   /**
    * What a `Save` of this event would do to the store as committed now: the cheap question to ask before its signature

@@ -148,6 +148,7 @@ const make = Effect.fnUntraced(function*(disk: Disk["Service"]) {
           expiresAt: Infinity
         }
       }),
+    draw: () => Effect.die("nothing here draws"),
     committedAfter: (after, limit) =>
       guarded(
         "read",

@@ -60,6 +60,8 @@ const retry = (key: string, due: number | null) => put("retry", key, key, due)
 const ids = (events: ReadonlyArray<Event>) => events.map(({ id }) => id)
 const byId = (events: ReadonlyArray<Event>) => events.toSorted((a, b) => a.id < b.id ? -1 : 1)
 
+const authorOf = (raw: string) => (JSON.parse(raw) as Event).pubkey
+
 export const suite = (name: string, layer: TestLayer, options: Options): void => {
   const it = (title: string, body: () => Effect.Effect<void, unknown, Database | Shutdown | Scope.Scope>) =>
     (options.clock === "live" ? vitest.live : vitest.effect)(
@@ -86,6 +88,46 @@ export const suite = (name: string, layer: TestLayer, options: Options): void =>
           assert.deepStrictEqual(yield* committedAfter(0, 2), all.slice(0, 2))
           assert.deepStrictEqual(yield* committedAfter(all[0]!.seq, 10), all.slice(1))
           assert.deepStrictEqual(yield* committedAfter(all[2]!.seq, 10), [])
+        }))
+    })
+
+    describe("draw", () => {
+      it("gives everybody one turn in an order that a seed picks, page by page, and nobody else", () =>
+        Effect.gen(function*() {
+          const { draw } = yield* Database
+          const all = Array.from({ length: 40 }, (_, n) => profileEvent({}, `drawn ${n}`))
+          yield* saveAll([...all.flatMap((event, n) => [event, signed({}, `drawn ${n}`)]), signed({}, "nobody")])
+          const pages: Array<ReadonlyArray<string>> = []
+          let page = yield* draw({ kind: 0, seed: 7, from: 0, count: 7 })
+          const { top } = page
+          for (; page.next < top; page = yield* draw({ kind: 0, seed: 7, top, from: page.next, count: 7 })) {
+            assert.strictEqual(page.events.length, 7)
+            pages.push(page.events)
+          }
+          pages.push(page.events)
+          const drawn = pages.flat().map(authorOf)
+          assert.deepStrictEqual(drawn.toSorted(), all.map(({ pubkey }) => pubkey).toSorted())
+          const again = yield* draw({ kind: 0, seed: 7, top, from: 0, count: 7 })
+          assert.deepStrictEqual(again.events, pages[0])
+          const other = yield* draw({ kind: 0, seed: 8, top, from: 0, count: 40 })
+          assert.notDeepEqual(other.events.map(authorOf), drawn)
+        }))
+
+      it("keeps its order while others come, leaves out who is gone, and has none in an empty store", () =>
+        Effect.gen(function*() {
+          const { draw } = yield* Database
+          assert.deepStrictEqual(yield* draw({ kind: 0, seed: 1, from: 0, count: 5 }), { top: 0, next: 0, events: [] })
+          const all = Array.from({ length: 10 }, (_, n) => profileEvent({}, `drawn ${n}`))
+          yield* saveAll(all)
+          const whole = yield* draw({ kind: 0, seed: 3, from: 0, count: 10 })
+          const gone = all[4]!
+          yield* saveAll([profileEvent({}, "late"), deletionEvent([gone.id], "drawn 4")])
+          const later = yield* draw({ kind: 0, seed: 3, top: whole.top, from: 0, count: 10 })
+          assert.deepStrictEqual(
+            later.events.map(authorOf),
+            whole.events.map(authorOf).filter((pubkey) => pubkey !== gone.pubkey)
+          )
+          assert.strictEqual(later.next, whole.top)
         }))
     })
 

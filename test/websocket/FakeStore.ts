@@ -102,6 +102,7 @@ const layerDatabase = Layer.effect(
       count: (filters) => Effect.sync(() => store.commits.filter(({ event }) => matchesAny(filters, event)).length),
       sketch: () => unused,
       items: () => unused,
+      draw: () => unused,
       committedAfter: () => unused,
       preview: () => unused,
       previewAll: () => unused,

@@ -9,9 +9,10 @@ import type { DatabaseSync } from "node:sqlite"
 import { type Event, expirationOf, newestFirst } from "../../domain/Event.ts"
 import { type Filter, matches } from "../../domain/Filter.ts"
 import { HyperLogLog } from "../../domain/HyperLogLog.ts"
+import { permutation } from "../../domain/Permutation.ts"
 import { isPrivate, mayRead } from "../../domain/PrivateMessage.ts"
 import { searchQueryOf } from "../../domain/SearchQuery.ts"
-import type { AskedBy, Committed, Items, Preview, Sketch, StoredRecord } from "../Database.ts"
+import type { AskedBy, Committed, Drawn, DrawRequest, Items, Preview, Sketch, StoredRecord } from "../Database.ts"
 import { prepare, type Row } from "./connection.ts"
 import * as FilterScan from "./FilterScan.ts"
 import * as Hidden from "./Hidden.ts"
@@ -36,6 +37,7 @@ export type ReadRequest =
   | ({ readonly _tag: "Sketch"; readonly filter: Filter; readonly offset: number; readonly now: number } & AskedBy)
   | ({ readonly _tag: "Items"; readonly filter: Filter; readonly itemsMax: number; readonly now: number } & AskedBy)
   | { readonly _tag: "Records"; readonly space: string }
+  | ({ readonly _tag: "Draw"; readonly now: number } & DrawRequest)
 
 /** A `QueryResult` before anything is packed. */
 export interface Selection {
@@ -44,7 +46,12 @@ export interface Selection {
   readonly complete: boolean
 }
 
-export type ReadAnswer = Selection | number | Sketch | Items | ReadonlyArray<StoredRecord>
+/** `Drawn`, under a name of its own: what is drawn is never framed for a subscription. */
+export interface DrawAnswer extends Omit<Drawn, "events"> {
+  readonly drawn: ReadonlyArray<string>
+}
+
+export type ReadAnswer = Selection | number | Sketch | Items | ReadonlyArray<StoredRecord> | DrawAnswer
 
 interface Found {
   readonly created_at: number
@@ -56,6 +63,10 @@ interface Found {
 
 /** Rows of an index that are counted at a time: half a millisecond. */
 const countedPerStep = 8192
+
+/** Places of the commit log that one draw may look at, and at a time: about 100 ms of the reader in all, in slices. */
+const probesMax = 50_000
+const probesPerStep = 64
 
 /** Rows of one statement over records. */
 const recordsPerStep = 1000
@@ -121,6 +132,7 @@ export const make = (db: DatabaseSync) => {
       db,
       `SELECT seq, raw FROM event WHERE seq > ? AND ${Precedence.shown} ORDER BY seq LIMIT ?`
     ),
+    bySeq: prepare(db, "SELECT kind, expiration, raw FROM event WHERE seq = ?"),
     countKind: prepare(
       db,
       "SELECT count(*) FROM event INDEXED BY event_kind WHERE kind = ? AND created_at >= ? AND created_at <= ?"
@@ -346,6 +358,26 @@ export const make = (db: DatabaseSync) => {
       }
     })
 
+  const draw = ({ count, from, kind, now, seed, top }: DrawRequest & { readonly now: number }): Work<DrawAnswer> =>
+    snapshot(function*() {
+      const [seq, leaving] = statements.sizes.get() as Row
+      const last = Math.min(top ?? Infinity, seq as number)
+      const drawn: Array<string> = []
+      const isShown = viewer({ readers: undefined, isHidden: hidden.at(leaving as number) })
+      // Places begin at 1.
+      const placeAt = permutation(Math.max(1, last), seed)
+      const end = Math.min(last, from + probesMax)
+      let index = Math.min(from, last)
+      while (index < end && drawn.length < count) {
+        const place = placeAt(index++) + 1
+        const row = statements.bySeq.get(place)
+        const isLive = row?.[0] === kind && (row[1] === null || (row[1] as number) > now)
+        if (isLive && isShown(row[2] as string, place)) drawn.push(row[2] as string)
+        if ((index - from) % probesPerStep === 0) yield
+      }
+      return { top: last, next: index, drawn }
+    })
+
   const work = (request: ReadRequest): Work<ReadAnswer> => {
     switch (request._tag) {
       case "Query":
@@ -356,6 +388,8 @@ export const make = (db: DatabaseSync) => {
         return sketch(request.filter, request.offset, request)
       case "Items":
         return items(request.filter, request.itemsMax, request)
+      case "Draw":
+        return draw(request)
       default:
         return records(request.space)
     }

@@ -10,12 +10,14 @@ import type { Filter } from "../../domain/Filter.ts"
 import {
   type AskedBy,
   DatabaseError,
+  type Drawn,
+  type DrawRequest,
   type Items,
   type QueryResult,
   type Sketch,
   type StoredRecord
 } from "../Database.ts"
-import type { ReadRequest, SqliteReader, Work } from "./SqliteReader.ts"
+import type { DrawAnswer, ReadRequest, SqliteReader, Work } from "./SqliteReader.ts"
 import type { AnswerBuffers } from "./thread/AnswerBuffers.ts"
 import type { DatabaseThread } from "./thread/DatabaseThread.ts"
 import { type PackedSelection, type ThreadAnswer, unpack } from "./thread/packedSelection.ts"
@@ -28,6 +30,9 @@ const inlineSteps = 8
 const kindsGuess = 4
 /** Rows that a range is expected to have, where there may be more than one. */
 const rowsGuess = 8
+
+/** Events of a draw on this thread; a page of them, where most places hold the kind. */
+const drawnInline = 24
 
 /** How many ranges and rows a filter will touch at least, by its lists and its limit. */
 const estimate = (filter: Filter, limitMax: number): number => {
@@ -120,6 +125,12 @@ export const make = (reader: SqliteReader, thread: DatabaseThread<ReadRequest, T
       Effect.flatMap(now, (now) => ask<Sketch>({ _tag: "Sketch", filter, now, ...options }, false)),
     items: (filter: Filter, options: { readonly itemsMax: number } & AskedBy) =>
       Effect.flatMap(now, (now) => ask<Items>({ _tag: "Items", filter, now, ...options }, false)),
+    draw: (request: DrawRequest): Effect.Effect<Drawn, DatabaseError> =>
+      Effect.flatMap(now, (now) =>
+        Effect.map(
+          ask<DrawAnswer>({ _tag: "Draw", now, ...request }, request.count <= drawnInline),
+          ({ drawn, next, top }) => ({ top, next, events: drawn })
+        )),
     committedAfter: (seq: number, limit: number) => attempt(() => here(() => reader.committedAfter(seq, limit))),
     preview: (event: Event) => Effect.flatMap(now, (now) => attempt(() => here(() => reader.preview(event, now)))),
     previewAll: (events: ReadonlyArray<Event>) =>

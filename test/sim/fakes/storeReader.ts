@@ -37,6 +37,12 @@ export const make = (): Omit<ReturnType<typeof StoreReader.make>, "sketch"> => (
         }
       })
     ),
+  draw: ({ count, from, kind }) =>
+    Effect.sync(() => {
+      const all = [...run().disk.events.values()].filter(({ event }) => event.kind === kind)
+      const events = all.slice(from, from + count).map(({ raw }) => raw)
+      return { top: all.length, next: Math.min(all.length, from + count), events }
+    }),
   committedAfter: (seq: number, limit: number) =>
     Effect.sync(() =>
       [...run().disk.events.values()].filter((stored) => stored.seq > seq).slice(0, limit)
