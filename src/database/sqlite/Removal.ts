@@ -19,11 +19,11 @@ import { type Stored, storedColumns, storedOf } from "./Precedence.ts"
 import { idOfRaw, kindOfRaw, pubkeyOfRaw, RawEvent } from "./rawEvent.ts"
 import type { SearchIndex } from "./search/SearchIndex.ts"
 
-/** Work that a transaction spends on removing, in units of `domain/Work`: 50 ms of a file that is not in memory. */
-export const removedMax = 8192
+/** Work that a transaction spends on removing, in units of `domain/Work`: 25 ms of a file that is not in memory. */
+export const removedMax = 4096
 
-/** Ids and addresses that one author may have had removed: each is remembered for ever, whether it was here or not. */
-export const removalsMax = 20_000
+/** Ids and addresses that one author may have had removed without having published them here: each is remembered for ever. */
+export const removalsMax = 5000
 
 /** Rows of one statement. */
 const rowsMax = 64
@@ -122,37 +122,47 @@ export class Removal {
         addresses.set(`${kind}:${pubkey}:${isAddressable(kind) ? d ?? "" : ""}`, kind)
       }
     }
-    if (!this.#remember(request.pubkey, ids, addresses.keys())) return false
-    for (const id of ids) this.#removeId(id, request.pubkey)
+    const targets = this.#targets(request.pubkey, ids, addresses.keys())
+    if (targets === undefined) return false
+    for (const [id, stored] of targets) this.#removeId(id, stored, request.pubkey)
     for (const [address, kind] of addresses) this.#removeAddress(address, kind, request)
     return true
   }
 
-  /** Counts what is new of it for its author; false when it is too much. */
-  #remember(pubkey: string, ids: ReadonlySet<string>, addresses: Iterable<string>): boolean {
+  /**
+   * What is stored of these ids. Undefined when too much else would have to be remembered for their author; what is new of
+   * it is counted otherwise. An event that was here has been paid for by storing it.
+   */
+  #targets(
+    pubkey: string,
+    ids: ReadonlySet<string>,
+    addresses: Iterable<string>
+  ): ReadonlyMap<string, Stored | undefined> | undefined {
     const { addressKnown, count, counted, idKnown } = this.#statements
     const author = bytesOf(pubkey)
+    const before = (count.get(author)?.[0] ?? 0) as number
+    const targets = new Map<string, Stored | undefined>()
     let added = 0
     for (const id of ids) {
-      if (idKnown.get(bytesOf(id), author) === undefined) added++
+      const stored = this.#precedence.find(id)
+      if (stored === undefined && idKnown.get(bytesOf(id), author) === undefined) added++
+      if (before + added > removalsMax) return undefined
+      targets.set(id, stored)
       this.#progress()
     }
-    for (const address of addresses) if (addressKnown.get(addressKey(address)) === undefined) added++
-    if (added === 0) return true
-    const before = (count.get(author)?.[0] ?? 0) as number
-    if (before + added > removalsMax) return false
-    counted.run(author, added)
-    return true
+    for (const address of addresses) {
+      if (addressKnown.get(addressKey(address)) === undefined) added++
+      if (before + added > removalsMax) return undefined
+    }
+    if (added > 0) counted.run(author, added)
+    return targets
   }
 
-  #removeId(id: string, pubkey: string): void {
-    const stored = this.#precedence.find(id)
-    this.#progress()
-    if (stored !== undefined) {
-      if (pubkeyOfRaw(stored.head) !== pubkey || isRemoval(kindOfRaw(stored.head))) return
-    }
+  #removeId(id: string, stored: Stored | undefined, pubkey: string): void {
     // Whose an unknown one is will show when it comes; until then the claim stands beside its claimant.
+    if (stored !== undefined && (pubkeyOfRaw(stored.head) !== pubkey || isRemoval(kindOfRaw(stored.head)))) return
     this.#statements.removedId.run(bytesOf(id), bytesOf(pubkey))
+    this.#progress()
     if (stored !== undefined) this.take(stored)
   }
 
@@ -188,9 +198,11 @@ export class Removal {
 
   /** Who has little is gone at once; of anybody else a row says so, and the sweep sees to it. */
   #leave(leaving: Leaving): void {
+    // By number, as a gift wrap to oneself is found as both.
+    const going = new Map<number, Stored>()
     let looked = 0
     for (const stored of this.#rowsOf(leaving, () => this.#transactions)) {
-      if (stored !== undefined) this.take(stored)
+      if (stored !== undefined) going.set(stored.seq, stored)
       if (++looked < vanishRowsMax) continue
       this.#statements.leave.run(bytesOf(leaving.pubkey), leaving.cause, leaving.until, leaving.seq)
       this.#statements.someLeave.run()
@@ -199,6 +211,7 @@ export class Removal {
       if (this.#sweeping?.leaving.pubkey === leaving.pubkey) this.#sweeping = undefined
       return
     }
+    for (const stored of going.values()) this.take(stored)
   }
 
   /** Removes some of what has expired by `now` (Unix seconds) or is hidden, a transaction's worth; false for "that was all". */

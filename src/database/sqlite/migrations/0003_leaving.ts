@@ -22,8 +22,8 @@ const statements = [
   // How often `leaving` has had new rows; negative while it is empty.
   `ALTER TABLE commit_log ADD COLUMN leaving INTEGER NOT NULL DEFAULT 0`,
   `UPDATE commit_log SET leaving = EXISTS (SELECT 1 FROM leaving)`,
-  // How many ids and addresses an author has had removed since there is this table: none is ever forgotten, so there is a
-  // bound (`Removal.ts`).
+  // How many ids and addresses an author has had removed that were not here, since there is this table: none is ever
+  // forgotten, so there is a bound (`Removal.ts`).
   `CREATE TABLE removal_count (pubkey BLOB PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID`
 ]
 
