@@ -4,6 +4,7 @@
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Runtime, Schema, Stream } from "effect"
 import { isUtf8 } from "node:buffer"
+import type { Readable } from "node:stream"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import { messageOf } from "../observability/messageOf.ts"
 
@@ -84,11 +85,14 @@ export class LineSplitter {
 }
 
 /** Stdin to its end; closed with the stream, so that an open pipe does not keep the process alive. */
-export const stdin = (bytesMax: number): Stream.Stream<Line, StdinFailed> =>
+export const stdin = (
+  bytesMax: number,
+  open = (input: Readable): Readable => input
+): Stream.Stream<Line, StdinFailed> =>
   Stream.suspend(() => {
     const splitter = new LineSplitter(bytesMax)
     const chunks = NodeStream.fromReadable({
-      evaluate: () => process.stdin,
+      evaluate: () => open(process.stdin),
       // One read at a time: what was read and is not wanted yet stays in the pipe.
       chunkSize: 1,
       onError: (error) => new StdinFailed({ detail: messageOf(error) })

@@ -13,9 +13,11 @@ import { Verifier, type VerifierSender } from "../../crypto/Verifier.ts"
 import { Database, type DatabaseSender, type Outcome } from "../../database/Database.ts"
 import * as Engine from "../../database/Engine.ts"
 import { type Event, type EventLimits, eventOf } from "../../domain/Event.ts"
+import { factsOf, judge as rule } from "../../domain/Quality.ts"
 import type { ProcessHost } from "../../lifecycle/process.ts"
 import * as DataCommand from "../DataCommand.ts"
 import { say, usage } from "../DataCommand.ts"
+import * as Dump from "../Dump.ts"
 import { flag, number } from "../flags.ts"
 import { type Line, stdin } from "../Lines.ts"
 import { flagsFor } from "../Root.ts"
@@ -30,6 +32,10 @@ interface Options {
   readonly writeBatch: number
   /** Milliseconds after which a batch is written that is not full. */
   readonly debounceMillis: number
+  /** Kinds to keep; undefined: all. */
+  readonly kinds: ReadonlySet<number> | undefined
+  /** Asks the rules about profiles, as far as an event answers them by itself. */
+  readonly rules: boolean
 }
 
 /** Most lines of a batch, so that it stays a moment's work to verify and to write. */
@@ -45,7 +51,7 @@ const namedMax = 100
 const reportEvery = 2000
 
 /** What is needed, in shutdown order. */
-const components = (options: Options) =>
+const components = (options: Pick<Options, "noVerify">) =>
   options.noVerify ? Engine.layer : Layer.provideMerge(verifierLayer, Engine.layer)
 
 interface Rejection {
@@ -59,16 +65,21 @@ interface Judged {
   readonly kept: ReadonlyArray<{ readonly line: number; readonly event: Event }>
   readonly duplicates: number
   readonly rejections: ReadonlyArray<Rejection>
+  /** Events of kinds that are not wanted. */
+  readonly skipped: number
 }
 
 const eventOn = ({ problem, text }: Line, limits: EventLimits): Event | string => {
   if (text === undefined) return problem ?? "line is empty"
   let value: unknown
   try {
-    value = JSON.parse(text)
+    // Each of several dumps in a row may begin with a byte order mark.
+    value = JSON.parse(text.replace(/^\uFEFF/, ""))
   } catch {
     return "line is not JSON"
   }
+  // What a relay was told, or has said.
+  if (Array.isArray(value) && value[0] === "EVENT") value = value[value.length - 1]
   return eventOf(value, limits)
 }
 
@@ -88,6 +99,8 @@ class Tally {
   added = 0
   duplicates = 0
   rejected = 0
+  skipped = 0
+  readonly addedByKind = new Map<number, number>()
   readonly byReason = new Map<string, number>()
   /** Counts without blank lines, in the words that other relays' tools use. */
   get summary(): string {
@@ -112,7 +125,8 @@ const groups = (kept: Judged["kept"]): ReadonlyArray<Judged["kept"]> => {
 }
 
 const make = Effect.fnUntraced(function*(options: Options) {
-  const { limits } = yield* Settings
+  const settings = yield* Settings
+  const { limits } = settings
   const database = yield* Database
   const sender = yield* database.sender("import")
   // There is none where nothing is to be verified.
@@ -130,16 +144,28 @@ const make = Effect.fnUntraced(function*(options: Options) {
     return verification === "InvalidId" ? "id is wrong" : "signature is wrong"
   })
 
+  /** Why the rules refuse a profile; undefined where they do not, or are not asked. */
+  const ruling = (event: Event, now: number): string | undefined => {
+    if (!options.rules || event.kind !== 0) return undefined
+    const verdict = rule(factsOf(event, now, settings), settings)
+    return verdict._tag === "Rejected" ? verdict.reason : undefined
+  }
+
   const judge = Effect.fnUntraced(function*(lines: ReadonlyArray<Line>) {
     const rejections: Array<Rejection> = []
     const events: Array<Judged["kept"][number]> = []
+    let skipped = 0
+    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
     for (const line of lines) {
       const event = eventOn(line, limits)
+      const verdict = typeof event === "string" ? undefined : ruling(event, now)
       if (typeof event === "string") rejections.push({ line: line.number, reason: event })
+      else if (options.kinds?.has(event.kind) === false) skipped++
+      else if (verdict !== undefined) rejections.push({ line: line.number, reason: verdict })
       else events.push({ line: line.number, event })
     }
     // The writer knows what is stored; asking before is worth it where it saves a signature.
-    if (verifier === undefined) return { lines, kept: events, duplicates: 0, rejections } satisfies Judged
+    if (verifier === undefined) return { lines, kept: events, duplicates: 0, rejections, skipped } satisfies Judged
     const refusals = yield* Effect.forEach(events, ({ event }) => refusal(event, verifier), {
       concurrency: "unbounded"
     })
@@ -151,7 +177,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
       else if (reason === "Duplicate") duplicates++
       else rejections.push({ line: entry.line, reason })
     })
-    return { lines, kept, duplicates, rejections } satisfies Judged
+    return { lines, kept, duplicates, rejections, skipped } satisfies Judged
   })
 
   const reject = Effect.fnUntraced(function*({ line, reason }: Rejection) {
@@ -165,22 +191,29 @@ const make = Effect.fnUntraced(function*(options: Options) {
   })
 
   /** Not interrupted between the write and its place in the tally: what is stored is never told as not stored. */
-  const store = Effect.fnUntraced(function*(sender: DatabaseSender, { duplicates, kept, lines, rejections }: Judged) {
-    const refused = [...rejections]
-    let known = duplicates
-    for (const group of groups(kept)) {
-      const outcomes = yield* sender.write(group.map(({ event }) => ({ _tag: "Save", event })))
-      outcomes.forEach((outcome, i) => {
-        if (outcome._tag === "Saved") tally.added++
-        else if (outcome._tag === "Duplicate") known++
-        else refused.push({ line: group[i]!.line, reason: reasons[outcome._tag] ?? outcome._tag })
-      })
-    }
-    tally.duplicates += known
-    tally.lines += lines.length
-    tally.line = lines.at(-1)?.number ?? tally.line
-    for (const rejection of refused.toSorted((a, b) => a.line - b.line)) yield* reject(rejection)
-  }, Effect.uninterruptible)
+  const store = Effect.fnUntraced(
+    function*(sender: DatabaseSender, { duplicates, kept, lines, rejections, skipped }: Judged) {
+      const refused = [...rejections]
+      let known = duplicates
+      for (const group of groups(kept)) {
+        const outcomes = yield* sender.write(group.map(({ event }) => ({ _tag: "Save", event })))
+        outcomes.forEach((outcome, i) => {
+          const kind = group[i]!.event.kind
+          if (outcome._tag === "Saved") {
+            tally.added++
+            tally.addedByKind.set(kind, (tally.addedByKind.get(kind) ?? 0) + 1)
+          } else if (outcome._tag === "Duplicate") known++
+          else refused.push({ line: group[i]!.line, reason: reasons[outcome._tag] ?? outcome._tag })
+        })
+      }
+      tally.duplicates += known
+      tally.skipped += skipped
+      tally.lines += lines.length
+      tally.line = lines.at(-1)?.number ?? tally.line
+      for (const rejection of refused.toSorted((a, b) => a.line - b.line)) yield* reject(rejection)
+    },
+    Effect.uninterruptible
+  )
 
   return { tally, judge, store: (judged: Judged) => store(sender, judged), bytesMax: limits.frameBytesMax }
 })
@@ -202,6 +235,10 @@ const progressOf = (tally: Tally, begun: number): Effect.Effect<void> => {
 /** How far it got, whatever ended it. */
 const conclude = (tally: Tally, isWhole: boolean): Effect.Effect<void> =>
   Effect.gen(function*() {
+    for (const [kind, count] of [...tally.addedByKind].toSorted(([a], [b]) => a - b)) {
+      yield* say(`Added: ${count} of kind ${kind}`)
+    }
+    if (tally.skipped > 0) yield* say(`Skipped: ${tally.skipped} of other kinds`)
     for (const [reason, count] of tally.byReason) yield* say(`Rejected: ${count} × ${reason}`)
     yield* say(
       isWhole
@@ -209,19 +246,34 @@ const conclude = (tally: Tally, isWhole: boolean): Effect.Effect<void> =>
         : `Stopped after line ${tally.line}, up to which everything is stored. ${tally.summary}. ` +
           "The same input again goes on from there: what is stored is skipped."
     )
+    if (isWhole && tally.added === 0) {
+      yield* say(tally.lines === 0 ? "Nothing was added: there was nothing on stdin." : "Nothing was added.")
+    }
   })
 
-const checked = (options: Options) =>
-  options.writeBatch < 1 || options.writeBatch > writeBatchMax || options.debounceMillis < 1
-    ? Effect.fail(usage(`--write-batch takes 1 to ${writeBatchMax}, --debounce-millis 1 or more`))
-    : Effect.succeed(options)
+/** What was typed; wrong where it is no number, or none that makes sense. */
+const checked = Effect.fnUntraced(function*(
+  { kindList, ...given }: Omit<Options, "kinds"> & { readonly kindList: Option.Option<string> }
+) {
+  if (given.writeBatch < 1 || given.writeBatch > writeBatchMax || given.debounceMillis < 1) {
+    return yield* usage(`--write-batch takes 1 to ${writeBatchMax}, --debounce-millis 1 or more`)
+  }
+  const kinds = Option.map(kindList, (text) => text.split(",").map((part) => part.trim()))
+  if (Option.isSome(kinds) && !kinds.value.every((kind) => /^[0-9]{1,5}$/.test(kind))) {
+    return yield* usage("--kinds is a list of numbers, separated by commas")
+  }
+  return {
+    ...given,
+    kinds: Option.getOrUndefined(Option.map(kinds, (all) => new Set(all.map(Number))))
+  } satisfies Options
+})
 
 /** Reads stdin to its end. */
 const importEvents = Effect.fn("Import.importEvents")(function*(options: Options) {
   if (options.noVerify) yield* Effect.logWarning("not verifying event IDs or signatures!")
   const { bytesMax, judge, store, tally } = yield* make(options)
   const progress = progressOf(tally, yield* Clock.currentTimeMillis)
-  return yield* stdin(bytesMax).pipe(
+  return yield* stdin(bytesMax, Dump.open).pipe(
     Stream.groupedWithin(options.writeBatch, options.debounceMillis),
     Stream.mapEffect(judge, { concurrency: verifying }),
     Stream.runForEach((judged) => Effect.andThen(store(judged), progress)),
@@ -239,6 +291,11 @@ export const command = (host: ProcessHost) =>
       1000,
       "Milliseconds after which a batch is written though it is not full."
     ),
+    kindList: Flag.String("kinds").pipe(
+      Flag.withDescription("Kinds to store, separated by commas; others are skipped."),
+      Flag.optional
+    ),
+    rules: flag("rules", "Ask the quality rules about profiles, as far as the event answers them by itself."),
     // What other relays' scripts pass for dumps of theirs: the field it speaks of is left out like any unknown one.
     fried: flag("fried", "").pipe(Flag.withHidden),
     ...flagsFor("VERIFIER_THREADS", "VERIFIER_ENGINE", "MAX_MESSAGE_BYTES", "MAX_EVENT_TAGS", "MAX_CONTENT_LENGTH")
@@ -250,13 +307,14 @@ export const command = (host: ProcessHost) =>
       importEvents
     )).pipe(
       Command.withDescription(
-        "Store events from stdin, one JSON object per line. Ids and signatures are checked, quality rules are not asked. " +
+        "Store events from stdin: JSON objects, one per line, or in arrays; gzip and zstd are unpacked. Ids and signatures are " +
+          "checked; quality rules are asked with --rules only. " +
           "Stopped, it says up to which line everything is on disk; the same input again goes on from there."
       ),
       Command.withExamples([
         { command: "profile-aggregator import < events.jsonl" },
         {
-          command: "zstdcat dump.jsonl.zst | profile-aggregator import --no-verify",
+          command: "profile-aggregator import --no-verify --kinds 0 < dump.jsonl.zst",
           description: "From a trusted dump"
         }
       ])
