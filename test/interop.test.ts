@@ -17,6 +17,7 @@ import {
   getPublicKey,
   type VerifiedEvent
 } from "nostr-tools/pure"
+import type { Overrides } from "../src/config/Settings.ts"
 import { RelayAddress } from "../src/websocket/RelayServer.ts"
 import { excuseTimers } from "./support/leaks.ts"
 import { relay } from "./support/relay.ts"
@@ -34,12 +35,16 @@ const freePort = Effect.callback<number>((resume) => {
 
 const operatorKey = generateSecretKey()
 
-const layerRelay = Layer.unwrap(Effect.map(freePort, (port) =>
-  relay({
-    bindAddr: { host: "127.0.0.1", port },
-    relayUrl: `ws://127.0.0.1:${port}`,
-    operators: [getPublicKey(operatorKey)]
-  })))
+const relayWith = (overrides: Overrides) =>
+  Layer.unwrap(Effect.map(freePort, (port) =>
+    relay({
+      bindAddr: { host: "127.0.0.1", port },
+      relayUrl: `ws://127.0.0.1:${port}`,
+      operators: [getPublicKey(operatorKey)],
+      ...overrides
+    })))
+
+const layerRelay = relayWith({})
 
 const url = RelayAddress.useSync(({ url }) => url)
 
@@ -66,6 +71,37 @@ const dial = Effect.flatMap(url, (url) =>
     Effect.promise(() => Relay.connect(url)),
     (open) => Effect.sync(() => open.close())
   ))
+
+/** NDK, connected, and closed with the scope. */
+const dialNdk = Effect.flatMap(url, (url) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const ndk = new NDK({
+        explicitRelayUrls: [url],
+        signer: NDKPrivateKeySigner.generate(),
+        enableOutboxModel: false,
+        initialValidationRatio: 1,
+        lowestValidationRatio: 1
+      })
+      // With its own `signIn` policy it would not send again what was refused before it had signed in.
+      ndk.relayAuthDefaultPolicy = () => Promise.resolve(true)
+      await ndk.connect(2000)
+      return ndk
+    }),
+    (ndk) =>
+      Effect.sync(() => {
+        for (const relay of ndk.pool.relays.values()) relay.disconnect()
+      })
+  ))
+
+/** How many relays take a protected event that is the first thing its author says (NIP-70). */
+const publishProtected = (template: { readonly kind: number; readonly content: string }) =>
+  Effect.flatMap(dialNdk, (ndk) =>
+    Effect.promise(async () => {
+      const event = new NDKEvent(ndk, { ...template, tags: [["-"]], created_at: now(), pubkey: "" })
+      await event.sign()
+      return (await event.publish(undefined, 3000)).size
+    }))
 
 layer(layerRelay, { excludeTestServices: true })("unmodified clients", (it) => {
   describe("nostr-tools", () => {
@@ -219,28 +255,6 @@ layer(layerRelay, { excludeTestServices: true })("unmodified clients", (it) => {
   })
 
   describe("NDK", () => {
-    /** Connected, and closed with the scope. */
-    const dialNdk = Effect.flatMap(url, (url) =>
-      Effect.acquireRelease(
-        Effect.promise(async () => {
-          const ndk = new NDK({
-            explicitRelayUrls: [url],
-            signer: NDKPrivateKeySigner.generate(),
-            enableOutboxModel: false,
-            initialValidationRatio: 1,
-            lowestValidationRatio: 1
-          })
-          // With its own `signIn` policy it would not send again what was refused before it had signed in.
-          ndk.relayAuthDefaultPolicy = () => Promise.resolve(true)
-          await ndk.connect(2000)
-          return ndk
-        }),
-        (ndk) =>
-          Effect.sync(() => {
-            for (const relay of ndk.pool.relays.values()) relay.disconnect()
-          })
-      ))
-
     it.effect("connects, authenticates, publishes, reads and counts", () =>
       Effect.gen(function*() {
         const ndk = yield* dialNdk
@@ -270,20 +284,21 @@ layer(layerRelay, { excludeTestServices: true })("unmodified clients", (it) => {
       }))
 
     it.effect("publishes a protected event, which takes authentication", () =>
-      Effect.gen(function*() {
-        const ndk = yield* dialNdk
-        const relays = yield* Effect.promise(async () => {
-          const event = new NDKEvent(ndk, {
-            kind: 1,
-            content: "protected",
-            tags: [["-"]],
-            created_at: now(),
-            pubkey: ""
-          })
-          await event.sign()
-          return await event.publish(undefined, 3000)
-        })
-        assert.strictEqual(relays.size, 1)
-      }))
+      Effect.flatMap(
+        publishProtected({ kind: 1, content: "protected" }),
+        (relays) => Effect.sync(() => assert.strictEqual(relays, 1))
+      ))
   })
 })
+
+// Such a relay challenges nobody before it has to: with the refusal that signing in helps against, and ahead of it.
+layer(relayWith({ admission: "profiles", proof: "off", pictures: "off" }), { excludeTestServices: true })(
+  "unmodified clients of a relay of profiles",
+  (it) => {
+    it.effect("publish a protected profile at the first attempt (NDK)", () =>
+      Effect.gen(function*() {
+        const content = JSON.stringify({ name: "Mira", about: "sails", picture: "https://images.test/mira.jpg" })
+        assert.strictEqual(yield* publishProtected({ kind: 0, content }), 1)
+      }))
+  }
+)

@@ -161,3 +161,27 @@ layer(relay({ admission: "profiles", pictures: "on", proof: "on", rules: { about
       }))
   })
 })
+
+layer(
+  relay({
+    admission: "profiles",
+    relayIcon: "https://relay.example/icon.png",
+    relayBanner: "https://relay.example/banner.png",
+    relayTerms: "https://relay.example/terms",
+    rules: { createdAtMin: 1_600_000_000 }
+  }),
+  { excludeTestServices: true }
+)("NIP-11 of a relay of profiles", (it) => {
+  it.effect("says what its operator has set, and how old a profile may be in seconds back", () =>
+    Effect.gen(function*() {
+      const document = JSON.parse((yield* ask("/", nostr)).body) as Record<string, unknown>
+      assert.containSubset(document, {
+        icon: "https://relay.example/icon.png",
+        banner: "https://relay.example/banner.png",
+        terms_of_service: "https://relay.example/terms"
+      })
+      assert.match(String(document["software"]), /^https:\/\//)
+      const { created_at_lower_limit: back } = document["limitation"] as Record<string, number>
+      assert.approximately(Date.now() / 1000 - (back ?? 0), 1_600_000_000, 60)
+    }))
+})

@@ -105,6 +105,9 @@ export const table = {
     `An indexer of the profiles worth having, and of their authors' relay lists: kinds ${keptInWords}.`,
     "Description of this relay (NIP-11)."
   ),
+  relayIcon: setting("RELAY_ICON", line(1000), "", "URL of a square picture of this relay (NIP-11)."),
+  relayBanner: setting("RELAY_BANNER", line(1000), "", "URL of a wide picture of this relay (NIP-11)."),
+  relayTerms: setting("RELAY_TERMS", line(1000), "", "URL of the terms of service (NIP-11)."),
   relayContact: setting("RELAY_CONTACT", line(200), "", "How to reach its operator, such as a mailto: URI (NIP-11)."),
   relaySecretKey: {
     ...fixed("RELAY_SECRET_KEY", secretKey, "", "The relay's own key, instead of the one in RELAY_KEY_PATH."),

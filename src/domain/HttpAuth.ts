@@ -58,13 +58,24 @@ export const httpAuthProblem = (event: Event, request: SignedRequest, now: numbe
   return tagValue(event, "payload") === request.payload ? undefined : "authorization is for another body"
 }
 
-/** Remembers what was used for as long as it could be used again. */
+/**
+ * Remembers what was used for as long as it could be used again. What may have been used before it began, and was forgotten since,
+ * counts as used: events that are as old as that, and, as long as they could be replayed, events from a clock that is ahead.
+ */
 export class ReplayGuard {
   /** Ids, oldest use first, with the second from which each may be forgotten. */
   readonly #used = new Map<string, number>()
+  readonly #since: number
+
+  /** `since`: when this process began, in Unix seconds. */
+  constructor(since: number) {
+    this.#since = since
+  }
 
   /** May the event be used? Answers yes once. `now` in Unix seconds. */
   use(event: Pick<Event, "id" | "created_at">, now: number): boolean {
+    if (event.created_at <= this.#since) return false
+    if (event.created_at > now && now <= this.#since + httpAuthWindow) return false
     for (const [id, until] of this.#used) if (until < now) this.#used.delete(id)
     if (this.#used.has(event.id)) return false
     this.#used.set(event.id, event.created_at + httpAuthWindow)

@@ -11,7 +11,7 @@ import type { SettingsShape } from "../config/Settings.ts"
 import type * as Metrics from "../observability/Metrics.ts"
 import { type ClientSocket, WsClientSocket } from "./client/ClientSocket.ts"
 import { Flusher } from "./client/Frames.ts"
-import { clientBehind, type ClientCount } from "./ClientAddress.ts"
+import { clientBehind, type ClientCount, isProxy } from "./ClientAddress.ts"
 
 /** Milliseconds that `ws` waits for the answer to a Close frame; longer than the stop's own budget, which then rules. */
 const closeTimeout = 2000
@@ -25,13 +25,17 @@ type Reason = keyof typeof Metrics.websocketConnectionsRefused
 const statusOf: Readonly<Record<Reason, 403 | 429 | 503>> = { stopping: 503, blocked: 403, total: 503, address: 429 }
 
 /** Answers an upgrade request with an HTTP error, and ends the connection whether or not the client reads it. */
-const refuse = (stream: Duplex, status: 403 | 404 | 429 | 503): void => {
+const refuse = (
+  stream: Duplex,
+  status: 403 | 404 | 426 | 429 | 503,
+  headers: ReadonlyArray<string> = ["Connection: close"]
+): void => {
   stream.on("error", () => {})
   stream.once("finish", () => stream.destroy())
   const body = `${STATUS_CODES[status]}\n`
   stream.end([
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    "Connection: close",
+    ...headers,
     "Content-Type: text/plain",
     ...(status < 429 ? [] : ["Retry-After: 5"]),
     `Content-Length: ${body.length}`,
@@ -39,6 +43,14 @@ const refuse = (stream: Duplex, status: 403 | 404 | 429 | 503): void => {
     body
   ].join("\r\n"))
 }
+
+/** The only version there is (RFC 6455 §4.2.2, §4.4); `ws` would also take 8, a draft's. */
+const protocolVersion = "13"
+const upgradeRequired = [
+  "Connection: Upgrade, close",
+  "Upgrade: websocket",
+  `Sec-WebSocket-Version: ${protocolVersion}`
+]
 
 /** Upgrades are taken on one path only (NIP-01); what follows a question mark changes nothing. */
 const isRoot = (url: string | undefined): boolean => url === "/" || url?.startsWith("/?") === true
@@ -54,6 +66,8 @@ export interface DoorOptions {
   /** What came of a TCP connection is known. */
   readonly settled: (stream: Duplex) => void
   readonly onRefused: (reason: Reason) => void
+  /** Somebody who is no proxy of ours says whom they stand for. */
+  readonly onIgnoredForward: () => void
   /** Takes a socket on. */
   readonly admit: (socket: ClientSocket, client: string) => void
 }
@@ -81,7 +95,9 @@ export const make = (options: DoorOptions) => {
   return (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
     options.settled(stream)
     if (!isRoot(request.url)) return refuse(stream, 404)
+    if (request.headers["sec-websocket-version"] !== protocolVersion) return refuse(stream, 426, upgradeRequired)
     const forwardedFor = request.headers["x-forwarded-for"]
+    if (forwardedFor !== undefined && !isProxy(request.socket.remoteAddress, proxies())) options.onIgnoredForward()
     const client = clientBehind(request.socket.remoteAddress, [forwardedFor].flat().join(","), proxies())
     const reason = refusalOf(client)
     if (reason !== undefined) {

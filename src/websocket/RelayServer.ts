@@ -48,6 +48,20 @@ interface Parts {
   readonly httpScope: Scope.Closeable
 }
 
+/** Warns once: behind a proxy that is not listed all clients are one, and share its limits. */
+const unheededForward = (run: Shared.Shared["run"]) => {
+  let isSaid = false
+  return () => {
+    if (isSaid) return
+    isSaid = true
+    run(
+      Effect.logWarning(
+        "X-Forwarded-For is ignored: set TRUSTED_PROXIES to the address of your proxy, or all clients count as one"
+      ).pipe(Effect.annotateLogs({ component: "websocket" }))
+    )
+  }
+}
+
 const stop = Effect.fnUntraced(function*({ clients, httpScope, listener, shared }: Parts) {
   const { announceDelay } = yield* Settings
   const shutdown = yield* Shutdown
@@ -119,6 +133,7 @@ const make = Effect.gen(function*() {
     isDraining: () => shared.draining,
     settled: (stream) => listener.settled(stream),
     onRefused,
+    onIgnoredForward: unheededForward(shared.run),
     admit: (socket, client) => clients.connect(socket, client)
   })
   listener.server.on("request", handler).on("upgrade", upgrade)

@@ -16,6 +16,8 @@ const tried = (edit: Readonly<Record<string, string>> = {}, template: { kind?: n
 
 const decode = (text: string) => Buffer.from(text, "base64").toString()
 
+const at = (created_at: number) => signed({ kind: 27_235, created_at })
+
 describe("NIP-98 HTTP authorization", () => {
   it("takes a request by its address, method and body", () => {
     assert.isUndefined(tried())
@@ -64,8 +66,18 @@ describe("NIP-98 HTTP authorization", () => {
     assert.strictEqual(authorizationOf("Nostr YWJj", decode), "authorization is no event")
   })
 
+  it("lets nothing be used that may have been before it began", () => {
+    const guard = new ReplayGuard(epoch)
+    assert.isFalse(guard.use(at(epoch - 1), epoch + 1))
+    assert.isFalse(guard.use(at(epoch), epoch + 1), "in the second in which it began")
+    assert.isTrue(guard.use(at(epoch + 1), epoch + 1))
+    assert.isFalse(guard.use(at(epoch + 30), epoch + 2), "by a clock that is ahead")
+    const later = epoch + httpAuthWindow + 1
+    assert.isTrue(guard.use(at(later + 30), later), "nobody can have used that one before")
+  })
+
   it("lets an event be used once, and forgets it when it could be used no more", () => {
-    const guard = new ReplayGuard()
+    const guard = new ReplayGuard(0)
     const event = signed({ kind: 27_235, created_at: epoch })
     assert.isTrue(guard.use(event, epoch))
     assert.isFalse(guard.use(event, epoch + httpAuthWindow))

@@ -179,6 +179,17 @@ describe("RelayServer", () => {
         yield* connect(`${url}/?token=1`)
       })))
 
+    it.live("upgrades to the one version there is, and says which (RFC 6455 §4.4)", () =>
+      noLeaks(Effect.gen(function*() {
+        const { port } = yield* start()
+        for (const version of ["8", "7", "14", "13, 8"]) {
+          const client = yield* raw(port, handshake().replace("Version: 13", `Version: ${version}`))
+          yield* client.closed
+          assert.match(client.text(), /^HTTP\/1\.1 426 Upgrade Required\r\n/, version)
+          assert.match(client.text(), /\r\nSec-WebSocket-Version: 13\r\n/)
+        }
+      })))
+
     it.live("refuses one connection too many of one address with 429, until another one has gone", () =>
       noLeaks(Effect.gen(function*() {
         const { url, store } = yield* start({ limits: { connectionsPerAddressMax: 2 } })

@@ -32,11 +32,11 @@ const isListed = (list: BlockList, address: string): boolean => {
 /** A proxy that stands between says so in one of these. */
 const proxyHeaders = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"]
 
+/** What a `Host` is where it names this machine: no user, path or other spelling of a number that a parser makes an address of. */
+const loopbackHost = /^(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(?::\d{1,5})?$/i
+
 /** A name that a stranger's page can have resolve to this machine is not this machine's (DNS rebinding). */
-const isLoopbackHost = (host: string | undefined): boolean => {
-  const name = URL.parse(`http://${host ?? ""}`)?.hostname ?? ""
-  return name === "localhost" || isListed(loopback, name.replace(/^\[(.*)\]$/, "$1"))
-}
+const isLoopbackHost = (host: string | undefined): boolean => loopbackHost.test(host ?? "")
 
 interface Asking {
   readonly remoteAddress: string | undefined

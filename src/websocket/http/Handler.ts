@@ -28,9 +28,14 @@ export const make = Effect.fnUntraced(function*({ isDraining, onChange, proxies,
   const { pubkey } = yield* Verifier
   const { journal } = yield* Shutdown
   const { limits, relayUrl } = settings
-  const operatorOf = Operators.make({ operators: () => settings.operators, limits, verify })
+  const operatorOf = Operators.make({
+    operators: () => settings.operators,
+    limits,
+    verify,
+    since: journal.wallTime() - journal.now()
+  })
   const own = routes({
-    information: () => relayInformation(settings, pubkey, moderation.text),
+    information: () => relayInformation(settings, pubkey, moderation.text, Math.floor(journal.wallTime() / 1000)),
     relayUrl,
     journal,
     management: {

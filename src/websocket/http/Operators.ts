@@ -17,8 +17,10 @@ export const make = (options: {
   readonly operators: () => ReadonlyArray<string>
   readonly limits: EventLimits
   readonly verify: VerifierSender["verify"]
+  /** When this process began, in Unix milliseconds. */
+  readonly since: number
 }): Operators => {
-  const replays = new ReplayGuard()
+  const replays = new ReplayGuard(Math.floor(options.since / 1000))
   return Effect.fnUntraced(function*(header, request) {
     const authorization = authorizationOf(header, decodeBase64)
     if (typeof authorization === "string") return authorization

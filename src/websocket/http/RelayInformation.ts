@@ -24,6 +24,8 @@ export interface RelayInformation {
   readonly pubkey: string
   readonly self: string
   readonly icon?: string
+  readonly banner?: string
+  readonly terms_of_service?: string
   readonly contact?: string
   readonly supported_nips: ReadonlyArray<number>
   readonly software: string
@@ -33,23 +35,30 @@ export interface RelayInformation {
   readonly profile_rules?: ReturnType<typeof publishedRules>
 }
 
+/** An empty text is none. */
+const given = <K extends string>(name: K, text: string): { readonly [N in K]?: string } =>
+  (text === "" ? {} : { [name]: text }) as { readonly [N in K]?: string }
+
 export const relayInformation = (
   settings: SettingsShape,
   /** The relay's own. */
   pubkey: string,
-  changed: Moderation["Service"]["text"]
+  changed: Moderation["Service"]["text"],
+  /** Unix seconds. */
+  now: number
 ): RelayInformation => {
   const { limits } = settings
-  const icon = changed("icon")
   return {
     name: changed("name") ?? settings.relayName,
     description: changed("description") ?? settings.relayDescription,
     pubkey: settings.operators[0] ?? pubkey,
     self: pubkey,
-    ...(icon === undefined ? {} : { icon }),
-    ...(settings.relayContact === "" ? {} : { contact: settings.relayContact }),
+    ...given("icon", changed("icon") ?? settings.relayIcon),
+    ...given("banner", settings.relayBanner),
+    ...given("contact", settings.relayContact),
+    ...given("terms_of_service", settings.relayTerms),
     supported_nips: supportedNips(settings),
-    software: manifest.name,
+    software: manifest.homepage,
     version: manifest.version,
     limitation: {
       max_message_length: limits.frameBytesMax,
@@ -61,6 +70,10 @@ export const relayInformation = (
       // Not of the NIP: units of work a second, and twice as many at once (`RateLimit`).
       ...(limits.ratePerConnection > 0 ? { rate_per_connection: limits.ratePerConnection } : {}),
       ...(limits.ratePerAddress > 0 ? { rate_per_address: limits.ratePerAddress } : {}),
+      // Seconds back from now (NIP-11): of a fixed date where only profiles are kept.
+      ...(settings.admission === "profiles"
+        ? { created_at_lower_limit: Math.max(0, now - settings.rules.createdAtMin) }
+        : {}),
       created_at_upper_limit: limits.createdAtFutureMax,
       default_limit: limits.limitDefault,
       min_pow_difficulty: limits.powMin,

@@ -77,7 +77,12 @@ export class FakeServer extends EventEmitter {
     const { world } = run()
     world.later(world.dice.between(0, 10), `${client.name} upgrades`, () => {
       if (stream.isDestroyed) return
-      const request = { url: "/", headers: {}, socket: { remoteAddress: "127.0.0.1" }, client }
+      const request = {
+        url: "/",
+        headers: { "sec-websocket-version": "13" },
+        socket: { remoteAddress: "127.0.0.1" },
+        client
+      }
       this.emit("upgrade", request, stream, Buffer.alloc(0))
     })
     return true

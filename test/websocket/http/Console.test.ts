@@ -38,7 +38,15 @@ describe("who is local", () => {
         "localhost.example",
         "127.0.0.1.example",
         "10.0.0.1",
-        "a b"
+        "a b",
+        "user@localhost",
+        "localhost/",
+        "localhost#",
+        "0x7f.1",
+        "127.1",
+        "2130706433",
+        "localhost:",
+        "localhost:7000/x"
       ]
     ) assert.isFalse(local("127.0.0.1", { host }), host)
     assert.isFalse(isLocal({ remoteAddress: "127.0.0.1", headers: {} }, homely), "no Host at all")
