@@ -408,6 +408,12 @@ export const table = {
       "8_388_608",
       "What may wait for one client that does not read, before it is cut (close code 1013)."
     ),
+    outboundTotalBytesMax: setting(
+      "MAX_OUTBOUND_TOTAL_BYTES",
+      whole(4_194_304, 68_719_476_736, "bytes"),
+      "134_217_728",
+      "The same for all clients together; over it, those who have read nothing for longest are cut first."
+    ),
     headerTimeout: setting("HEADER_TIMEOUT_SECS", seconds(0.1, 300), "10", "How long a request's headers may take."),
     idleTimeout: setting(
       "IDLE_TIMEOUT_SECS",

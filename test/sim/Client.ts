@@ -244,6 +244,10 @@ export class SimSocket implements ClientSocket {
     return this.#waiting
   }
 
+  taken(): number {
+    return 0
+  }
+
   received(): number {
     return this.#received
   }

@@ -28,6 +28,7 @@ export class FakeClientSocket implements ClientSocket {
   isReading = true
   bytesReceived = 0
   #waiting = 0
+  #taken = 0
   #listener: ClientSocketListener | undefined
 
   listen(listener: ClientSocketListener): void {
@@ -46,6 +47,10 @@ export class FakeClientSocket implements ClientSocket {
 
   waiting(): number {
     return this.#waiting
+  }
+
+  taken(): number {
+    return this.#taken
   }
 
   received(): number {
@@ -88,6 +93,7 @@ export class FakeClientSocket implements ClientSocket {
 
   /** The client takes all that waits. */
   drain(): void {
+    this.#taken += this.#waiting
     this.#waiting = 0
     this.#listener?.drained()
   }

@@ -31,6 +31,8 @@ export interface ClientSocket {
   readonly send: (frame: Frame) => void
   /** Bytes that the kernel has not taken. */
   readonly waiting: () => number
+  /** Bytes that the kernel has taken so far. */
+  readonly taken: () => number
   /** Bytes received so far, of whatever kind. */
   readonly received: () => number
   /** Stops reading; what was read already may still come as one call of `messages`. */
@@ -52,7 +54,7 @@ export const drainMin = 65_536
  */
 export class WsClientSocket implements ClientSocket {
   readonly #ws: NodeWS.WebSocket
-  readonly #stream: Duplex & { readonly bytesRead?: number }
+  readonly #stream: Duplex & { readonly bytesRead?: number; readonly bytesWritten?: number }
   readonly #flusher: Flusher
   #listener: ClientSocketListener | undefined
   #inbox: Array<string> = []
@@ -143,6 +145,10 @@ export class WsClientSocket implements ClientSocket {
 
   waiting(): number {
     return this.#outboxBytes + this.#stream.writableLength
+  }
+
+  taken(): number {
+    return (this.#stream.bytesWritten ?? 0) - this.#stream.writableLength
   }
 
   received(): number {

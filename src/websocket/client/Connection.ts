@@ -26,6 +26,7 @@ import { type ClientSocket, type ClientSocketListener, drainMin } from "./Client
 import { type Frame, type SharedFrame } from "./Frames.ts"
 import { Keepalive } from "./Keepalive.ts"
 import { OpenSubscriptions, type Outlet } from "./OpenSubscriptions.ts"
+import type { Account } from "./OutboundBudget.ts"
 import { Allowance } from "./RateLimit.ts"
 import { Reconciliations } from "./Reconciliations.ts"
 import type { Shared } from "./Shared.ts"
@@ -58,6 +59,7 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
   readonly #scope: Scope.Closeable
   readonly #sender: AdmissionSender
   readonly #allowance: Allowance
+  readonly #account: Account
 
   /** False once a Close frame was sent or the socket is gone; nothing is sent then. */
   #open = true
@@ -105,6 +107,7 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
       client: options.client,
       now: now()
     })
+    this.#account = { waiting: 0, taken: 0, readAt: now(), cut: () => this.#cut() }
     this.#keepalive = new Keepalive(options.now)
     this.#authentication = new Authentication(
       authentication,
@@ -141,6 +144,7 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
   }
 
   drained(): void {
+    this.#report()
     this.#subscriptions?.pump()
   }
 
@@ -186,12 +190,30 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
   }
 
   room(): number {
-    return this.mayScan() ? this.#waitingMax() / 4 - this.#socket.waiting() : 0
+    if (!this.mayScan()) return 0
+    return Math.max(drainMin, Math.min(this.#waitingMax(), this.#shared.outbound.share) / 4) - this.#socket.waiting()
+  }
+
+  mayRead(held: number): boolean {
+    return this.mayScan() && (held === 0 || held + this.#socket.waiting() <= this.#shared.outbound.share)
   }
 
   /** Cuts a client that has more waiting than it may. */
   keeping(): void {
-    if (this.#socket.waiting() + (this.#subscriptions?.kept ?? 0) > this.#waitingMax()) this.#cut()
+    const waiting = this.#report()
+    if (waiting + (this.#subscriptions?.kept ?? 0) > this.#waitingMax()) this.#cut()
+  }
+
+  /** Tells the budget what waits for the client; says how much of it is with the socket. */
+  #report(): number {
+    const waiting = this.#socket.waiting()
+    const held = this.#subscriptions?.memory ?? 0
+    // What is less than that is with the kernel soon, and nobody would say when.
+    const all = held + (waiting < drainMin ? 0 : waiting)
+    if (this.#open && (all > 0 || this.#account.waiting > 0)) {
+      this.#shared.outbound.report(this.#account, all, this.#socket.taken(), this.#shared.journal.now())
+    }
+    return waiting
   }
 
   readers(): Readers {
@@ -308,6 +330,7 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
   look(now: number, idleMillis: number): void {
     this.#pings = 0
     if (!this.#open) return
+    this.#report()
     this.#reconciliations?.look()
     const finding = this.#keepalive.look(now, idleMillis, {
       received: this.#socket.received(),
@@ -363,6 +386,7 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
     this.#texts = none
     this.#next = 0
     this.#allowance.release()
+    this.#shared.outbound.forget(this.#account)
     this.#subscriptions?.closeAll()
     this.#reconciliations?.closeAll()
     this.#submissions?.refuseAll()

@@ -36,9 +36,11 @@ export interface Outlet {
   sendStored(frame: string | FrameRun): void
   /** May a scan start or go on? When it may no more, `pump` is called once it may again. */
   mayScan(): boolean
+  /** May another scan begin, while so many bytes are held for those that have? One may always. */
+  mayRead(held: number): boolean
   /** Bytes of stored events that may be sent now. */
   room(): number
-  /** `kept` grew. */
+  /** `kept` or `memory` is not what it was. */
   keeping(): void
   /** Who the client has proved to be. */
   readers(): Readers
@@ -59,6 +61,8 @@ class Subscription implements Subscriber {
   stored: QueryResult = { asOf: 0, events: [], complete: true }
   /** How many of `stored` were sent. */
   sent = 0
+  /** Bytes of `stored`, which are held until the last of them is sent. */
+  held = 0
   fiber: Fiber.Fiber<unknown, unknown> | undefined
 
   constructor(id: string, filters: ReadonlyArray<Filter>, owner: OpenSubscriptions) {
@@ -91,6 +95,7 @@ export class OpenSubscriptions {
   #scans = 0
   #counts = 0
   #kept = 0
+  #held = 0
 
   constructor(shared: Shared, outlet: Outlet) {
     this.#shared = shared
@@ -100,6 +105,11 @@ export class OpenSubscriptions {
   /** Characters of commits that are kept for subscriptions which are not live yet. */
   get kept(): number {
     return this.#kept
+  }
+
+  /** Bytes that are held for the client: commits, and stored events until the last of an answer is sent. */
+  get memory(): number {
+    return this.#kept + this.#held
   }
 
   /** Are there stored events that wait for the client? */
@@ -181,11 +191,15 @@ export class OpenSubscriptions {
     subscriptions.remove(subscription)
     count(Metrics.websocketSubscriptions, subscriptions.size)
     subscription.state = "closed"
+    this.#unhold(subscription)
     this.#unkeep(subscription)
     if (state === "waiting") this.#waiting = this.#waiting.filter((other) => other !== subscription)
     // Its turn ends with the fiber, so that a client cannot have more reads at work than it may.
     if (state === "reading") fiber?.interruptUnsafe()
-    if (state === "sending") this.#turnOver(subscription)
+    if (state === "sending") {
+      this.#outlet.keeping()
+      this.#turnOver(subscription)
+    }
   }
 
   closeAll(): void {
@@ -210,7 +224,7 @@ export class OpenSubscriptions {
 
   /** Starts reading for those whose turn it is. */
   #scan(): void {
-    while (this.#scans < scansMax && this.#outlet.mayScan()) {
+    while (this.#scans < scansMax && this.#outlet.mayRead(this.#held)) {
       const subscription = this.#waiting.shift()
       if (subscription === undefined) return
       this.#scans++
@@ -232,6 +246,9 @@ export class OpenSubscriptions {
     if (Exit.isFailure(exit)) return this.#unreadable(subscription.id, exit)
     subscription.stored = exit.value
     this.#sending.add(subscription)
+    subscription.held = sizeOf(exit.value)
+    this.#held += subscription.held
+    this.#outlet.keeping()
     this.pump()
   }
 
@@ -282,12 +299,18 @@ export class OpenSubscriptions {
   #goLive(subscription: Subscription): void {
     const { asOf, complete } = subscription.stored
     subscription.stored = { asOf, complete, events: [] }
+    this.#unhold(subscription)
     subscription.state = "live"
     this.#outlet.send(RelayMessage.eose(subscription.id, complete ? "finish" : "more"))
     for (const { commit, frame } of this.#unkeep(subscription)) {
       if (subscription.isNews(commit)) this.#outlet.send(frame)
     }
     this.#turnOver(subscription)
+  }
+
+  #unhold(subscription: Subscription): void {
+    this.#held -= subscription.held
+    subscription.held = 0
   }
 
   #unkeep(subscription: Subscription): Subscription["kept"] {
@@ -297,6 +320,10 @@ export class OpenSubscriptions {
     return kept
   }
 }
+
+/** Bytes of what was found; of texts about. */
+const sizeOf = ({ events, messages }: QueryResult): number =>
+  messages?.bytes.byteLength ?? events.reduce((size, event) => size + event.length, 0)
 
 const isSearch = (filters: ReadonlyArray<Filter>): boolean => filters.some((filter) => filter.search !== undefined)
 

@@ -8,6 +8,7 @@ import { Shutdown } from "../../lifecycle/Shutdown.ts"
 import { Tally } from "../../lifecycle/Tally.ts"
 import type { AuthenticationOptions } from "./Authentication.ts"
 import * as ItemSets from "./ItemSets.ts"
+import { OutboundBudget } from "./OutboundBudget.ts"
 import { Rates } from "./RateLimit.ts"
 import * as Subscriptions from "./Subscriptions.ts"
 
@@ -30,6 +31,8 @@ export interface Shared extends SharedParts {
   readonly counters: Counters<"answeredTrue" | "answeredFalse" | "socketsClean" | "socketsTerminated">
   /** Of addresses, and of keys that clients have proved to have. */
   readonly rates: Rates
+  /** What waits to be sent, of all connections. */
+  readonly outbound: OutboundBudget
   /** EVENTs without an answer, of all connections. */
   readonly inFlight: Tally
   /** From the moment on which nothing new is taken. */
@@ -41,6 +44,7 @@ export const of = (parts: SharedParts): Shared => ({
   ...parts,
   counters: parts.journal.count("answeredTrue", "answeredFalse", "socketsClean", "socketsTerminated"),
   rates: new Rates(() => parts.limits.ratePerAddress),
+  outbound: new OutboundBudget(() => parts.limits.outboundTotalBytesMax),
   inFlight: new Tally(),
   draining: false
 })
