@@ -16,6 +16,7 @@ import { Moderation } from "./admission/Moderation.ts"
 import { Retries } from "./admission/Retries.ts"
 import { RetryQueue } from "./admission/RetryQueue.ts"
 import { Verdicts } from "./admission/Verdicts.ts"
+import * as Dossier from "./Dossier.ts"
 import { Examiner } from "./evidence/Examiner.ts"
 import { NameOwners } from "./evidence/NameOwners.ts"
 import * as Nip05Checks from "./evidence/Nip05Checks.ts"
@@ -67,6 +68,7 @@ export const names = Nip05Checks.layer.pipe(Layer.provideMerge(NameOwners.layer)
 
 /** Over whatever contacts hosts. */
 export const layerUnconnected = Gauges.layer.pipe(
+  Layer.provideMerge(Layer.provide(Dossier.layer, RememberedPictures.layer)),
   Layer.provideMerge(component),
   Layer.provide(examiner),
   Layer.provide(names),

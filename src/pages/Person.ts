@@ -1,7 +1,7 @@
 /** Somebody as pages and programs see them: a kind 0 event, and what the relay knows of its author. Pure. */
-import * as Bech32 from "../domain/Bech32.ts"
 import type { Event } from "../domain/Event.ts"
 import { labelOf, lineOf, type Profile } from "../domain/Profile.ts"
+import { npubOf } from "../domain/PublicKey.ts"
 
 /** What the domain of a NIP-05 name says of it. */
 export interface Nip05Name {
@@ -34,8 +34,6 @@ export interface Person {
 
 /** Characters of a bio on a page of its own; on a card there are fewer lines anyway. */
 const aboutMax = 4000
-
-export const npubOf = (pubkey: string): string => Bech32.encode("npub", Buffer.from(pubkey, "hex"))
 
 /** A key short enough to read, and long enough to tell two apart. */
 export const shortKeyOf = (npub: string): string => `${npub.slice(0, 12)}…${npub.slice(-4)}`

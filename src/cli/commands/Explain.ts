@@ -7,11 +7,10 @@
  */
 import { Effect, Layer } from "effect"
 import { Argument, Command } from "effect/cli"
-import * as Grace from "../../aggregation/admission/Grace.ts"
 import { Moderation } from "../../aggregation/admission/Moderation.ts"
-import * as RetryQueue from "../../aggregation/admission/RetryQueue.ts"
 import { Verdicts } from "../../aggregation/admission/Verdicts.ts"
 import { network } from "../../aggregation/Aggregation.ts"
+import { type Candidate, explanationOf, stored, waiting } from "../../aggregation/Dossier.ts"
 import * as Examiner from "../../aggregation/evidence/Examiner.ts"
 import { NameOwners } from "../../aggregation/evidence/NameOwners.ts"
 import { Nip05Documents } from "../../aggregation/evidence/Nip05Documents.ts"
@@ -22,18 +21,16 @@ import { RelayPool } from "../../aggregation/upstream/RelayPool.ts"
 import { Settings } from "../../config/Settings.ts"
 import { Verifier } from "../../crypto/Verifier.ts"
 import * as Archive from "../../database/Archive.ts"
-import { Database, textOf } from "../../database/Database.ts"
 import * as Engine from "../../database/Engine.ts"
-import { type Event, newestFirst } from "../../domain/Event.ts"
-import { pubkeyOf } from "../../domain/PublicKey.ts"
-import { npubOf } from "../../domain/PublicKey.ts"
-import { type Facts, judge, type Verdict } from "../../domain/Quality.ts"
+import type { Event } from "../../domain/Event.ts"
+import { npubOf, pubkeyOf } from "../../domain/PublicKey.ts"
+import type { Facts, Verdict } from "../../domain/Quality.ts"
+import type { RuleRow } from "../../domain/RuleTable.ts"
 import type { ProcessHost } from "../../lifecycle/process.ts"
 import { escape } from "../../observability/Escape.ts"
 import * as DataCommand from "../DataCommand.ts"
 import { flag } from "../flags.ts"
 import { quietServiceFlags } from "../Root.ts"
-import { type RuleRow, ruleTable, timeOf } from "../RuleTable.ts"
 import * as Stdout from "../Stdout.ts"
 import { verifierLayer } from "../verifierLayer.ts"
 
@@ -60,29 +57,6 @@ const askingComponents = Posts.layer.pipe(
   Layer.provideMerge(remembered)
 )
 
-/** A profile of the author, and where it was found. */
-interface Candidate {
-  readonly event: Event
-  readonly from: string
-}
-
-const stored = (pubkey: string) =>
-  Database.use((database) => database.query([{ authors: [pubkey], kinds: [0], limit: 1 }], { limitMax: 1 })).pipe(
-    Effect.map(({ events }) =>
-      events.map((raw): Candidate => ({ event: JSON.parse(textOf(raw)) as Event, from: "stored here" }))
-    )
-  )
-
-const waiting = Effect.fnUntraced(function*(pubkey: string) {
-  const all = yield* RetryQueue.space.all(yield* Database)
-  return all.flatMap(({ due, value }): ReadonlyArray<Candidate> => {
-    const event = value?.event as Event | undefined
-    if (value === undefined || event?.pubkey !== pubkey || event.kind !== 0) return []
-    const when = due === null ? "" : `, next check ${timeOf(due / 1000)}`
-    return [{ event, from: `waiting: ${value.reason}, ${value.attempts} attempts${when}` }]
-  })
-})
-
 /** The newest profile that an upstream has and that its author has signed. */
 const asked = Effect.fnUntraced(function*(pubkey: string) {
   const { outboxRelays, upstreams } = yield* Settings
@@ -103,7 +77,7 @@ const asked = Effect.fnUntraced(function*(pubkey: string) {
           const found: Array<Candidate> = []
           for (const event of answer.success.slice(0, 4)) {
             if (event.pubkey !== pubkey || event.kind !== 0) continue
-            if ((yield* verifier.verify(event)) === "Valid") found.push({ event, from: `at ${url}` })
+            if ((yield* verifier.verify(event)) === "Valid") found.push({ event, from: `at ${url}`, isStored: false })
           }
           return found
         })),
@@ -122,62 +96,28 @@ const verdictLine = (verdict: Verdict): string =>
     ? "accepted: nothing known speaks against it"
     : `${verdict._tag.toLowerCase()}: ${verdict.reason}`
 
-/** What the operator has decided about this author, event or kind, which no rule can change. */
-const decided = Effect.fnUntraced(function*({ id, kind, pubkey }: Event) {
-  const { isTrusted, rules } = yield* Moderation
-  const names = { pubkey, event: id, kind: String(kind) }
-  const bans = (["pubkey", "event", "kind"] as const).flatMap((subject) =>
-    rules(subject, "banned").filter(({ name }) => name === names[subject])
-  )
-  return [
-    ...bans.map(({ subject, text }) =>
-      `operator    this ${subject} is banned${text === "" ? "" : `: ${escape(text, 100)}`}`
-    ),
-    ...(isTrusted(pubkey) ? ["operator    the author is allowed: no rule is asked"] : [])
-  ]
-})
-
-/** What else is remembered about this profile and its author. */
-const memories = Effect.fnUntraced(function*(event: Event) {
-  const verdict = yield* (yield* Verdicts).recall(event)
-  const grace = yield* Grace.space.get(yield* Database, event.pubkey)
-  return [
-    ...(verdict === undefined ? [] : [`remembered  ${verdict._tag.toLowerCase()}: ${verdict.reason}`]),
-    ...(grace === undefined
-      ? []
-      : [
-        grace.due === null
-          ? "grace       over: the last accepted version was removed for a newer, rejected one"
-          : `grace       a newer version was rejected; this one is served until ${timeOf(grace.due / 1000)}`
-      ])
-  ]
-})
-
 const explained = Effect.fnUntraced(function*<E, R>(
   pubkey: string,
   found: ReadonlyArray<Candidate>,
   gather: (event: Event) => Effect.Effect<Facts, E, R>
 ) {
-  const settings = yield* Settings
-  const [newest] = found.toSorted((a, b) => newestFirst(a.event, b.event))
+  const { admission } = yield* Settings
   const head = [`author      ${npubOf(pubkey)}`, `            ${pubkey}`]
-  if (newest === undefined) {
+  const { decided, memories, older, profile, rules, verdict } = yield* explanationOf(pubkey, found, gather)
+  if (profile === undefined || verdict === undefined) {
     return yield* Stdout.lines([...head, "profile     none is stored, and none waits to be checked"])
   }
-  const { event, from } = newest
-  const others = found.filter((candidate) => candidate.event.id !== event.id)
-  const facts = yield* gather(event)
   return yield* Stdout.lines([
     ...head,
-    `profile     ${event.id}, ${from}`,
-    ...others.map((other) => `older       ${other.event.id}, ${other.from}`),
-    ...(yield* decided(event)),
-    ...(settings.admission === "open" ? ["admission   open: no rule is asked, any valid event is kept"] : []),
+    `profile     ${profile.event.id}, ${profile.from}`,
+    ...older.map(({ event, from }) => `older       ${event.id}, ${from}`),
+    ...decided.map((text) => `operator    ${text}`),
+    ...(admission === "open" ? ["admission   open: no rule is asked, any valid event is kept"] : []),
     "",
-    ...ruleTable(facts, settings).map(lineOf),
+    ...rules.map(lineOf),
     "",
-    `verdict     ${verdictLine(judge(facts, settings))}`,
-    ...(yield* memories(event))
+    `verdict     ${verdictLine(verdict)}`,
+    ...memories.map(([about, text]) => `${about.padEnd(12)}${text}`)
   ])
 })
 

@@ -4,9 +4,9 @@
  * A rule is asked alone by judging a profile that is flawless but for that rule's fact, so that this table repeats no rule
  * and cannot disagree with the judge. Pure.
  */
-import { nip05TextOf } from "../domain/Nip05.ts"
-import type { Profile } from "../domain/Profile.ts"
-import { type Facts, isDeleted, judge, type Policy, type Verdict } from "../domain/Quality.ts"
+import { nip05TextOf } from "./Nip05.ts"
+import type { Profile } from "./Profile.ts"
+import { type Facts, isDeleted, judge, type Policy, type Verdict } from "./Quality.ts"
 
 export interface RuleRow {
   readonly rule: string

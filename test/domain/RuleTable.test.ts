@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ruleTable, timeOf } from "../../src/cli/RuleTable.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import { type Facts, factsOf, judge } from "../../src/domain/Quality.ts"
+import { ruleTable, timeOf } from "../../src/domain/RuleTable.ts"
 import { epoch, goodProfile, profileEvent } from "../support/events.ts"
 
 const pictures: ReadonlyArray<Facts["picture"]> = [
