@@ -21,6 +21,8 @@ export class Disk {
   seq = 0
   isOpen = false
   isWriting = false
+  /** Somebody is in the state folder. */
+  isHeld = false
   applied = 0
   /** The storage has failed, and the service was told. */
   hasFailed = false
@@ -35,6 +37,7 @@ export class Disk {
   boot(): void {
     this.isOpen = false
     this.isWriting = false
+    this.isHeld = false
     this.applied = 0
     this.hasFailed = false
     this.eventsBefore = this.events.size

@@ -236,6 +236,7 @@ const judge = (run: Run, verdict: "done" | "deadlock" | "livelock"): void => {
   )
   expect("I8", journal.mailboxes.size === 0, () => `still open: ${journal.mailboxes.size} mailboxes`)
   expect("I8", !disk.isOpen && (!disk.isWriting || run.hurried), () => "the file is still open")
+  expect("I8", !disk.isHeld, () => "the state folder is still held")
 
   const allowed = disk.hasFailed ? [74] : plan.portTaken ? [69, 0] : run.hurried ? [0, 75] : [0]
   expect("I9", allowed.includes(certificate.code), () => `code ${certificate.code}, ${JSON.stringify(certificate)}`)

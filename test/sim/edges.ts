@@ -24,6 +24,7 @@ const edges: ReadonlyArray<readonly [from: string, specifier: string, fake: stri
   ["database/sqlite/SqliteDatabase.ts", "./DatabaseFile.ts", "databaseFile.ts"],
   ["database/sqlite/SqliteDatabase.ts", "./StoreReader.ts", "storeReader.ts"],
   ["database/sqlite/SqliteDatabase.ts", "./SqliteReader.ts", "storeReader.ts"],
+  ["main.ts", "./config/StateFolder.ts", "stateFolder.ts"],
   // Signatures, and their threads.
   ["crypto/WorkerVerifier.ts", "./engines/EngineSelection.ts", "engineSelection.ts"],
   ["crypto/WorkerVerifier.ts", "./NodeVerifierThread.ts", "verifierThread.ts"],

@@ -66,8 +66,9 @@ export const variants: ReadonlyArray<Variant> = [
     rewrites: [{
       file: "main.ts",
       from: "  Layer.provideMerge(WorkerVerifier.layer), //    answers what is queued, ends its threads\n" +
-        "  Layer.provideMerge(SqliteDatabase.layer) //     commits the last write, closes the file\n",
-      to: "  Layer.provideMerge(Layer.merge(WorkerVerifier.layer, SqliteDatabase.layer))\n"
+        "  Layer.provideMerge(StateFolder.layer), //       leaves the folder of the key and the certificate to others\n" +
+        "  Layer.provideMerge(Engine.layer) //             commits the last write, closes the store\n",
+      to: "  Layer.provideMerge(Layer.mergeAll(WorkerVerifier.layer, StateFolder.layer, Engine.layer))\n"
     }]
   },
   {
