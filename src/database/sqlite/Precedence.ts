@@ -43,6 +43,13 @@ export const storedOf = (row: Row): Stored => ({
 /** SQL: not hidden (`Removal.ts`). What is has no address any more. */
 export const shown = "(event.expiration IS NULL OR event.expiration > 0)"
 
+/** SQL: the last event of ?1 that an operator has removed and that is still to be swept. It is gone, and may come again. */
+const bannedSeq = "(SELECT seq FROM leaving WHERE pubkey = ?1 AND cause = 'ban')"
+const isGone = ({ seq }: Stored, bannedSeq: Row[number] | undefined): boolean => seq <= ((bannedSeq ?? -1) as number)
+
+const isUntil = ({ created_at }: Event, until: Row[number] | undefined): boolean =>
+  typeof until === "number" && created_at <= until
+
 const noAddress = new Uint8Array(0)
 
 export const make = (db: DatabaseSync) => {
@@ -52,14 +59,15 @@ export const make = (db: DatabaseSync) => {
     `SELECT ${storedColumns} FROM event INDEXED BY event_author WHERE pubkey_key = ? AND kind = ? AND ${shown}`
   )
   const byAddress = prepare(db, `SELECT ${storedColumns} FROM event INDEXED BY event_address WHERE address = ?`)
-  // One statement for the three: outside a transaction, each one would open and close a snapshot of its own.
+  // One statement for all: outside a transaction, each one would open and close a snapshot of its own.
   const removals = prepare(
     db,
     `SELECT (SELECT until FROM vanished WHERE pubkey = ?1),
       EXISTS (SELECT 1 FROM removed_id WHERE id = ?2 AND pubkey = ?1),
-      (SELECT until FROM removed_address WHERE address = ?3)`
+      (SELECT until FROM removed_address WHERE address = ?3),
+      ${bannedSeq}`
   )
-  const banned = prepare(db, "SELECT seq FROM leaving WHERE pubkey = ? AND cause = 'ban'")
+  const leaving = prepare(db, `SELECT (SELECT until FROM vanished WHERE pubkey = ?1), ${bannedSeq}`)
   const vanished = prepare(db, `SELECT until FROM vanished WHERE pubkey = ?`)
 
   const isVanished = (pubkey: string, created_at: number): boolean => {
@@ -71,27 +79,10 @@ export const make = (db: DatabaseSync) => {
     kind === giftWrapKind &&
     tags.some(([name, value]) => name === "p" && value !== undefined && isVanished(value, created_at))
 
-  /**
-   * Has somebody the stored event belongs to asked for its removal, and it is only still to be done? All other requests
-   * are carried out at once.
-   */
-  const isLeaving = (event: Event): boolean =>
-    event.kind !== vanishKind && (isVanished(event.pubkey, event.created_at) || isVanishedWrap(event))
-
   /** Has somebody the event belongs to asked for its removal? (NIP-09, NIP-62.) */
-  const isRemoved = (event: Event, address: string | undefined): boolean => {
-    // A deletion cannot be deleted, and a request to vanish stays so that it goes on being honoured.
-    if (event.kind === vanishKind) return false
-    const [vanishedUntil, byId, addressUntil] = removals.get(
-      bytesOf(event.pubkey),
-      bytesOf(event.id),
-      address === undefined ? noAddress : addressKey(address)
-    ) as Row
-    if (typeof vanishedUntil === "number" && event.created_at <= vanishedUntil) return true
-    if (typeof addressUntil === "number" && event.created_at <= addressUntil) return true
-    if (byId === 1 && event.kind !== deletionKind) return true
-    return isVanishedWrap(event)
-  }
+  const isRemoved = (event: Event, [vanishedUntil, byId, addressUntil]: Row): boolean =>
+    isUntil(event, vanishedUntil) || isUntil(event, addressUntil) || (byId === 1 && event.kind !== deletionKind) ||
+    isVanishedWrap(event)
 
   /** The event stored at the same address: the only one that this one can replace or be. */
   const current = (event: Event, address: string): Stored | undefined => {
@@ -108,10 +99,6 @@ export const make = (db: DatabaseSync) => {
     return undefined
   }
 
-  /** Has an operator removed it, and it is only still to be swept? Then it is gone, and may come again. */
-  const isGone = ({ head, seq }: Stored): boolean =>
-    seq <= ((banned.get(bytesOf(pubkeyOfRaw(head)))?.[0] ?? -1) as number)
-
   /** `now` in Unix seconds. */
   const judge = (event: Event, now: number): Standing => {
     const expiration = expirationOf(event)
@@ -120,13 +107,28 @@ export const make = (db: DatabaseSync) => {
     const address = addressOf(event)
     // Whether a replaceable event is known needs no look at the index of ids: only the current one could be it.
     const found = address === undefined ? find(event.id) : current(event, address)
-    const stored = found === undefined || isGone(found) ? undefined : found
-    const id = stored === undefined ? undefined : idOfRaw(stored.head)
+    const id = found === undefined ? undefined : idOfRaw(found.head)
+    // A deletion cannot be deleted, and a request to vanish stays so that it goes on being honoured.
+    const isRemovable = event.kind !== vanishKind
     // What comes again costs least, as it is what comes most: two looks, and no hash.
-    if (id === event.id) return isLeaving(event) ? deleted : duplicate
-    if (isRemoved(event, address)) return deleted
-    if (stored === undefined || id === undefined) return found === undefined ? fresh : { _tag: "New", replaces: found }
-    return wins({ id, created_at: stored.created_at }, event) ? superseded : { _tag: "New", replaces: stored }
+    if (found !== undefined && id === event.id) {
+      const [vanishedUntil, bannedSeq] = leaving.get(bytesOf(event.pubkey)) as Row
+      if (!isGone(found, bannedSeq)) {
+        return isRemovable && (isUntil(event, vanishedUntil) || isVanishedWrap(event)) ? deleted : duplicate
+      }
+    }
+    const removal = isRemovable
+      ? removals.get(
+        bytesOf(event.pubkey),
+        bytesOf(event.id),
+        address === undefined ? noAddress : addressKey(address)
+      )
+      : undefined
+    if (removal !== undefined && isRemoved(event, removal)) return deleted
+    if (found === undefined || id === undefined) return fresh
+    return id === event.id || isGone(found, removal?.[3]) || !wins({ id, created_at: found.created_at }, event)
+      ? { _tag: "New", replaces: found }
+      : superseded
   }
 
   return { judge, find }
