@@ -159,7 +159,7 @@ const make = Effect.fnUntraced(function*() {
   const shutdown = yield* Shutdown
   const supervisor = yield* Supervisor
   const clock = yield* Clock.Clock
-  const { judge, judgeAll } = yield* Judgement
+  const { asksNobody, judgeMany } = yield* Judgement
   const database = yield* (yield* Database).sender("aggregation/admission")
   const stopping = yield* Deferred.make<void>()
   // A check that hangs must not outlast the drain. One moment for all: an event taken later gets no second of its own.
@@ -184,10 +184,10 @@ const make = Effect.fnUntraced(function*() {
   const latest = new Map<string, Deferred.Deferred<void>>()
 
   /** Alone, with all the time that a check may take. */
-  const admit = Effect.fnUntraced(function*({ at, event, source }: Submission, { before }: Turn) {
+  const admit = Effect.fnUntraced(function*(submission: Submission, { before }: Turn) {
     yield* before
-    const decision = yield* judge(event, { source, patience: Effect.raceFirst(late(at), stop) })
-    return yield* commit(database, queue, [decision])
+    const decisions = yield* judgeMany([submission], Effect.raceFirst(late(submission.at), stop))
+    return yield* commit(database, queue, decisions)
   }, (effect) =>
     Effect.catchTags(effect, {
       DatabaseError: () => Effect.succeed<ReadonlyArray<AdmissionOutcome>>([unwritten]),
@@ -198,17 +198,16 @@ const make = Effect.fnUntraced(function*() {
    * Together. Nothing here waits for the world, so the turn of an author's earlier events need not come before the commit;
    * and what is queued in order is applied in order, so the next ones need not wait for the disk.
    */
-  const admitAll = (judgeAll: NonNullable<Judgement["Service"]["judgeAll"]>) =>
-    Effect.fnUntraced(function*(group: ReadonlyArray<Submission>, { before, passed }: Turn) {
-      const decisions = yield* judgeAll(group)
-      yield* before
-      return yield* commitEach(database, queue, decisions, passed)
-    }, (effect, group) =>
-      Effect.catchTag(
-        effect,
-        "MailboxClosed",
-        () => Effect.succeed<ReadonlyArray<AdmissionOutcome>>(group.map(() => shuttingDown))
-      ))
+  const admitAll = Effect.fnUntraced(function*(group: ReadonlyArray<Submission>, { before, passed }: Turn) {
+    const decisions = yield* judgeMany(group)
+    yield* before
+    return yield* commitEach(database, queue, decisions, passed)
+  }, (effect, group) =>
+    Effect.catchTag(
+      effect,
+      "MailboxClosed",
+      () => Effect.succeed<ReadonlyArray<AdmissionOutcome>>(group.map(() => shuttingDown))
+    ))
 
   /** Answers a group whatever becomes of it, and gives its places back. */
   const pipeline = (
@@ -261,12 +260,12 @@ const make = Effect.fnUntraced(function*() {
     )
   }
 
-  const startAll: (batch: ReadonlyArray<Submission>) => Effect.Effect<unknown> = judgeAll === undefined
-    ? (batch) =>
-      Effect.forEach(batch, (submission) => start([submission], (turn) => admit(submission, turn)), {
+  const startAll = (batch: ReadonlyArray<Submission>): Effect.Effect<unknown> =>
+    asksNobody
+      ? start(batch, (turn) => admitAll(batch, turn))
+      : Effect.forEach(batch, (submission) => start([submission], (turn) => admit(submission, turn)), {
         discard: true
       })
-    : (batch) => start(batch, (turn) => admitAll(judgeAll)(batch, turn))
 
   const { mailbox } = yield* Mailbox.make<Submission, never>({
     name: "aggregation",

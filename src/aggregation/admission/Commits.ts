@@ -6,7 +6,8 @@ import { Effect, Exit } from "effect"
 import type { DatabaseError, DatabaseSender, Outcome, RecordWrite } from "../../database/Database.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import type { AdmissionOutcome } from "./Admission.ts"
-import { type Decision, shuttingDown } from "./Judgement.ts"
+import { shuttingDown } from "./Judgement.ts"
+import type { Decision } from "./Pipeline.ts"
 import type { RetryQueue } from "./RetryQueue.ts"
 
 /** The outcome of each decision, given those of all their operations in one write. */

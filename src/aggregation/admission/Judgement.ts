@@ -1,5 +1,5 @@
 /**
- * What should become of one event: cheap rejects, signature, rules, in the order of their cost. Nothing is written here.
+ * What should become of events: the steps of the pipeline (`Pipeline`) that this relay takes. Nothing is written here.
  *
  * The decision says what to write and what to answer, so that a client's event can be written alone, and a harvested page
  * in one transaction with the coverage it proves. Until the signature has been checked nothing is remembered that could
@@ -9,10 +9,10 @@
  */
 import { Cause, Clock, Context, Effect, Layer } from "effect"
 import { Settings } from "../../config/Settings.ts"
-import { type Verification, Verifier } from "../../crypto/Verifier.ts"
-import { Database, type DatabaseError, type Operation, type Preview } from "../../database/Database.ts"
+import { Verifier } from "../../crypto/Verifier.ts"
+import { Database, type DatabaseError } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
-import { refusalOf, type Source } from "../../domain/Gate.ts"
+import { type Policy, refusalOf, type Source } from "../../domain/Gate.ts"
 import { deletesKept, deletionKind, profileKind, vanishKind } from "../../domain/Kinds.ts"
 import { Rejected, type RejectionReason, Undetermined } from "../../domain/Quality.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
@@ -21,32 +21,17 @@ import * as Space from "../Space.ts"
 import type { AdmissionOutcome } from "./Admission.ts"
 import { Grace } from "./Grace.ts"
 import { Moderation } from "./Moderation.ts"
+import { answer, type Decision, decisionsOf, type Entrant, judgeMany, keep, save, type Steps } from "./Pipeline.ts"
 import { RetryQueue, type Waiting } from "./RetryQueue.ts"
 import * as SharedChecks from "./SharedChecks.ts"
 import { Verdicts } from "./Verdicts.ts"
 
-/** What to write for one event, in one transaction, and what its sender is told. */
-export interface Decision {
-  readonly operations: ReadonlyArray<Operation>
-  /** The answer; undefined when it is the outcome of the first operation, which is its `Save` then. */
-  readonly outcome: AdmissionOutcome | undefined
-  /** It was decided without a check of its signature, or by that of the same event from elsewhere. */
-  readonly isUnverified?: true
-}
-
 /** Why somebody stops waiting for the network. */
 export type Impatience = "late" | "stopping"
 
-export interface Circumstances {
-  readonly source: Source
-  /** Ends the waiting for the network; without it there is none. */
-  readonly patience: Effect.Effect<Impatience> | undefined
-}
-
-/** One of many. */
-export interface Entrant {
-  readonly event: Event
-  readonly source: Source
+/** One of many; or a profile from the retry queue, with what is known of its waiting. */
+interface Case extends Entrant {
+  readonly waiting?: Waiting
 }
 
 export class Judgement extends Context.Service<Judgement, {
@@ -54,12 +39,12 @@ export class Judgement extends Context.Service<Judgement, {
    * Never fails: what is broken on our side is an outcome too. Waits for the network, where there is anything to ask, no
    * longer than `patience`; without one, not at all.
    */
-  readonly judge: (event: Event, circumstances: Circumstances) => Effect.Effect<Decision>
-  /**
-   * The same for many events at once, on a relay that keeps any: nothing about them takes the network, so what an event
-   * costs is a look at the store and its signature, and both are cheaper in numbers. Undefined where there are rules.
-   */
-  readonly judgeAll: ((entrants: ReadonlyArray<Entrant>) => Effect.Effect<ReadonlyArray<Decision>>) | undefined
+  readonly judgeMany: (
+    entrants: ReadonlyArray<Entrant>,
+    patience?: Effect.Effect<Impatience>
+  ) => Effect.Effect<ReadonlyArray<Decision>>
+  /** Nothing about any event takes the network: any is kept. So many may be judged, and wait, together. */
+  readonly asksNobody: boolean
   /** The same for a profile from the retry queue, for as long as it takes. Fails where our side is broken. */
   readonly resume: (waiting: Waiting) => Effect.Effect<Decision, ExaminerError>
 }>()("profile-aggregator/aggregation/admission/Judgement") {
@@ -70,11 +55,8 @@ export class Judgement extends Context.Service<Judgement, {
   > = Layer.effect(Judgement, Effect.suspend(() => make()))
 }
 
-const answer = (outcome: AdmissionOutcome): Decision => ({ operations: [], outcome })
 const rejected = (reason: RejectionReason): Decision => answer(Rejected(reason))
 const failed = (detail: string): Decision => answer({ _tag: "Failed", detail })
-const save = (event: Event): Operation => ({ _tag: "Save", event })
-const keep = (event: Event): Decision => ({ operations: [save(event)], outcome: undefined })
 
 /** A request to vanish takes what we have noted about the author along. */
 const forgetAuthor = (event: Event): Decision => ({
@@ -85,17 +67,23 @@ const forgetAuthor = (event: Event): Decision => ({
 /** Said to whoever waits for an answer that a stop has made impossible. */
 export const shuttingDown = { _tag: "Failed", detail: "shutting down" } as const satisfies AdmissionOutcome
 
-const refuseForged = (verification: Verification): Decision | undefined => {
-  if (verification === "Valid") return undefined
-  const detail = verification === "InvalidId" ? "id does not match the event" : "signature does not match"
-  return answer({ _tag: "Invalid", detail })
-}
-
 /** Our side failed: never a rejection. */
 const blame = (error: ExaminerError) => {
   if (error._tag === "MailboxClosed") return Effect.succeed(answer(shuttingDown))
   const detail = error._tag === "DatabaseError" ? "storage is unavailable" : "signature could not be checked"
   return Effect.as(Effect.logDebug("event not judged", Cause.fail(error)), failed(detail))
+}
+
+/** What was decided, or what our failure comes to for whoever waits for an answer. */
+const blameOr = (judged: Decision | Cause.Cause<ExaminerError>): Effect.Effect<Decision> => {
+  if (!Cause.isCause(judged)) return Effect.succeed(judged)
+  return Effect.failCause(judged).pipe(
+    Effect.catch(blame),
+    Effect.catchCauseIf(
+      Cause.hasDies,
+      (cause) => Effect.as(Effect.logError("judging died", cause), failed("internal error"))
+    )
+  )
 }
 
 /** Where lists come from that were found with a profile. */
@@ -114,12 +102,9 @@ const make = Effect.fnUntraced(function*() {
   const queue = yield* RetryQueue
   const signatures = SharedChecks.make(yield* (yield* Verifier).sender("aggregation/admission"))
 
-  /** What is refused without asking anybody. `now`: Unix seconds. */
-  const refuse = (event: Event, source: Source, now: number): Decision | undefined => {
+  const policy = (): Policy => {
     const { admission, limits, relayUrl, rules } = settings
-    const policy = { admission, limits, relayUrl, rules, stateOf: moderation.stateOf }
-    const refusal = refusalOf(event, { source, now, policy })
-    return refusal === undefined ? undefined : answer(refusal)
+    return { admission, limits, relayUrl, rules, stateOf: moderation.stateOf }
   }
 
   /** Is a profile of the author's kept, signed then or later? `since`: Unix seconds. */
@@ -148,23 +133,24 @@ const make = Effect.fnUntraced(function*() {
     return queue.hasAuthor(event.pubkey) ? answer(unchecked) : rejected("author has no accepted profile")
   })
 
-  /** What the rules have already made of exactly this event, or of its author. */
-  const ruled = Effect.fnUntraced(function*(event: Event) {
-    const waiting = yield* queue.find(event.id)
-    if (waiting !== undefined) return answer(waiting)
+  /** What the rules have already made of exactly this event, or of its author, where the store has nothing to say of it. */
+  const known = Effect.fnUntraced(function*({ event, waiting }: Case) {
+    if (waiting === undefined) {
+      const unanswered = yield* queue.find(event.id)
+      if (unanswered !== undefined) return answer(unanswered)
+    } else if (isUnruled(event.pubkey)) return undefined
     if (event.kind === profileKind && (yield* grace.isOutlived(event))) return rejected("a newer version was rejected")
-    return yield* refuseStranger(event)
+    return waiting === undefined ? yield* refuseStranger(event) : undefined
   })
 
-  /** What is known about exactly this event, from the store or from before. An open relay has no rules to remember. */
-  const known = Effect.fnUntraced(function*(event: Event) {
-    const isRuled = settings.admission === "profiles"
-    const remembered = isUnruled(event.pubkey) ? undefined : yield* verdicts.recall(event)
-    if (remembered !== undefined) return answer(remembered)
-    const preview = yield* database.preview(event)
-    if (preview !== "New") return answer({ _tag: preview })
-    return isRuled ? yield* ruled(event) : undefined
-  })
+  /** A rejection that was found out before. */
+  const recall = ({ event, waiting }: Case) =>
+    waiting !== undefined || isUnruled(event.pubkey)
+      ? Effect.undefined
+      : Effect.map(verdicts.recall(event), (remembered) => remembered === undefined ? undefined : answer(remembered))
+
+  /** An open relay has no rules to remember. */
+  const memory = { recall, known }
 
   /** The event goes to the queue, to be checked at once, and its sender is told `outcome`. */
   const handOver = Effect.fnUntraced(function*(event: Event, outcome: AdmissionOutcome) {
@@ -176,7 +162,9 @@ const make = Effect.fnUntraced(function*() {
 
   const accept = Effect.fnUntraced(function*(event: Event, { companions, onceStored, operations }: Examination) {
     const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-    const kept = companions.filter((companion) => refuse(companion, found, now) === undefined)
+    const kept = companions.filter((companion) =>
+      refusalOf(companion, { source: found, now, policy: policy() }) === undefined
+    )
     // The author was gone by then: a profile that is saved all the same would be announced, and removed at once.
     const request = kept.find(({ created_at, kind }) => kind === vanishKind && created_at >= event.created_at)
     if (request !== undefined) {
@@ -230,20 +218,12 @@ const make = Effect.fnUntraced(function*() {
         (records) => ({ operations: [save(event), ...records], outcome: undefined })
       )
 
-  /** What follows once the signature was checked. `since`: Unix milliseconds. */
-  const judgeChecked = Effect.fnUntraced(function*(
-    event: Event,
-    verification: Verification,
-    since: number,
+  /** What the rules say of a profile. */
+  const examine = Effect.fnUntraced(function*(
+    waiting: Waiting,
     patience: Effect.Effect<Impatience> | undefined
   ) {
-    const forged = refuseForged(verification)
-    if (forged !== undefined) return forged
-    if (event.kind === vanishKind) return yield* vanish(event)
-    if (event.kind !== profileKind) return keep(event)
-    if (isUnruled(event.pubkey)) return yield* keepUnruled(event)
-
-    const waiting: Waiting = { event, attempts: 0, since }
+    const { event } = waiting
     const glance = yield* examiner.glance(event)
     if (glance._tag !== "Accepted") return yield* conclude(waiting, withoutFacts(glance), false)
     if (!examiner.asks) return yield* conclude(waiting, yield* examiner.examine(event), false)
@@ -254,77 +234,43 @@ const make = Effect.fnUntraced(function*() {
     return yield* conclude(waiting, examination, true)
   })
 
-  const judgeStepwise = Effect.fnUntraced(function*(event: Event, { patience, source }: Circumstances) {
-    const since = yield* Clock.currentTimeMillis
-    const settled = refuse(event, source, Math.floor(since / 1000)) ?? (yield* known(event))
-    if (settled !== undefined) return { ...settled, isUnverified: true } satisfies Decision
-
-    const { isShared, verification } = yield* signatures.verify(event)
-    const decision = yield* judgeChecked(event, verification, since, patience)
-    return isShared ? { ...decision, isUnverified: true } satisfies Decision : decision
-  })
-
-  const judge = (event: Event, circumstances: Circumstances) =>
-    judgeStepwise(event, circumstances).pipe(
-      Effect.catch(blame),
-      Effect.catchCauseIf(Cause.hasDies, (cause) =>
-        Effect.as(Effect.logError("judging died", cause), failed("internal error")))
-    )
-
-  /** `judge` without what an open relay never does, over all events at each step. */
-  const judgeOpen = Effect.fnUntraced(function*(entrants: ReadonlyArray<Entrant>) {
-    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-    const previews = yield* database.previewAll(entrants.map(({ event }) => event))
-    const decisions = entrants.map(({ event, source }, i): Decision | undefined => {
-      const refusal = refuse(event, source, now)
-      if (refusal !== undefined) return refusal
-      const preview = previews[i] as Preview
-      return preview === "New" ? undefined : answer({ _tag: preview })
-    })
-    const fresh = entrants.filter((_, i) => decisions[i] === undefined).map(({ event }) => event)
-    const checks = fresh.length === 0 ? [] : yield* signatures.verifyAll(fresh)
-    const kept = yield* Effect.forEach(fresh, (event, i): Effect.Effect<Decision, DatabaseError> => {
-      const { verification } = checks[i] as SharedChecks.Checked
-      const forged = refuseForged(verification)
-      if (forged !== undefined) return Effect.succeed(forged)
-      if (event.kind === profileKind) return keepUnruled(event)
-      return event.kind === vanishKind ? vanish(event) : Effect.succeed(keep(event))
-    })
-    let next = 0
-    return decisions.map((decision) => decision ?? (kept[next++] as Decision))
-  })
-
-  const judgeAll = (entrants: ReadonlyArray<Entrant>) => {
-    const all = (decision: Decision) => entrants.map(() => decision)
-    return judgeOpen(entrants).pipe(
-      Effect.catch((error) => Effect.map(blame(error), all)),
-      Effect.catchCauseIf(
-        Cause.hasDies,
-        (cause) => Effect.as(Effect.logError("judging died", cause), all(failed("internal error")))
-      )
-    )
+  /** The profile is settled, and waits no more, unless its check says that it has to. */
+  const settle = ({ event }: Waiting, { operations, outcome }: Decision): Decision => {
+    const forget = queue.forget(event)
+    const staysIn = operations.some((operation) => operation._tag === "Record" && operation.space === forget.space)
+    return { operations: staysIn ? operations : [...operations, forget], outcome }
   }
 
-  const resume = Effect.fn("Judgement.resume")(function*(waiting: Waiting) {
-    const { event } = waiting
-    const forget = queue.forget(event)
-    const preview = yield* database.preview(event)
-    if (preview !== "New") return { operations: [forget], outcome: { _tag: preview } } satisfies Decision
-    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-    const refusal = refuse(event, { by: "queue" }, now)
-    if (refusal !== undefined) return { ...refusal, operations: [forget] } satisfies Decision
-    if (isUnruled(event.pubkey)) {
-      const { operations } = yield* keepUnruled(event)
-      return { operations: [...operations, forget], outcome: undefined } satisfies Decision
+  /** What follows once the signature was checked. `since`: Unix milliseconds. */
+  const judgeChecked =
+    (patience: Effect.Effect<Impatience> | undefined) => ({ event, waiting }: Case, since: number) => {
+      if (event.kind === vanishKind) return vanish(event)
+      if (event.kind !== profileKind) return keep(event)
+      if (isUnruled(event.pubkey)) return keepUnruled(event)
+      if (waiting === undefined) return examine({ event, attempts: 0, since }, patience)
+      return Effect.flatMap(examiner.examine(event), (examination) => conclude(waiting, examination, true))
     }
-    if (yield* grace.isOutlived(event)) {
-      return { operations: [forget], outcome: Rejected("a newer version was rejected") } satisfies Decision
-    }
-    const examination = yield* examiner.examine(event)
-    const { operations, outcome } = yield* conclude(waiting, examination, true)
-    const staysIn = operations.some((operation) => operation._tag === "Record" && operation.space === forget.space)
-    return { operations: staysIn ? operations : [...operations, forget], outcome } satisfies Decision
+
+  /** Which steps there are, as the settings stand. */
+  const steps = (patience?: Effect.Effect<Impatience>): Steps<Case, ExaminerError> => ({
+    policy: policy(),
+    memory: settings.admission === "open" ? undefined : memory,
+    previewAll: database.previewAll,
+    verifyAll: signatures.verifyAll,
+    conclude: judgeChecked(patience)
   })
 
-  return Judgement.of({ judge, judgeAll: settings.admission === "open" ? judgeAll : undefined, resume })
+  return Judgement.of({
+    judgeMany: (entrants, patience) =>
+      Effect.flatMap(judgeMany(entrants, steps(patience)), (judged) =>
+        judged.some(Cause.isCause)
+          ? Effect.forEach(judged, blameOr)
+          : Effect.succeed(judged as ReadonlyArray<Decision>)),
+    asksNobody: settings.admission === "open",
+    resume: Effect.fn("Judgement.resume")(function*(waiting: Waiting) {
+      const entrant: Case = { event: waiting.event, source: { by: "queue" }, waiting }
+      const [decision] = yield* Effect.flatMap(judgeMany([entrant], steps()), decisionsOf)
+      return settle(waiting, decision as Decision)
+    })
+  })
 })

@@ -2,7 +2,7 @@
  * What becomes of the events that one connection brings: judged many at a time, written in one transaction with whatever
  * they prove.
  */
-import { Effect, Metric } from "effect"
+import { Array as Arr, Effect, Metric } from "effect"
 import type { DatabaseSender, RecordWrite } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import type { Source } from "../../domain/Gate.ts"
@@ -12,11 +12,12 @@ import type { AdmissionOutcome } from "../admission/Admission.ts"
 import { count } from "../admission/AdmissionCount.ts"
 import { commit } from "../admission/Commits.ts"
 import { Judgement } from "../admission/Judgement.ts"
+import type { Entrant } from "../admission/Pipeline.ts"
 import { RetryQueue } from "../admission/RetryQueue.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 import type { Progress } from "./HarvestStatus.ts"
 
-/** Events of one page judged at a time. */
+/** Events of one page judged at a time, in two groups: while one waits for its signatures, the other is looked up. */
 const judgedMax = 64
 
 /** Forgeries on one connection before it is ended. */
@@ -32,7 +33,7 @@ export type Admit = (
 
 /** For one connection: it counts forgeries. */
 export const make = Effect.fnUntraced(function*(sender: DatabaseSender, progress: Progress) {
-  const { judge } = yield* Judgement
+  const { judgeMany } = yield* Judgement
   const queue = yield* RetryQueue
   const source: Source = { by: "upstream", address: progress.url }
   let forgeries = 0
@@ -41,9 +42,11 @@ export const make = Effect.fnUntraced(function*(sender: DatabaseSender, progress
     yield* Metric.update(aggregationEventsHarvested, events.length)
     // What has to be asked about is left to the retry queue; while too much waits there, so do we, and so the upstream.
     yield* queue.room
-    const decisions = yield* Effect.forEach(events, (event) => judge(event, { source, patience: undefined }), {
-      concurrency: judgedMax
+    const entrants = events.map((event): Entrant => ({ event, source }))
+    const judged = yield* Effect.forEach(Arr.chunksOf(entrants, judgedMax / 2), (some) => judgeMany(some), {
+      concurrency: 2
     })
+    const decisions = judged.flat()
     const isWhole = decisions.every(({ outcome }) => outcome?._tag !== "Failed")
     // What could not be judged must be read again, so nothing may be recorded as covered.
     const outcomes = yield* Effect.mapError(

@@ -1,19 +1,22 @@
 /**
  * `import`: JSON lines on stdin, each an event, into the database.
  *
- * Lines go decode → cheap rejects → verify → save, many at a time, and are committed in their order in one transaction per
+ * Lines go the way of every event (`Pipeline`), many at a time, and are committed in their order in one transaction per
  * batch: everything up to the line that is named when it stops is on disk. The same input again costs little, since what is
  * stored is known before its signature is checked; so "start again" is how an import is resumed. Quality rules are not
- * asked: what an operator imports is kept.
+ * asked: what an operator imports is kept, but for requests to vanish that another relay would have to carry out (NIP-62).
  */
-import { Clock, Effect, Layer, Option, Stream } from "effect"
+import { Array as Arr, Clock, Effect, Layer, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
+import type { AdmissionOutcome } from "../../aggregation/admission/Admission.ts"
+import * as Pipeline from "../../aggregation/admission/Pipeline.ts"
 import { Settings } from "../../config/Settings.ts"
-import { Verifier, type VerifierSender } from "../../crypto/Verifier.ts"
-import { Database, type DatabaseSender, type Outcome } from "../../database/Database.ts"
+import { type CryptoError, Verifier } from "../../crypto/Verifier.ts"
+import { Database, type DatabaseError, type DatabaseSender, type Outcome } from "../../database/Database.ts"
 import * as Engine from "../../database/Engine.ts"
 import { type Event, type EventLimits, eventOf } from "../../domain/Event.ts"
 import { factsOf, judge as rule } from "../../domain/Quality.ts"
+import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import type { ProcessHost } from "../../lifecycle/process.ts"
 import * as DataCommand from "../DataCommand.ts"
 import { say, usage } from "../DataCommand.ts"
@@ -43,6 +46,9 @@ const writeBatchMax = 10_000
 
 /** Batches that are being verified while one is being written. */
 const verifying = 2
+/** Events that are judged together, and groups of them at a time. */
+const togetherMax = 256
+const groupsMax = 4
 /** UTF-16 units of the events of one write. */
 const unitsMax = 4 * 1024 * 1024
 /** Lines that are named for what is wrong with them, unless all are asked for. */
@@ -59,10 +65,14 @@ interface Rejection {
   readonly reason: string
 }
 
+interface Candidate extends Pipeline.Entrant {
+  readonly line: number
+}
+
 /** A batch of lines that has been looked at. */
 interface Judged {
   readonly lines: ReadonlyArray<Line>
-  readonly kept: ReadonlyArray<{ readonly line: number; readonly event: Event }>
+  readonly kept: ReadonlyArray<Candidate>
   readonly duplicates: number
   readonly rejections: ReadonlyArray<Rejection>
   /** Events of kinds that are not wanted. */
@@ -89,6 +99,13 @@ const reasons: Partial<Record<Outcome["_tag"], string>> = {
   Deleted: "its author asked for its removal",
   Expired: "it has expired",
   Ephemeral: "events of its kind are not stored"
+}
+
+/** Why a line is not kept; the gate's and the signature's own words are written for clients. */
+const reasonOf = (outcome: AdmissionOutcome): string => {
+  if (outcome._tag === "Rejected") return "it asks another relay to forget its author"
+  if (outcome._tag === "Invalid") return outcome.detail.startsWith("id ") ? "id is wrong" : "signature is wrong"
+  return reasons[outcome._tag as Outcome["_tag"]] ?? outcome._tag
 }
 
 /** What has become of the lines so far. */
@@ -126,7 +143,7 @@ const groups = (kept: Judged["kept"]): ReadonlyArray<Judged["kept"]> => {
 
 const make = Effect.fnUntraced(function*(options: Options) {
   const settings = yield* Settings
-  const { limits } = settings
+  const { admission, limits, relayUrl, rules } = settings
   const database = yield* Database
   const sender = yield* database.sender("import")
   // There is none where nothing is to be verified.
@@ -135,14 +152,18 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const tally = new Tally()
   let named = 0
 
-  /** What the store says of the event without its signature, then its signature. Undefined: keep it. */
-  const refusal = Effect.fnUntraced(function*(event: Event, verifier: VerifierSender) {
-    const preview = yield* database.preview(event)
-    if (preview !== "New") return preview === "Duplicate" ? preview : reasons[preview] ?? preview
-    const verification = yield* verifier.verify(event)
-    if (verification === "Valid") return undefined
-    return verification === "InvalidId" ? "id is wrong" : "signature is wrong"
-  })
+  const steps: Pipeline.Steps<Candidate, CryptoError | DatabaseError | MailboxClosed> = {
+    policy: { admission, limits, relayUrl, rules, stateOf: () => undefined },
+    // Quality rules, and what they remember, are not asked.
+    memory: undefined,
+    previewAll: database.previewAll,
+    verifyAll: verifier === undefined ? undefined : (events) =>
+      Effect.map(
+        verifier.verifyAll(events),
+        (all) => all.map((verification) => ({ verification, isShared: false }))
+      ),
+    conclude: ({ event }) => Pipeline.keep(event)
+  }
 
   /** Why the rules refuse a profile; undefined where they do not, or are not asked. */
   const ruling = (event: Event, now: number): string | undefined => {
@@ -153,7 +174,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   const judge = Effect.fnUntraced(function*(lines: ReadonlyArray<Line>) {
     const rejections: Array<Rejection> = []
-    const events: Array<Judged["kept"][number]> = []
+    const events: Array<Candidate> = []
     let skipped = 0
     const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
     for (const line of lines) {
@@ -162,20 +183,20 @@ const make = Effect.fnUntraced(function*(options: Options) {
       if (typeof event === "string") rejections.push({ line: line.number, reason: event })
       else if (options.kinds?.has(event.kind) === false) skipped++
       else if (verdict !== undefined) rejections.push({ line: line.number, reason: verdict })
-      else events.push({ line: line.number, event })
+      else events.push({ line: line.number, event, source: { by: "operator" } })
     }
-    // The writer knows what is stored; asking before is worth it where it saves a signature.
-    if (verifier === undefined) return { lines, kept: events, duplicates: 0, rejections, skipped } satisfies Judged
-    const refusals = yield* Effect.forEach(events, ({ event }) => refusal(event, verifier), {
-      concurrency: "unbounded"
-    })
-    const kept: Array<Judged["kept"][number]> = []
+    const judged = yield* Effect.forEach(
+      Arr.chunksOf(events, togetherMax),
+      (some) => Effect.flatMap(Pipeline.judgeMany(some, steps), Pipeline.decisionsOf),
+      { concurrency: groupsMax }
+    )
+    const kept: Array<Candidate> = []
     let duplicates = 0
-    events.forEach((entry, i) => {
-      const reason = refusals[i]
-      if (reason === undefined) kept.push(entry)
-      else if (reason === "Duplicate") duplicates++
-      else rejections.push({ line: entry.line, reason })
+    judged.flat().forEach(({ outcome }, i) => {
+      const entry = events[i] as Candidate
+      if (outcome === undefined) kept.push(entry)
+      else if (outcome._tag === "Duplicate") duplicates++
+      else rejections.push({ line: entry.line, reason: reasonOf(outcome) })
     })
     return { lines, kept, duplicates, rejections, skipped } satisfies Judged
   })
