@@ -20,7 +20,7 @@ export interface Network {
   readonly family: "ipv4" | "ipv6"
 }
 
-const group = (n: number): string => String(n).replaceAll(/\B(?=(?:\d{3})+$)/gu, "_")
+const group = (n: number): string => n.toLocaleString("en-US").replaceAll(",", "_")
 
 export const whole = (minimum: number, maximum: number, unit?: string): Notation<number> => ({
   allowed: `${unit ?? "a whole number"}, ${group(minimum)} to ${group(maximum)}`,

@@ -66,7 +66,7 @@ export const totalsOf = (upstreams: Upstreams, retries: Retries = none): Totals 
   }
 }
 
-const grouped = (count: number): string => String(count).replaceAll(/\B(?=(?:\d{3})+$)/g, " ")
+const grouped = (count: number): string => count.toLocaleString("en-US").replaceAll(",", " ")
 
 const barCells = 24
 

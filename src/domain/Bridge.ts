@@ -35,8 +35,18 @@ const isLabelled = (tag: ReadonlyArray<string>, labels: ReadonlyArray<string>): 
   )
 
 /** The domain in lower case, from what people write as a NIP-05 name: `name@domain`, `@name@domain` or a domain. */
-export const nip05Domain = (nip05: string): string =>
-  nip05.slice(nip05.lastIndexOf("@") + 1).trim().toLowerCase().replace(/[:/].*$/, "").replace(/\.$/, "")
+export const nip05Domain = (nip05: string): string => {
+  const [host = ""] = nip05.slice(nip05.lastIndexOf("@") + 1).trim().toLowerCase().split(/[:/]/, 1)
+  return host.endsWith(".") ? host.slice(0, -1) : host
+}
+
+/** `alice_at_example.social@anywhere`, looked at by its marks: a pattern over all of it would go back and forth. */
+const isBridgedAddress = (nip05: string): boolean => {
+  const local = nip05.slice(0, Math.max(0, nip05.indexOf("@"))).toLowerCase()
+  const dot = local.lastIndexOf(".")
+  const mark = local.indexOf("_at_", 1)
+  return mark > 0 && mark + "_at_".length < dot && dot < local.length - 1
+}
 
 const isWithin = (domain: string, suffix: string): boolean =>
   suffix.includes(".") ? domain === suffix || domain.endsWith(`.${suffix}`) : domain.split(".").includes(suffix)
@@ -54,7 +64,7 @@ export const bridgeEvidenceOf = (
   if (profile === undefined) return undefined
   const domain = nip05Domain(profile.nip05)
   if (rules.bridgeDomains.some((suffix) => isWithin(domain, suffix))) return "bridge domain"
-  if (rules.bridgeAddresses && /^[^@]+_at_[^@]+\.[^@.]+@/i.test(profile.nip05)) return "bridged address"
+  if (rules.bridgeAddresses && isBridgedAddress(profile.nip05)) return "bridged address"
   const named = [profile.name, profile.displayName].map((name) => name.toLowerCase())
   return rules.bridgeNames.some((ending) => named.some((name) => name.endsWith(ending))) ? "feed name" : undefined
 }

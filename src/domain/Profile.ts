@@ -21,7 +21,7 @@ export interface Profile {
   readonly bot: boolean
   /** The author says that this account is gone; names that clients give to such accounts are not looked at. */
   readonly deleted: boolean
-  /** Known keys whose value had the wrong type; null counts as absent. */
+  /** Known keys whose value had the wrong type, or is longer than any address; null counts as absent. */
   readonly ignored: ReadonlyArray<ProfileKey>
 }
 
@@ -42,6 +42,10 @@ const textKeys = [
 ] as const
 
 export type ProfileKey = (typeof textKeys)[number] | "bot"
+
+/** UTF-16 units of a field that is an address; what is longer is none. Prose has the bound of the content. */
+const addressMax = 1024
+const addresses: ReadonlySet<ProfileKey> = new Set(["nip05", "lud06", "lud16", "website"])
 
 /** The object a content is, or what it is instead. Parsing is iterative: nesting costs no stack. */
 const objectOf = (content: string): Partial<Record<string, unknown>> | ProfileProblem => {
@@ -64,7 +68,7 @@ export const profileOf = (content: string, contentMax: number): Profile | Profil
   const ignored: Array<ProfileKey> = []
   const text = (key: (typeof textKeys)[number]): string => {
     const value = object[key]
-    if (typeof value === "string") return value.trim()
+    if (typeof value === "string" && !(addresses.has(key) && value.length > addressMax)) return value.trim()
     if (value !== undefined && value !== null) ignored.push(key)
     return ""
   }

@@ -69,7 +69,7 @@ const placeOf = (text: string): Place | undefined => {
   const url = parse(text)
   if (url === undefined) return undefined
   const port = url.port === "80" || url.port === "443" ? "" : url.port
-  return { host: url.hostname, port, path: url.pathname.replace(/\/+$/, ""), query: url.search }
+  return { host: url.hostname, port, path: url.pathname.replace(/(?<!\/)\/+$/, ""), query: url.search }
 }
 
 /** One name per relay, to tell relays apart by; what is no relay's address stands for itself. */

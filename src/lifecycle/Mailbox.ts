@@ -214,7 +214,8 @@ class Lease<A> implements Sender<A> {
 const siteOf = (frame: References.StackFrame | undefined): ReadonlyArray<string> => {
   const site: Array<string> = []
   for (let at = frame; at !== undefined && site.length < 8; at = at.parent) {
-    const place = /([^/\\]+:\d+):\d+\)?$/.exec(at.stack()?.split("\n")[0] ?? "")?.[1]
+    const file = (at.stack()?.split("\n")[0] ?? "").split(/[/\\]/).at(-1) ?? ""
+    const place = /^([^:]+:\d+):\d+\)?$/.exec(file)?.[1]
     if (!at.name.endsWith(" (definition)")) site.push(place === undefined ? at.name : `${at.name} @ ${place}`)
   }
   return site

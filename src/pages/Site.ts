@@ -22,6 +22,6 @@ export interface Site {
  */
 export const placeOf = (relayUrl: string): Pick<Site, "base" | "address"> => {
   const url = new URL(relayUrl.replace(/^ws/u, "http"))
-  const base = url.pathname.replace(/\/+$/u, "")
+  const base = url.pathname.replace(/(?<!\/)\/+$/u, "")
   return { base, address: `${url.origin}${base}` }
 }

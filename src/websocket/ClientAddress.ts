@@ -6,7 +6,7 @@ import type { SettingsShape } from "../config/Settings.ts"
 
 /** An address as Node gives it. An IPv4 address mapped into IPv6 is the same client; a zone says nothing about it. */
 export const clientOf = (remoteAddress: string | undefined): string => {
-  const parsed = NetAddress.ipFromString((remoteAddress ?? "").replace(/%.*$/, ""))
+  const parsed = NetAddress.ipFromString((remoteAddress ?? "").split("%", 1).join())
   if (Result.isFailure(parsed)) return "unknown"
   const address = NetAddress.toCanonical(parsed.success)
   if (NetAddress.isIpv4Address(address)) return NetAddress.ipv4ToOctets(address).join(".")

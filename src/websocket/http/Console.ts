@@ -81,7 +81,7 @@ const wantsJson = (request: HttpServerRequest.HttpServerRequest): boolean =>
 
 export const consoleRoute = ({ journal, operatorOf, proxies, relayUrl }: ConsoleOptions) => {
   /** A proxy may serve the relay under a path, and then it serves this page under it, too. */
-  const besideRelay = relayUrl.replace(/\/*$/, "/")
+  const besideRelay = `${relayUrl.replace(/(?<!\/)\/+$/, "")}/`
   const show = (request: HttpServerRequest.HttpServerRequest) => {
     const now = report(journal)
     return wantsJson(request)
