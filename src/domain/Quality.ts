@@ -51,11 +51,20 @@ export type PictureProblem =
 export type UndeterminedReason =
   | "not checked yet"
   | "NIP-05 domain did not answer"
+  | "NIP-05 domain asked for a pause"
   | "picture host did not answer"
   | "picture host asked for a pause"
   | "outbox relays did not answer"
   | "not checked in time"
   | "stopping"
+
+/** A host that names a time is taken at its word so often in a row, however short that is; then it is asked at our own pace. */
+const pausesBelieved = 3
+
+/** Is the time that came with this answer, the `attempts`-th in a row, all that is waited for? */
+export const isBelievedPause = (reason: UndeterminedReason, attempts: number): boolean =>
+  attempts <= pausesBelieved &&
+  (reason === "picture host asked for a pause" || reason === "NIP-05 domain asked for a pause")
 
 /** What admission decided about one event. */
 export type Verdict =

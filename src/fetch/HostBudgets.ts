@@ -2,7 +2,8 @@
  * How often, and how many at a time, one host is asked.
  *
  * A token bucket per host sets the pace, a host that asks for a pause gets it, and its rate is halved; every request that
- * goes well afterwards gives one per minute back. One reservation is one request.
+ * goes well afterwards gives one per minute back. One reservation is one request. Whoever comes back later may ask when: those
+ * who do so get times as far apart as the host's pace, instead of all coming at once.
  */
 import { Clock, Context, Effect, Layer, Schema, type Scope, Semaphore } from "effect"
 import { madeOf, Settings, type SettingsShape } from "../config/Settings.ts"
@@ -65,7 +66,7 @@ export interface HostView {
 }
 
 /** How often a host may be asked, by the settings as they are whenever it is. */
-export const perMinuteOf = (settings: Pick<SettingsShape, "hostPerMinute" | "hostQuotas">) => {
+const perMinuteOf = (settings: Pick<SettingsShape, "hostPerMinute" | "hostQuotas">) => {
   const quotas = madeOf(
     () => settings.hostQuotas,
     (all) => new Map(all.map(({ host, perMinute }) => [host, perMinute]))
@@ -79,6 +80,8 @@ export class HostBudgets extends Context.Service<HostBudgets, {
     host: string,
     waitMillis?: number
   ) => Effect.Effect<Reservation, BudgetExhausted, Scope.Scope>
+  /** Milliseconds until a time at which nobody else was told to come back, at least `atLeast`. Reserves nothing. */
+  readonly later: (host: string, atLeast: number) => Effect.Effect<number>
   readonly hosts: Effect.Effect<ReadonlyArray<HostView>>
 }>()("profile-aggregator/fetch/HostBudgets") {
   static readonly layerWith = (options: Pick<Options, "perMinuteOf"> & Partial<Options>): Layer.Layer<HostBudgets> =>
@@ -97,6 +100,8 @@ interface Host {
   tokens: number
   refilledAt: number
   pausedUntil: number
+  /** From when on nobody has been told to come back. */
+  unclaimedFrom: number
   refusals: number
   refusedAt: number
   inFlight: number
@@ -158,6 +163,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
       tokens: perMinute,
       refilledAt: at,
       pausedUntil: at,
+      unclaimedFrom: at,
       refusals: 0,
       refusedAt: at,
       inFlight: 0,
@@ -231,8 +237,17 @@ const make = Effect.fnUntraced(function*(options: Options) {
     return reservationOf(host)
   })
 
+  const later = (name: string, atLeast: number) =>
+    Effect.map(now, (at) => {
+      const host = find(name, at)
+      const from = Math.max(at + Math.max(atLeast, turn(host, at).wait), host.unclaimedFrom)
+      host.unclaimedFrom = from + 60_000 / host.perMinute
+      return Math.ceil(from - at)
+    })
+
   return HostBudgets.of({
     reserve,
+    later,
     hosts: Effect.map(now, (at) =>
       Array.from(hosts, ([host, { inFlight, pausedUntil, perMinute }]) => ({
         host,

@@ -11,6 +11,7 @@ import { Picture } from "../../src/aggregation/evidence/Picture.ts"
 import { Posts } from "../../src/aggregation/evidence/Posts.ts"
 import { addressOf } from "../../src/domain/Event.ts"
 import { Accepted } from "../../src/domain/Quality.ts"
+import { HostBudgets } from "../../src/fetch/HostBudgets.ts"
 import { certify } from "../../src/lifecycle/Certificate.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { profileEvent } from "../support/events.ts"
@@ -84,7 +85,8 @@ const asking = (what: "posts" | "nip05") => {
       recall: nobody,
       recheck: nobody,
       onStored: () => Effect.succeed([])
-    }))
+    })),
+    Layer.provide(HostBudgets.layer)
   )
   const settings = what === "posts" ? { proof: "on" as const } : { nip05: "require" as const }
   const named = all.map((event, n) => profileEvent({ nip05: "mira@mira.example" }, `author ${n}`, event))

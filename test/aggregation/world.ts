@@ -19,6 +19,7 @@ import type { HarvestStatus } from "../../src/aggregation/harvest/HarvestStatus.
 import { type Overrides, Settings } from "../../src/config/Settings.ts"
 import * as WorkerVerifier from "../../src/crypto/WorkerVerifier.ts"
 import type { Database } from "../../src/database/Database.ts"
+import { HostBudgets } from "../../src/fetch/HostBudgets.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { Supervisor } from "../../src/lifecycle/Supervisor.ts"
 import { epoch } from "../support/events.ts"
@@ -50,7 +51,8 @@ const examinerOf = ({ posts, picture }: Options) =>
   Examiner.layerNetwork.pipe(
     Layer.provide(picture ?? Layer.succeed(Picture, { look: nobody })),
     Layer.provide(Layer.succeed(Posts, { prove: posts ?? nobody })),
-    Layer.provide(Layer.succeed(NameOwners, { ...nip05, onStored: () => Effect.succeed([]) }))
+    Layer.provide(Layer.succeed(NameOwners, { ...nip05, onStored: () => Effect.succeed([]) })),
+    Layer.provide(HostBudgets.layer)
   )
 
 const layer = (options: Options) =>

@@ -35,6 +35,8 @@ const view = (host: string) =>
 const times = <A, E, R>(n: number, effect: Effect.Effect<A, E, R>) =>
   Effect.forEach(Array.from({ length: n }), () => effect)
 
+const later = (host: string, atLeast: number) => Effect.flatMap(HostBudgets, (budgets) => budgets.later(host, atLeast))
+
 describe("HostBudgets: pace", () => {
   test(
     "lets thirty requests go at once, and one every two seconds after that",
@@ -104,6 +106,33 @@ describe("HostBudgets: pace", () => {
       assert.strictEqual(yield* ask("a.example", 0), "rate 4000")
       yield* Fiber.interrupt(waiting)
       assert.strictEqual(yield* ask("a.example", 0), "rate 2000")
+    })
+  )
+})
+
+describe("HostBudgets: whoever comes back later", () => {
+  test(
+    "is told a time of their own, as far from the next as the host's pace has it",
+    {},
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* times(3, later("i.imgur.com", 1000)), [1000, 8500, 16_000])
+      assert.deepStrictEqual(yield* times(3, later("a.example", 1000)), [1000, 3000, 5000])
+      yield* TestClock.adjust(5000)
+      assert.strictEqual(yield* later("a.example", 1000), 2000)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* later("a.example", 1000), 1000)
+      assert.strictEqual(yield* ask("a.example", 0), "ok", "nothing was reserved")
+    })
+  )
+
+  test(
+    "is told no time at which the host could not be asked, and those of a host that asked for a pause are further apart",
+    {},
+    Effect.gen(function*() {
+      yield* times(30, ask("a.example", 0))
+      assert.strictEqual(yield* later("a.example", 0), 2000)
+      yield* tell("b.example", ({ refused }) => refused(60_000))
+      assert.deepStrictEqual(yield* times(2, later("b.example", 1000)), [60_000, 64_000])
     })
   )
 })

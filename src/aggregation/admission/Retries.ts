@@ -9,7 +9,6 @@ import { Cause, Clock, Context, Effect, Exit, FiberMap, Latch, Layer } from "eff
 import { Database } from "../../database/Database.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { Supervisor } from "../../lifecycle/Supervisor.ts"
-import { HostPacing } from "../evidence/HostPacing.ts"
 import type { AdmissionOutcome } from "./Admission.ts"
 import { count } from "./AdmissionCount.ts"
 import { commit } from "./Commits.ts"
@@ -21,9 +20,6 @@ export const checksMax = 64
 
 /** Milliseconds between two looks at the queue, at least; and until a check that our own side has failed is tried again. */
 const pause = 1000
-
-/** Turns a minute that versions of one author have, when there are more of them than fit beside the one in check. */
-const turnsPerMinute = 600
 
 export interface RetryStatus extends RetryView {
   readonly checking: number
@@ -52,7 +48,6 @@ const make = Effect.fnUntraced(function*() {
   const checks = yield* FiberMap.make<string>()
   const busy = new Map<string, string>()
   const done = Latch.makeUnsafe(false)
-  const pacing = new HostPacing(() => turnsPerMinute)
   const outcomes: Partial<Record<AdmissionOutcome["_tag"], number>> = {}
   const rejections: Record<string, number> = {}
 
@@ -103,8 +98,7 @@ const make = Effect.fnUntraced(function*() {
 
   /** Those whose author is in check get turns of their own, or the versions of one author would hide everybody else. */
   const postpone = Effect.fnUntraced(function*(held: ReadonlyArray<Waiting>) {
-    const now = yield* Clock.currentTimeMillis
-    const records = held.map((waiting) => queue.postpone(waiting, now + pacing.turn(waiting.event.pubkey, now, pause)))
+    const records = yield* Effect.forEach(held, (waiting) => queue.postpone(waiting, pause))
     yield* commit(sender, queue, [], records)
   })
 

@@ -9,7 +9,7 @@ import { Clock, Context, Effect, Latch, Layer, Random, Schema } from "effect"
 import { Settings } from "../../config/Settings.ts"
 import { Database, type DatabaseError, type Operation, type RecordWrite } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
-import type { UndeterminedReason, Verdict } from "../../domain/Quality.ts"
+import { isBelievedPause, type UndeterminedReason, type Verdict } from "../../domain/Quality.ts"
 import * as Space from "../Space.ts"
 
 /** Why, and how often, a check has come to nothing. */
@@ -30,6 +30,9 @@ export const delayMax = 12 * 3_600_000
 
 /** Checks that were not answered before a profile is given up: the last of them some three days after it came. */
 export const attemptsMax = 16
+
+/** Milliseconds of one turn, of those that profiles of one author have when they cannot all wait beside the one in check. */
+const turnMillis = 100
 
 /** Profiles that were never checked before whoever brings more has to wait. */
 export const uncheckedMax = 2000
@@ -71,8 +74,11 @@ export class RetryQueue extends Context.Service<RetryQueue, {
    * full, whoever was not answered again is given up.
    */
   readonly later: (waiting: Waiting, why: Undetermined | undefined) => Effect.Effect<RecordWrite | undefined>
-  /** What to write for one that gives its turn up: it is due at `due` (Unix milliseconds), and all else stays as it is. */
-  readonly postpone: (waiting: Waiting, due: number) => RecordWrite
+  /**
+   * What to write for one that gives its turn up to others: due in `atLeast` milliseconds or more, spread by chance over as
+   * many turns as profiles of its author wait. All else stays as it is.
+   */
+  readonly postpone: (waiting: Waiting, atLeast: number) => Effect.Effect<RecordWrite>
   readonly forget: (event: Event) => RecordWrite
   /** Tells the queue what has been committed. */
   readonly observe: (operations: ReadonlyArray<Operation>) => void
@@ -150,7 +156,7 @@ const make = Effect.fnUntraced(function*() {
     const now = yield* Clock.currentTimeMillis
     if (why === undefined) return now
     const spread = yield* Random.next
-    const own = delayOf(attempts) * (0.8 + 0.4 * spread)
+    const own = isBelievedPause(why.reason, attempts) ? 0 : delayOf(attempts) * (0.8 + 0.4 * spread)
     // Never before the time that was asked for.
     return now + Math.round(Math.max(own, why.retryAfter * (1 + 0.1 * spread)))
   })
@@ -175,7 +181,12 @@ const make = Effect.fnUntraced(function*() {
       return recordOf({ attempts, event, since }, why?.reason ?? "not checked yet", yield* dueAt(attempts, why))
     }),
 
-    postpone: (waiting, due) => recordOf(waiting, entries.get(waiting.event.id)?.reason ?? "not checked yet", due),
+    postpone: Effect.fnUntraced(function*(waiting, atLeast) {
+      const { id, pubkey } = waiting.event
+      const turns = Math.floor((authors.get(pubkey) ?? 0) * (yield* Random.next))
+      const due = (yield* Clock.currentTimeMillis) + atLeast + turns * turnMillis
+      return recordOf(waiting, entries.get(id)?.reason ?? "not checked yet", due)
+    }),
 
     forget: ({ id }) => space.drop(id),
 

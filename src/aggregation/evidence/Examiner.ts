@@ -11,9 +11,8 @@ import type { CryptoError } from "../../crypto/Verifier.ts"
 import type { DatabaseError, Operation } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import * as Quality from "../../domain/Quality.ts"
-import { perMinuteOf } from "../../fetch/HostBudgets.ts"
+import { HostBudgets } from "../../fetch/HostBudgets.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
-import { HostPacing } from "./HostPacing.ts"
 import { NameOwners } from "./NameOwners.ts"
 import { factOf, Picture } from "./Picture.ts"
 import { PictureStore } from "./PictureStore.ts"
@@ -52,10 +51,8 @@ export class Examiner extends Context.Service<Examiner, {
   )
 
   /** Asks pictures' hosts and authors' relays too, where the settings say so. */
-  static readonly layerNetwork: Layer.Layer<Examiner, never, Settings | NameOwners | Picture | Posts> = Layer.effect(
-    Examiner,
-    Effect.suspend(() => make())
-  )
+  static readonly layerNetwork: Layer.Layer<Examiner, never, Settings | HostBudgets | NameOwners | Picture | Posts> =
+    Layer.effect(Examiner, Effect.suspend(() => make()))
 }
 
 /** A verdict that nothing was found out for. */
@@ -125,7 +122,7 @@ const make = Effect.fnUntraced(function*() {
   const picture = yield* Picture
   const posts = yield* Posts
   const nip05 = yield* NameOwners
-  const pacing = new HostPacing(perMinuteOf(settings))
+  const budgets = yield* HostBudgets
 
   /** Our own pace: everybody who waits for this host gets a turn of their own, instead of all trying at once. */
   const paced = Effect.fnUntraced(
@@ -134,8 +131,7 @@ const make = Effect.fnUntraced(function*() {
       fact: Fact
     ) {
       if (fact._tag !== "Unanswered" || fact.reason !== "not checked in time") return fact
-      const now = yield* Clock.currentTimeMillis
-      return { ...fact, retryAfter: pacing.turn(host, now, fact.retryAfter) }
+      return { ...fact, retryAfter: yield* budgets.later(host, fact.retryAfter) }
     }
   )
 

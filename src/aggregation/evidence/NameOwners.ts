@@ -11,7 +11,7 @@ import { Database, type DatabaseError, type RecordWrite, textOf } from "../../da
 import type { Event } from "../../domain/Event.ts"
 import { type Nip05Name, nip05NameOf, nip05TextOf } from "../../domain/Nip05.ts"
 import { profileOf } from "../../domain/Profile.ts"
-import type { Facts } from "../../domain/Quality.ts"
+import { type Facts, isBelievedPause } from "../../domain/Quality.ts"
 import * as Space from "../Space.ts"
 import { Nip05Documents, type Nip05Listing } from "./Nip05Documents.ts"
 
@@ -140,7 +140,8 @@ const make = Effect.fnUntraced(function*() {
     function*(pubkey: string, name: string, before: Stored | undefined, listing: Unanswered) {
       // Our own pace says nothing about the domain.
       const attempts = (before?.attempts ?? 0) + (listing.reason === "not checked in time" ? 0 : 1)
-      const own = attempts === 0 ? 0 : Math.min(silenceMax, silenceFirst * 2 ** Math.min(attempts - 1, 10))
+      const isPaced = attempts > 0 && !isBelievedPause(listing.reason, attempts)
+      const own = !isPaced ? 0 : Math.min(silenceMax, silenceFirst * 2 ** Math.min(attempts - 1, 10))
       const due = yield* later(Math.max(own, listing.retryAfter * 1.25))
       const stored: Stored = { name, ...believedOf(before, yield* Clock.currentTimeMillis), attempts }
       return {

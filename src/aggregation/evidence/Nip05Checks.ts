@@ -7,11 +7,10 @@
  */
 import { Cause, Clock, Duration, Effect, Layer } from "effect"
 import { Settings } from "../../config/Settings.ts"
-import { Database } from "../../database/Database.ts"
-import { perMinuteOf } from "../../fetch/HostBudgets.ts"
+import { Database, type RecordWrite } from "../../database/Database.ts"
+import { HostBudgets } from "../../fetch/HostBudgets.ts"
 import { Supervisor } from "../../lifecycle/Supervisor.ts"
 import type * as Space from "../Space.ts"
-import { HostPacing } from "./HostPacing.ts"
 import { checkSpace, domainOf, NameOwners } from "./NameOwners.ts"
 
 /** Between two looks at what is due. */
@@ -35,7 +34,7 @@ const make = Effect.fnUntraced(function*() {
   const names = yield* NameOwners
   const supervisor = yield* Supervisor
   const sender = yield* database.sender("aggregation/nip05")
-  const pacing = new HostPacing(perMinuteOf(settings))
+  const budgets = yield* HostBudgets
 
   const look = (pubkey: string) =>
     Effect.flatMap(
@@ -46,11 +45,13 @@ const make = Effect.fnUntraced(function*() {
   /** Names beyond their domain's share. At once: what is written while others are asked must not be overwritten. */
   const putOff = Effect.fnUntraced(function*(domains: ReadonlyMap<string, ReadonlyArray<Due>>) {
     const now = yield* Clock.currentTimeMillis
-    const left = [...domains].flatMap(([domain, due]) =>
-      due.slice(perDomain).flatMap(({ key, value }) =>
-        value === undefined ? [] : [checkSpace.put(key, value, now + pacing.turn(domain, now, nextTurn))]
-      )
-    )
+    const left: Array<RecordWrite> = []
+    for (const [domain, due] of domains) {
+      for (const { key, value } of due.slice(perDomain)) {
+        if (value === undefined) continue
+        left.push(checkSpace.put(key, value, now + (yield* budgets.later(domain, nextTurn))))
+      }
+    }
     if (left.length > 0) yield* sender.write(left)
   })
 

@@ -7,7 +7,7 @@
  */
 import { Clock, Context, Effect, Layer, Metric, Random, type Result, Semaphore, Stream } from "effect"
 import { nip05DocumentOf, type Nip05Name, nip05UrlOf } from "../../domain/Nip05.ts"
-import type { UndeterminedReason } from "../../domain/Quality.ts"
+import { isBelievedPause, type UndeterminedReason } from "../../domain/Quality.ts"
 import type { FetchError } from "../../fetch/FetchError.ts"
 import { GuardedFetch } from "../../fetch/GuardedFetch.ts"
 import { aggregationNip05Looks } from "../../observability/Metrics.ts"
@@ -164,10 +164,14 @@ const make = Effect.fnUntraced(function*(options: Options) {
     }
     if (reason === "Budget" && detail !== "paused") return { ...notInTime, retryAfter: retryAfter ?? options.pause }
     domain.silences += 1
-    const own = Math.min(options.pauseMax, options.pause * 2 ** Math.min(domain.silences - 1, 10)) * spread
+    const isAsked = reason === "Paused" || reason === "Budget"
+    const why = isAsked ? "NIP-05 domain asked for a pause" : "NIP-05 domain did not answer"
+    const own = isBelievedPause(why, domain.silences)
+      ? 0
+      : Math.min(options.pauseMax, options.pause * 2 ** Math.min(domain.silences - 1, 10)) * spread
     // Never before the time that was asked for.
     const pause = Math.round(Math.max(own, retryAfter ?? 0))
-    const listing: Unanswered = { _tag: "Unanswered", reason: "NIP-05 domain did not answer", retryAfter: pause }
+    const listing: Unanswered = { _tag: "Unanswered", reason: why, retryAfter: pause }
     domain.silence = { listing, until: now + pause }
     return listing
   }

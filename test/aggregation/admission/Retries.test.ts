@@ -6,11 +6,17 @@ import { answerTimeout, patience } from "../../../src/aggregation/admission/Admi
 import { checksMax, Retries } from "../../../src/aggregation/admission/Retries.ts"
 import { attemptsMax, delayMax, delayOf, space } from "../../../src/aggregation/admission/RetryQueue.ts"
 import { Examiner, withoutFacts } from "../../../src/aggregation/evidence/Examiner.ts"
+import { Picture } from "../../../src/aggregation/evidence/Picture.ts"
+import { PictureStore } from "../../../src/aggregation/evidence/PictureStore.ts"
 import type { Event } from "../../../src/domain/Event.ts"
 import { Accepted, Rejected, Undetermined, type Verdict } from "../../../src/domain/Quality.ts"
 import { Shutdown } from "../../../src/lifecycle/Shutdown.ts"
 import { epoch, profileEvent, relayListEvent } from "../../support/events.ts"
+import { make as makeDns } from "../../support/FakeDns.ts"
 import { layer as playing, relay } from "../../support/FakeUpstreamSocket.ts"
+import * as Guarded from "../../support/guarded.ts"
+import * as HostileHost from "../../support/HostileHost.ts"
+import { png } from "../../support/images.ts"
 import { blank, Disk } from "../FakeDatabase.ts"
 import * as FakeWeb from "../FakeWeb.ts"
 import { eventually, now, type Options, proofs, settle, upstreamUrl, within } from "../world.ts"
@@ -79,6 +85,74 @@ describe("the schedule of retries", () => {
       })
     )
   })
+})
+
+describe("a host that asks for a second", () => {
+  const place = "/mira.png"
+  const refusal = { status: 429, retryAfter: "1" }
+
+  it.effect("is asked again a second later, and a third time within ten", () => {
+    const web = FakeWeb.make()
+    const url = `https://images.example${place}`
+    web.set(url, refusal)
+    return within(
+      { picture: web.pictures },
+      Effect.gen(function*() {
+        const disk = yield* Disk
+        yield* submit(profileEvent({ picture: url }))
+        yield* TestClock.adjust(999)
+        assert.strictEqual(web.requests.length, 1)
+        // The spread of the picture's own record and that of the queue: a third at most.
+        yield* TestClock.adjust(351)
+        yield* eventually(() => web.requests.length === 2)
+        web.set(url, FakeWeb.image(600, 600))
+        yield* TestClock.adjust("8 seconds")
+        yield* eventually(() => disk.events.size === 1)
+        assert.strictEqual(web.requests.length, 3)
+        assert.isAtMost(web.requests[2]!.at - web.requests[0]!.at, 10_000)
+      })
+    )
+  })
+
+  it.effect("is not believed for ever: from the fourth time on it is asked at our own pace", () => {
+    const web = FakeWeb.make()
+    const url = `https://images.example${place}`
+    web.set(url, refusal)
+    return within(
+      { picture: web.pictures },
+      Effect.gen(function*() {
+        yield* submit(profileEvent({ picture: url }))
+        yield* TestClock.adjust("20 seconds")
+        yield* eventually(() => web.requests.length === 4)
+        yield* TestClock.adjust("2 minutes")
+        yield* settle
+        assert.strictEqual(web.requests.length, 4)
+      })
+    )
+  })
+
+  it.live("has been asked three times within ten seconds, over real sockets", () =>
+    Effect.gen(function*() {
+      const host = yield* HostileHost.make()
+      const busy = HostileHost.retryAfter(429, "1")
+      host.script(place, busy, busy, HostileHost.ok(png(600, 600)))
+      const dns = makeDns()
+      dns.set("images.example", ["127.0.0.1"])
+      const picture = Picture.layer.pipe(
+        Layer.provide(Guarded.layer({ dns })),
+        Layer.provide(PictureStore.layerMemory(10))
+      )
+      yield* within(
+        { picture },
+        Effect.gen(function*() {
+          const disk = yield* Disk
+          yield* submit(profileEvent({ picture: `http://images.example:${host.port}${place}` }))
+          yield* host.until(() => host.requests.length === 3)
+          while (disk.events.size === 0) yield* Effect.sleep(20)
+        })
+      )
+      assert.strictEqual(host.requests.length, 3)
+    }).pipe(Effect.scoped, Effect.timeout("10 seconds")), 15_000)
 })
 
 describe("the retry queue", () => {

@@ -9,6 +9,7 @@ import { Database } from "../../../src/database/Database.ts"
 import { verifiedNames } from "../../../src/database/Spaces.ts"
 import type { Event } from "../../../src/domain/Event.ts"
 import { nip05TextOf } from "../../../src/domain/Nip05.ts"
+import { HostBudgets } from "../../../src/fetch/HostBudgets.ts"
 import { Shutdown } from "../../../src/lifecycle/Shutdown.ts"
 import { Supervisor } from "../../../src/lifecycle/Supervisor.ts"
 import { epoch, keyOf, profileEvent } from "../../support/events.ts"
@@ -37,7 +38,9 @@ const silence: Nip05Listing = { _tag: "Unanswered", reason: "NIP-05 domain did n
 const hers: Nip05Listing = { _tag: "Listed", pubkey }
 
 const run = (
-  test: (world: World) => Effect.Effect<void, unknown, Database | NameOwners | Disk | Settings | Supervisor>,
+  test: (
+    world: World
+  ) => Effect.Effect<void, unknown, Database | HostBudgets | NameOwners | Disk | Settings | Supervisor>,
   nip05: "off" | "check" | "require" = "check"
 ) => {
   const disk = blank()
@@ -79,6 +82,7 @@ const run = (
     Layer.provideMerge(databaseLayer(disk)),
     Layer.provideMerge(Supervisor.layer),
     Layer.provideMerge(Shutdown.layerTest),
+    Layer.provideMerge(HostBudgets.layer),
     Layer.provideMerge(Settings.layerTest({ nip05 }))
   )
   return Effect.andThen(

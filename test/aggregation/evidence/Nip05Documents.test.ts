@@ -66,7 +66,7 @@ describe("Nip05Documents.lookUp", () => {
         [{ _tag: "HangAfterHeaders" }, silence],
         [{ _tag: "CutAt", at: 120, body: Buffer.from(document({ mira })) }, silence],
         // The last one: its host is left alone from then on.
-        [HostileHost.retryAfter(429, "10"), silence]
+        [HostileHost.retryAfter(429, "10"), "NIP-05 domain asked for a pause"]
       ]
       for (const [i, [script, outcome]] of outcomes.entries()) {
         host.script(path, script)
@@ -216,10 +216,25 @@ describe("what is kept of a domain", () => {
       assert.strictEqual(listing._tag === "Unanswered" ? listing.retryAfter : 0, 7_200_000)
       fake.set(at, answer({ mira }))
       yield* TestClock.adjust(7_199_999)
-      assert.strictEqual(yield* said("mira@boats.example"), silence)
+      assert.strictEqual(yield* said("mira@boats.example"), "NIP-05 domain asked for a pause")
       assert.strictEqual(fake.requests.length, 1)
       yield* TestClock.adjust(1)
       assert.strictEqual(yield* said("mira@boats.example"), mira)
+    }))
+
+  web("takes a host at its word that asks for a second, three times in a row", (fake) =>
+    Effect.gen(function*() {
+      const at = url("boats.example", "mira")
+      fake.set(at, { status: 429, retryAfter: "1" })
+      for (let n = 1; n <= 3; n++) {
+        assert.strictEqual(yield* said("mira@boats.example"), "NIP-05 domain asked for a pause")
+        assert.strictEqual(fake.requests.length, n)
+        yield* TestClock.adjust(1000)
+      }
+      yield* said("mira@boats.example")
+      yield* TestClock.adjust("10 minutes")
+      yield* said("mira@boats.example")
+      assert.strictEqual(fake.requests.length, 4)
     }))
 
   web("ends a look in its time, as our own pace", (fake) =>
