@@ -2,7 +2,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
-import { chmodSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync
+} from "node:fs"
 import { createServer, type Socket } from "node:net"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -79,6 +90,36 @@ describe("the database file", () => {
       assert.isTrue(before.equals(readFileSync(first.databasePath)))
       assert.strictEqual((yield* first.stop()).code, 0)
     }).pipe(Effect.scoped), 30_000)
+
+  for (
+    const [name, rename] of Object.entries({
+      "a hard link": (path: string, other: string) => linkSync(path, join(other, "hard.db")),
+      "a symbolic link": (path: string, other: string) => symlinkSync(path, join(other, "hard.db")),
+      "the same name, its lock file removed": (path: string) => rmSync(`${path}.lock`)
+    })
+  ) {
+    it.live(`in use under another name, ${name}: 69, before it is touched (fault 61)`, () =>
+      Effect.gen(function*() {
+        const [folder, elsewhere] = [yield* Service.folder, yield* Service.folder]
+        const first = yield* Service.start({ folder, env: { ADMISSION: "open" } })
+        const client = yield* TestClient.connect((yield* first.listening).url)
+        yield* client.publish(profileEvent({ name: "before" }, "before"))
+        rename(first.databasePath, elsewhere)
+        const other = name.startsWith("a ") ? join(elsewhere, "hard.db") : first.databasePath
+        const before = readFileSync(first.databasePath)
+        const second = yield* failing({ folder: elsewhere, env: { DATABASE_PATH: other } })
+        assertFailed(second, 69, /in use by another instance/)
+        assert.isTrue(before.equals(readFileSync(first.databasePath)))
+        assert.isEmpty(readdirSync(elsewhere).filter((name) => name !== "hard.db"), "nothing is made beside it")
+        // What works beside a service does so still.
+        yield* client.publish(profileEvent({ name: "after" }, "after"))
+        const reader = new DatabaseSync(first.databasePath, { readOnly: true })
+        reader.exec(`VACUUM INTO '${join(elsewhere, "copy.db")}'`)
+        assert.strictEqual(reader.prepare("SELECT count(*) AS count FROM event").get()?.["count"], 2)
+        reader.close()
+        assert.strictEqual((yield* first.stop()).code, 0)
+      }).pipe(Effect.scoped), 60_000)
+  }
 
   it.live("is free again after SIGKILL", () =>
     Effect.gen(function*() {

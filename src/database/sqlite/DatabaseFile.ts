@@ -6,13 +6,24 @@ import { SqliteClient } from "@effect/sql-sqlite-node"
 import { Cause, Effect, type Scope } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
 import * as fs from "node:fs"
-import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 import { ExitCode } from "../../lifecycle/Certificate.ts"
 import { StartError } from "../../lifecycle/StartError.ts"
 import { messageOf } from "../../observability/messageOf.ts"
 import { applicationId, connect, pageSize, prepare } from "./connection.ts"
+import {
+  attempt,
+  broken,
+  create,
+  type HeldFile,
+  holdBoth,
+  holdInode,
+  realPathOf,
+  sizeOf,
+  startError
+} from "./FileLock.ts"
+import * as InodeLock from "./InodeLock.ts"
 import events from "./migrations/0001_events.ts"
 import search from "./migrations/0002_search.ts"
 import leaving from "./migrations/0003_leaving.ts"
@@ -33,74 +44,6 @@ const schemaVersion = Object.keys(migrations).length
 const checkedMax = 64 * 1024 * 1024
 
 const sqliteHeader = "SQLite format 3\0"
-
-/** `SQLITE_BUSY`. */
-const busy = 5
-
-const codeOf = (error: unknown): unknown => (error as { readonly errcode?: unknown } | null)?.errcode
-const startError = (exitCode: StartError["exitCode"], message: string, cause?: unknown) =>
-  new StartError({ component: "database", message, exitCode, ...(cause === undefined ? {} : { cause }) })
-
-const broken = (message: string, cause?: unknown) => startError(ExitCode.Storage, message, cause)
-
-/** Runs synchronous code whose exceptions are `StartError`s or the platform's. */
-const attempt = <A>(what: string, body: () => A): Effect.Effect<A, StartError> =>
-  Effect.try({
-    try: body,
-    catch: (error) => error instanceof StartError ? error : broken(`${what}: ${messageOf(error)}`, error)
-  })
-
-const sizeOf = (path: string): number | undefined => fs.statSync(path, { throwIfNoEntry: false })?.size
-
-/** Creates an empty file that only its owner may read. Never opens one that exists: closing it would drop its locks. */
-const create = (path: string) => {
-  const file = fs.openSync(path, "wx", 0o600)
-  fs.fsyncSync(file)
-  fs.closeSync(file)
-  const directory = fs.openSync(dirname(path), "r")
-  fs.fsyncSync(directory)
-  fs.closeSync(directory)
-}
-
-const checkDirectory = (path: string) => {
-  const directory = dirname(path)
-  const stat = fs.statSync(directory, { throwIfNoEntry: false })
-  if (stat === undefined) throw broken(`the directory ${directory} of the database does not exist: create it`)
-  if (!stat.isDirectory()) throw broken(`${directory} is not a directory, so it cannot hold the database ${path}`)
-  try {
-    fs.accessSync(directory, fs.constants.W_OK | fs.constants.X_OK)
-  } catch (error) {
-    throw broken(`the directory ${directory} is not writable: the database ${path} needs files beside it`, error)
-  }
-}
-
-/**
- * Holds the exclusive lock of `<path>.lock`, an empty SQLite file, for as long as the connection is open. The kernel
- * gives it back when the process dies, however it dies, so there is no stale lock to break.
- */
-const lock = (path: string): DatabaseSync => {
-  const lockPath = `${path}.lock`
-  try {
-    if (sizeOf(lockPath) === undefined) create(lockPath)
-  } catch (error) {
-    // Another instance may have been first: its lock then speaks below.
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
-      throw broken(`cannot create ${lockPath}: ${messageOf(error)}`, error)
-    }
-  }
-  let db: DatabaseSync | undefined
-  try {
-    db = new DatabaseSync(lockPath, { timeout: 0 })
-    db.exec("BEGIN EXCLUSIVE")
-    return db
-  } catch (error) {
-    db?.close()
-    if (codeOf(error) === busy) {
-      throw startError(ExitCode.Unavailable, `${path} is in use by another instance, which holds ${lockPath}: stop it`)
-    }
-    throw broken(`cannot lock ${lockPath}: ${messageOf(error)}`, error)
-  }
-}
 
 /**
  * What the first page says of the file, without SQLite: a wrong file must not even be opened for writing. Returns whose
@@ -272,25 +215,19 @@ export const migrate = (filename: string): Effect.Effect<void, StartError> =>
 
 const run = Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: migrationTable })
 
-/** Holds the lock of the file, which need not exist, until the scope closes. */
-export const hold = (path: string): Effect.Effect<void, StartError, Scope.Scope> =>
-  attempt("cannot use the database's directory", () => checkDirectory(path)).pipe(
-    Effect.andThen(Effect.acquireRelease(
-      attempt("cannot lock the database", () => lock(path)),
-      (db) => Effect.sync(() => db.close())
-    )),
-    Effect.asVoid
-  )
-
-/** Locks, checks and migrates the file; the lock is held by the scope. */
-export const open = (path: string): Effect.Effect<void, StartError, Scope.Scope> =>
+/** Locks, checks and migrates the file; the locks are held by the scope. */
+export const open = (named: string): Effect.Effect<HeldFile, StartError, Scope.Scope> =>
   Effect.gen(function*() {
-    yield* hold(path)
+    const locks = yield* Effect.promise(InodeLock.load)
+    const path = realPathOf(named)
+    const held = yield* holdBoth(path, locks)
     const walBytes = yield* attempt("cannot open the database", () => check(path))
+    const { inode } = held ?? (yield* holdInode(path, locks)) ?? (yield* broken(`${path} cannot be opened for writing`))
     yield* migrate(path)
     if (walBytes > 0) {
       yield* Effect.logInfo("recovered").pipe(Effect.annotateLogs({ component: "database", file: path, walBytes }))
     }
+    return { path, inode }
   })
 
 /**

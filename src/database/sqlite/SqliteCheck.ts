@@ -11,6 +11,7 @@ import { escape } from "../../observability/Escape.ts"
 import { messageOf } from "../../observability/messageOf.ts"
 import type { Condition } from "../Condition.ts"
 import * as DatabaseFile from "./DatabaseFile.ts"
+import * as InodeLock from "./InodeLock.ts"
 import type { Integrity } from "./integrityThread.ts"
 
 const ok = (text: string): Condition => ({ status: "ok", text, code: ExitCode.Clean })
@@ -20,8 +21,8 @@ const fail = (text: string, code: number): Condition => ({ status: "fail", text,
 const megabytes = (path: string): string =>
   `${((fs.statSync(path, { throwIfNoEntry: false })?.size ?? 0) / 1e6).toFixed(1)} MB`
 
-/** Does another process hold the file's lock? The look takes and drops a shared lock, in microseconds. */
-const isInUse = (path: string): boolean => {
+/** Does another process hold the lock of that name? The look takes and drops a shared lock, in microseconds. */
+const isNameInUse = (path: string): boolean => {
   if (!fs.existsSync(`${path}.lock`)) return false
   const db = new DatabaseSync(`${path}.lock`, { readOnly: true, timeout: 0 })
   try {
@@ -57,7 +58,9 @@ export const check = Effect.fnUntraced(function*({ databasePath }: Pick<Settings
   const { events, logged, problem, seq } = yield* integrityOf(path)
   if (problem !== undefined) return fail(`${path} is corrupt: ${escape(problem, 300)}`, ExitCode.Storage)
   if (events !== logged) return fail(`${path} has ${events} events where its log says ${logged}`, ExitCode.Storage)
-  const use = isInUse(path) ? "a service is running on it" : "not in use"
+  const locks = yield* Effect.promise(InodeLock.load)
+  const isInUse = isNameInUse(path) || InodeLock.isTaken(path, locks)
+  const use = isInUse ? "a service is running on it" : "not in use"
   return ok(
     `${path}: ${events} events, seq ${seq}, ${megabytes(path)} and ${megabytes(`${path}-wal`)} of log, ${use}`
   )

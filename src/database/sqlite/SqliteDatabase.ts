@@ -17,6 +17,7 @@ import type { StoreAnswer, StoreRequest, SweepAnswer } from "../storeProtocol.ts
 import * as StoreWriter from "../StoreWriter.ts"
 import { connect, prepare } from "./connection.ts"
 import * as DatabaseFile from "./DatabaseFile.ts"
+import * as FileLock from "./FileLock.ts"
 import * as SqliteReader from "./SqliteReader.ts"
 import type { ReadRequest } from "./SqliteReader.ts"
 import { SqliteStore } from "./SqliteStore.ts"
@@ -73,9 +74,8 @@ const make = Effect.fnUntraced(
     const settings = yield* Settings
     const supervisor = yield* Supervisor
     const { bounded } = yield* Shutdown
-    const path = resolve(settings.databasePath)
     let consumer: Fiber.Fiber<void> | undefined
-    yield* DatabaseFile.open(path)
+    const { path } = yield* DatabaseFile.open(resolve(settings.databasePath))
     const progress = SqliteWriter.sharedProgress()
 
     const [writerThread, readerThread] = yield* Effect.all([
@@ -143,7 +143,7 @@ const makeMemory = Effect.fnUntraced(
 )
 
 /** Holds the file's lock until the scope closes. */
-export const hold = ({ databasePath }: Pick<SettingsShape, "databasePath">) => DatabaseFile.hold(resolve(databasePath))
+export const hold = ({ databasePath }: Pick<SettingsShape, "databasePath">) => FileLock.hold(resolve(databasePath))
 
 /** The file at `Settings.databasePath`, with the ingester and the heavy reads on threads of their own. */
 export const layer: Layer.Layer<Database, StartError, Requirements> = Layer.effect(Database, make())

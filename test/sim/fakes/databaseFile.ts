@@ -4,13 +4,14 @@ import { run } from "../Run.ts"
 
 const millis = Effect.sync(() => run().world.dice.between(0, 20))
 
-export const open = (_path: string) =>
+export const open = (path: string) =>
   Effect.acquireRelease(
     Effect.andThen(
       Effect.flatMap(millis, Effect.sleep),
       Effect.sync(() => {
         if (run().disk.isOpen) run().violate("lock", "the file was opened twice")
         run().disk.isOpen = true
+        return { path, inode: { dev: 0n, ino: 0n } }
       })
     ),
     () =>
