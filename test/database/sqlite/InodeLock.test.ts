@@ -29,9 +29,8 @@ describe.runIf(process.platform === "linux")("the lock of the file itself", () =
       fs.writeFileSync(path, "")
       fs.linkSync(path, link)
       const locks = yield* Effect.promise(InodeLock.load)
-      const held = InodeLock.take(path, locks)
-      if (held._tag !== "Held") return assert.fail(held._tag)
-      assert.isUndefined(held.unlocked)
+      const held = InodeLock.take(path, locks) as InodeLock.Held
+      assert.deepStrictEqual([held._tag, held.unlocked], ["Held", undefined])
       assert.isTrue(InodeLock.isSame(held.inode, InodeLock.find(link)))
       assert.strictEqual(elsewhere(link), "InUse")
       assert.strictEqual(InodeLock.take(link, locks)._tag, "InUse", "within one process, too")
