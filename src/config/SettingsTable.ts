@@ -334,9 +334,9 @@ export const table = {
     ),
     picturePlaceholders: phrases(
       "PICTURE_PLACEHOLDERS",
-      "texts",
-      "favicon.ico,rss-to-nostr,default-avatar,placeholder,randomuser.me",
-      "Texts in the host and path of a picture's URL that mark one of nobody."
+      "parts of a path behind a slash, hosts, or words",
+      "/favicon.ico,rss-to-nostr,default-avatar,placeholder,randomuser.me",
+      "What marks a picture of nobody: `/path`, `host.example` and all below it, or a whole word in either."
     )
   },
   limits: {

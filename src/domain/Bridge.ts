@@ -6,7 +6,8 @@
  * clients write it too, and neither is a bridge's relay in a relay list.
  */
 import type { Event } from "./Event.ts"
-import type { Profile } from "./Profile.ts"
+import { nip05Spelling } from "./Nip05.ts"
+import { comparable, type Profile } from "./Profile.ts"
 
 /** What gave the bridge away, from the most certain to the least. */
 export type BridgeEvidence =
@@ -25,7 +26,7 @@ export interface BridgeRules {
   readonly bridgeDomains: ReadonlyArray<string>
   /** `alice_at_example.social@anywhere`: how a bridge spells an address of the fediverse. */
   readonly bridgeAddresses: boolean
-  /** Endings of a name in lower case. */
+  /** Endings of a name, by what is shown. */
   readonly bridgeNames: ReadonlyArray<string>
 }
 
@@ -34,18 +35,35 @@ const isLabelled = (tag: ReadonlyArray<string>, labels: ReadonlyArray<string>): 
     (tag[0] === "L" && tag[1] === label) || (tag[0] === "l" && (tag[2] === label || tag[1]?.startsWith(`${label}.`)))
   )
 
-/** The domain in lower case, from what people write as a NIP-05 name: `name@domain`, `@name@domain` or a domain. */
+/** What stands behind the scheme of a URL, up to its path. */
+const authorityOf = (text: string): string => {
+  const scheme = /^[a-z][a-z0-9+.-]*:\/\//.exec(text.slice(0, 32))?.[0] ?? ""
+  return text.slice(scheme.length).split(/[/?#\\]/, 1)[0] ?? ""
+}
+
+/**
+ * The domain in lower case, from what people write as a NIP-05 name: `name@domain`, `@name@domain`, a domain, or a URL of one.
+ */
 export const nip05Domain = (nip05: string): string => {
-  const [host = ""] = nip05.slice(nip05.lastIndexOf("@") + 1).trim().toLowerCase().split(/[:/]/, 1)
+  const authority = authorityOf(nip05Spelling(nip05))
+  const [host = ""] = authority.slice(authority.lastIndexOf("@") + 1).trim().split(":", 1)
   return host.endsWith(".") ? host.slice(0, -1) : host
 }
 
-/** `alice_at_example.social@anywhere`, looked at by its marks: a pattern over all of it would go back and forth. */
+/** Words that follow "at" in names of people: `look_at_me.now` is no address at the host `me.now`. */
+const wordsAfterAt: ReadonlySet<string> = new Set(
+  ("me my us it you your him her them this that the all home work school sea war peace rest ease play risk night noon dawn dusk " +
+    "last least once large heart hand first")
+    .split(" ")
+)
+
+/** `alice_at_social.example` of `alice_at_social.example@bridge.example`: a name at a host. */
 const isBridgedAddress = (nip05: string): boolean => {
-  const local = nip05.slice(0, Math.max(0, nip05.indexOf("@"))).toLowerCase()
-  const dot = local.lastIndexOf(".")
-  const mark = local.indexOf("_at_", 1)
-  return mark > 0 && mark + "_at_".length < dot && dot < local.length - 1
+  const [local = "", domain] = nip05Spelling(nip05).split("@", 2)
+  const at = local.lastIndexOf("_at_")
+  if (at < 1 || domain === undefined) return false
+  const labels = local.slice(at + 4).split(".")
+  return labels.length > 1 && !labels.includes("") && !wordsAfterAt.has(labels[0] as string)
 }
 
 const isWithin = (domain: string, suffix: string): boolean =>
@@ -65,6 +83,7 @@ export const bridgeEvidenceOf = (
   const domain = nip05Domain(profile.nip05)
   if (rules.bridgeDomains.some((suffix) => isWithin(domain, suffix))) return "bridge domain"
   if (rules.bridgeAddresses && isBridgedAddress(profile.nip05)) return "bridged address"
-  const named = [profile.name, profile.displayName].map((name) => name.toLowerCase())
-  return rules.bridgeNames.some((ending) => named.some((name) => name.endsWith(ending))) ? "feed name" : undefined
+  const named = [profile.name, profile.displayName].map(comparable)
+  const endings = rules.bridgeNames.map(comparable)
+  return endings.some((ending) => named.some((name) => name.endsWith(ending))) ? "feed name" : undefined
 }

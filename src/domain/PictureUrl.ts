@@ -39,7 +39,7 @@ export interface PictureUrlRules {
   readonly pictureAddressHosts: boolean
   /** Exactly these hosts answer with a page about the picture. */
   readonly picturePageHosts: ReadonlyArray<string>
-  /** These in lower case anywhere in host and path, or a host's own name, mark a picture that shows nobody. */
+  /** In lower case: `/path`, `host.example` or a word of either that marks a picture that shows nobody. */
   readonly picturePlaceholders: ReadonlyArray<string>
 }
 
@@ -52,6 +52,25 @@ const isAddress = (host: string): boolean => host.startsWith("[") || /^\d+\.\d+\
 const inlineOf = (url: string): PictureUrl => {
   const mediaType = /^data:\s*(image\/[a-z0-9.+-]+)\s*[;,]/i.exec(url.slice(0, 128))?.[1]?.toLowerCase()
   return mediaType === undefined ? refused("picture is not a URL") : { _tag: "Inline", mediaType }
+}
+
+const isLetter = (code: number): boolean => code >= 0x61 && code <= 0x7a
+
+/** Does a text in lower case have this word, with no letter behind it, and none before where it begins with one? */
+const hasWord = (text: string, word: string): boolean => {
+  const isAnywhere = !isLetter(word.charCodeAt(0))
+  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
+    if ((isAnywhere || !isLetter(text.charCodeAt(at - 1))) && !isLetter(text.charCodeAt(at + word.length))) return true
+  }
+  return false
+}
+
+/**
+ * A mark that begins with a slash is a part of a path; one with a dot is a host, and all below it; any other is a word of either.
+ */
+const isMarked = (mark: string, host: string, path: string): boolean => {
+  if (mark.startsWith("/")) return hasWord(path, mark)
+  return mark.includes(".") ? host === mark || host.endsWith(`.${mark}`) : hasWord(host, mark) || hasWord(path, mark)
 }
 
 /** Classifies a picture's URL; blanks around it do not count. Never throws. */
@@ -70,8 +89,8 @@ export const pictureUrlOf = (text: string, rules: PictureUrlRules): PictureUrl =
     if (!rules.pictureAddressHosts) return refused("picture host is an address")
   } else if (!host.includes(".") && host !== "localhost") return refused("picture is not a URL")
   if (rules.picturePageHosts.includes(host)) return refused("picture is a page")
-  const place = (host + url.pathname).toLowerCase()
-  if (rules.picturePlaceholders.some((pattern) => place.includes(pattern))) return refused("picture is a placeholder")
+  const path = url.pathname.toLowerCase()
+  if (rules.picturePlaceholders.some((mark) => isMarked(mark, host, path))) return refused("picture is a placeholder")
   return {
     _tag: "Web",
     url: url.href,

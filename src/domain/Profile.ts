@@ -2,9 +2,11 @@
  * The content of a kind 0 event (NIP-01, NIP-24, NIP-05, NIP-57), decoded field by field.
  *
  * Profiles are written by hundreds of clients. A field of the wrong type is ignored and remembered, and never costs its
- * author the rest. Of the deprecated names only `displayName` is read, where `display_name` is missing.
+ * author the rest. What one client or another shows of somebody is read: `docs/admission.md` has the table of three of them,
+ * and `test/domain/decoding.test.ts` holds this file against it.
  */
 import { isLongerThan } from "./Event.ts"
+import { folded } from "./Folding.ts"
 
 /** Text fields are trimmed; the empty string stands for absent, blank, or of the wrong type. */
 export interface Profile {
@@ -34,6 +36,7 @@ const textKeys = [
   "displayName",
   "about",
   "picture",
+  "image",
   "banner",
   "website",
   "nip05",
@@ -47,14 +50,39 @@ export type ProfileKey = (typeof textKeys)[number] | "bot"
 const addressMax = 1024
 const addresses: ReadonlySet<ProfileKey> = new Set(["nip05", "lud06", "lud16", "website"])
 
+const newline = 10
+const [blank, quote, backslash] = [0x20, 0x22, 0x5c]
+
+/** Control characters, which no JSON text has within a string, escaped there: raw line breaks, mostly. */
+const withControlsEscaped = (content: string): string => {
+  let out = ""
+  let from = 0
+  let isString = false
+  for (let at = 0; at < content.length; at++) {
+    const code = content.charCodeAt(at)
+    if (code === quote) isString = !isString
+    else if (code === backslash) at++
+    else if (code < blank && isString) {
+      out += content.slice(from, at) + (code === newline ? "\\n" : `\\u${code.toString(16).padStart(4, "0")}`)
+      from = at + 1
+    }
+  }
+  return out + content.slice(from)
+}
+
+const parsed = (content: string): unknown => {
+  try {
+    return JSON.parse(content)
+  } catch {
+    return undefined
+  }
+}
+
 /** The object a content is, or what it is instead. Parsing is iterative: nesting costs no stack. */
 const objectOf = (content: string): Partial<Record<string, unknown>> | ProfileProblem => {
-  let value: unknown
-  try {
-    value = JSON.parse(content)
-  } catch {
-    return "content is not JSON"
-  }
+  let value = parsed(content)
+  if (value === undefined && /[\t\n\r]/.test(content)) value = parsed(withControlsEscaped(content))
+  if (value === undefined) return "content is not JSON"
   return typeof value === "object" && value !== null && !Array.isArray(value)
     ? value
     : "content is not an object"
@@ -72,10 +100,17 @@ export const profileOf = (content: string, contentMax: number): Profile | Profil
     if (value !== undefined && value !== null) ignored.push(key)
     return ""
   }
-  const name = text("name")
-  const displayName = text("display_name")
-  const camelName = text("displayName")
+  /** Some are called by a number, and do not quote it. */
+  const nameText = (key: "name" | "display_name" | "displayName"): string => {
+    const value = object[key]
+    return typeof value === "number" ? String(value) : text(key)
+  }
+  const name = nameText("name")
+  const displayName = nameText("display_name")
+  const camelName = nameText("displayName")
   const about = text("about")
+  const picture = text("picture")
+  const image = text("image")
   const { bot, deleted } = object
   const isBot = bot === true || bot === "true" || bot === 1
   if (bot !== undefined && bot !== null && typeof bot !== "boolean") ignored.push("bot")
@@ -83,7 +118,7 @@ export const profileOf = (content: string, contentMax: number): Profile | Profil
     name,
     displayName: displayName === "" ? camelName : displayName,
     about,
-    picture: text("picture"),
+    picture: picture === "" ? image : picture,
     banner: text("banner"),
     website: text("website"),
     nip05: text("nip05"),
@@ -114,6 +149,16 @@ export const lineOf = (text: string, max: number = labelMax): string => {
     .trim()
   return line.length <= max ? line : Array.from(line).slice(0, max).join("").trimEnd()
 }
+
+/** Runs of blanks, and of fillers that look like one. */
+const blanks = /[\s\p{Z}\u2800]+/gu
+
+/**
+ * What two texts have in common that a reader takes for one: the same letters (`Folding.ts`), without what cannot be seen, and with
+ * any run of blanks as one.
+ */
+export const comparable = (text: string): string =>
+  folded(text.replace(/[\t-\r\u0085]/g, " ").replace(/\p{Cc}/gu, "")).replace(blanks, " ").trim()
 
 /** Does the text show nothing at all? Fillers, such as U+3164 and U+2800, are a common way to have an empty name. */
 export const isBlank = (text: string): boolean => !/[^\p{Cc}\p{Default_Ignorable_Code_Point}\p{Z}\u2800]/u.test(text)

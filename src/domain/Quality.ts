@@ -8,7 +8,7 @@ import { type BridgeEvidence, bridgeEvidenceOf, type BridgeRules } from "./Bridg
 import type { Event } from "./Event.ts"
 import { type Nip05Name, nip05NameOf } from "./Nip05.ts"
 import { type PictureUrl, pictureUrlOf, type PictureUrlProblem, type PictureUrlRules } from "./PictureUrl.ts"
-import { isBlank, type Profile, profileOf, type ProfileProblem, showsAtLeast } from "./Profile.ts"
+import { comparable, isBlank, type Profile, profileOf, type ProfileProblem, showsAtLeast } from "./Profile.ts"
 
 /** What the rules say about one profile, cheapest first, then what admission says about other kinds. */
 export type RejectionReason =
@@ -132,7 +132,7 @@ export interface Rules extends BridgeRules, PictureUrlRules {
   /** Characters that show something; 0: there need be none. */
   readonly nameMin: number
   readonly aboutMin: number
-  /** In lower case: what clients call an account that its owner has deleted. */
+  /** What clients call an account that its owner has deleted, by what is shown. */
   readonly deletedNames: ReadonlyArray<string>
 }
 
@@ -175,8 +175,9 @@ export const factsOf = (event: Event, now: number, policy: Policy): Facts => {
 /** Does the author say, in one of the ways clients do, that this account is gone? */
 export const isDeleted = ({ about, deleted, displayName, name }: Profile, { deletedNames }: Rules): boolean => {
   if (deleted) return true
-  const called = (name === "" ? displayName : name).toLowerCase()
-  return deletedNames.includes(called) || (called === "nobody" && deletedNames.includes(about.toLowerCase()))
+  const called = comparable(name === "" ? displayName : name)
+  const names = new Set(deletedNames.map(comparable))
+  return names.has(called) || (called === "nobody" && names.has(comparable(about)))
 }
 
 const judgeName = ({ displayName, name }: Profile, min: number): Verdict => {

@@ -5,6 +5,7 @@
  * comes back is bounded in bytes, encodings and time. No cookies, no referrer, no credentials, no proxy.
  */
 import { Clock, Context, Effect, Exit, Layer, Result, Scope, type Stream } from "effect"
+import { isUtf8 } from "node:buffer"
 import type { Settings } from "../config/Settings.ts"
 import { AddressGuard, type TargetRefused } from "./AddressGuard.ts"
 import { type Answer, type Caps, Deadline, type Deadlines, exchange } from "./Exchange.ts"
@@ -76,12 +77,22 @@ const unresolved = ({ reason }: ResolveError) => new FetchError({ reason: "Name"
 const isRedirect = (status: number): boolean =>
   status === 301 || status === 302 || status === 303 || status === 307 || status === 308
 
+/**
+ * Headers come as bytes, of which each has become a character. Browsers take those of a `Location` for UTF-8 where they are, though
+ * a URL has none but ASCII.
+ */
+const locationText = (location: string): string => {
+  if (!/[\u0080-\u00ff]/.test(location)) return location
+  const bytes = Buffer.from(location, "latin1")
+  return isUtf8(bytes) ? bytes.toString() : location
+}
+
 /** Where `location` points to from `url`. Anything that is not a URL by then is for the guard to refuse. */
 export const redirectTarget = (url: URL, location: string | undefined): Result.Result<string, FetchError> => {
   if (location === undefined || location.trim() === "") {
     return Result.fail(new FetchError({ reason: "Protocol", detail: "redirect without a target" }))
   }
-  const target = URL.parse(location, url)
+  const target = URL.parse(locationText(location), url)
   if (target === null) return Result.fail(new FetchError({ reason: "Refused", detail: "malformed URL" }))
   return url.protocol === "https:" && target.protocol === "http:"
     ? Result.fail(new FetchError({ reason: "Refused", detail: "redirect from https to http" }))

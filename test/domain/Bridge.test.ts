@@ -45,20 +45,45 @@ describe("bridgeEvidenceOf", () => {
         "alice.bsky.social@bsky.brid.gy",
         "brid.gy",
         "@alice@mostr.pub",
-        "alice@mostr-pub.example"
+        "alice@mostr-pub.example",
+        "x＠mostr.pub",
+        "x@mostr。pub",
+        "x@mostr\u00ad.pub",
+        "https://brid.gy/x",
+        "HTTPS://x@mostr.pub:443/y?z@example.com",
+        "brid.gy/x@example.com"
       ]
     ) assert.strictEqual(evidence([], { nip05 }), "bridge domain", nip05)
   })
 
   it("does not take a substring for a domain", () => {
-    for (const nip05 of ["alice@notmostr.pub", "mostr.pub@example.com", "a@mostr.pub.example", "a@mybrid.gy"]) {
+    for (
+      const nip05 of [
+        "https://example.com/mostr.pub",
+        "https://example.com/@x@mostr.pub",
+        "alice@notmostr.pub",
+        "mostr.pub@example.com",
+        "a@mostr.pub.example",
+        "a@mybrid.gy"
+      ]
+    ) {
       assert.strictEqual(evidence([], { nip05 }), undefined, nip05)
     }
   })
 
   it("knows an address of the fediverse spelled as a name at somebody's own bridge", () => {
     assert.strictEqual(evidence([], { nip05: "alice_at_social.example@klistr.example" }), "bridged address")
-    for (const nip05 of ["look_at_me@example.com", "alice_at_home@example.com", "_at_social.example@x.example"]) {
+    assert.strictEqual(evidence([], { nip05: "Alice_at_social.example＠klistr.example" }), "bridged address")
+    for (
+      const nip05 of [
+        "look_at_me.now@example.com",
+        "stay_at_home.mom@x.example",
+        "a_at_b.c",
+        "look_at_me@example.com",
+        "alice_at_home@example.com",
+        "_at_social.example@x.example"
+      ]
+    ) {
       assert.strictEqual(evidence([], { nip05 }), undefined, nip05)
     }
   })
@@ -66,6 +91,8 @@ describe("bridgeEvidenceOf", () => {
   it("knows a feed by its name", () => {
     assert.strictEqual(evidence([], { name: "Daily News (RSS Feed)" }), "feed name")
     assert.strictEqual(evidence([], { displayName: "Daily News (RSS feed)" }), "feed name")
+    assert.strictEqual(evidence([], { name: "Daily News (RSS\u00a0Feed)\u200b" }), "feed name")
+    assert.strictEqual(evidence([], { name: `${"long ".repeat(100)}(RSS  Feed)` }), "feed name")
     assert.strictEqual(evidence([], { name: "(RSS Feed) is what I read" }), undefined)
   })
 
@@ -87,6 +114,8 @@ describe("nip05Domain", () => {
       "example.com": "example.com",
       "_@example.com.": "example.com",
       "mira@example.com/path": "example.com",
+      "https://example.com/mira@path": "example.com",
+      "wss://mira@example.com": "example.com",
       "mira@example.com:8080": "example.com",
       "a@b@example.com": "example.com",
       "": ""

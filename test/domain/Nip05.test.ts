@@ -21,7 +21,21 @@ describe("a NIP-05 name", () => {
 
   it("has its domain as it is looked up", () => {
     assert.strictEqual(kept("mira@bücher.example"), "mira@xn--bcher-kva.example")
-    assert.strictEqual(kept("mira@boats.example."), undefined)
+    assert.strictEqual(kept("mira@boats.example."), "mira@boats.example")
+    assert.strictEqual(kept("boats.example."), "_@boats.example")
+  })
+
+  it("is compared as it looks", () => {
+    for (
+      const text of [
+        "mira＠boats.example",
+        "mira@boats。example",
+        "mi\u200bra@boats\u00ad.example",
+        "ｍira@boats．example"
+      ]
+    ) {
+      assert.strictEqual(kept(text), "mira@boats.example", text)
+    }
   })
 
   it("is nothing that people write there besides", () => {
@@ -47,6 +61,7 @@ describe("a NIP-05 name", () => {
       "mi ra@boats.example",
       "mira@bo ats.example",
       "mira@-boats.example",
+      "mira@boats.example..",
       "mira@bo%61ts.example",
       "npub1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqzqujme",
       `${"a".repeat(65)}@boats.example`,

@@ -117,6 +117,28 @@ describe("pictureUrlOf", () => {
     web("https://images.example/a.png?fallback=placeholder")
   })
 
+  it("takes a placeholder's host for a host, its path for a path, and its word for a whole word", () => {
+    refuses(
+      "picture is a placeholder",
+      "https://img.randomuser.me/p.png",
+      "https://images.example/placeholder.png",
+      "https://images.example/x_placeholder2.png",
+      "https://placeholder.example/a.png",
+      "https://images.example/icons/favicon.ico"
+    )
+    for (
+      const url of [
+        "https://randomuser.media.example/p.png",
+        "https://notrandomuser.me/p.png",
+        "https://images.example/randomuser.mexico.png",
+        "https://images.example/randomuser.me/p.png",
+        "https://images.example/favicon.icons/p.png",
+        "https://favicon.ico.example/p.png",
+        "https://images.example/no-placeholders-here/p.png"
+      ]
+    ) web(url)
+  })
+
   it("takes a URL of the allowed length and not one character more", () => {
     const text = "https://images.example/"
     web(text + "a".repeat(byDefault.pictureUrlMax - text.length))

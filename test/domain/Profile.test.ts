@@ -1,6 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { isBlank, labelMax, labelOf, lineOf, type Profile, profileOf, showsAtLeast } from "../../src/domain/Profile.ts"
+import {
+  comparable,
+  isBlank,
+  labelMax,
+  labelOf,
+  lineOf,
+  type Profile,
+  profileOf,
+  showsAtLeast
+} from "../../src/domain/Profile.ts"
 import { goodProfile } from "../support/events.ts"
 import { hostileTexts, json, limits, mutated } from "./arbitraries.ts"
 
@@ -122,6 +131,22 @@ describe("showsAtLeast", () => {
     assert.isTrue(showsAtLeast("", 0))
     assert.isFalse(showsAtLeast(" \u200b", 1))
     assert.isTrue(showsAtLeast(".", 1))
+  })
+})
+
+describe("comparable", () => {
+  it("is the same for texts that look the same", () => {
+    const same = [
+      "account deleted",
+      "Account\u200b Deleted",
+      "Account\u00a0deleted",
+      "Ａccount deleted",
+      "Account  deleted",
+      "\ufeffAcc\u00adount\n\tdeleted\u2800",
+      "𝐀𝐜𝐜𝐨𝐮𝐧𝐭\u3000ｄｅｌｅｔｅｄ\0"
+    ]
+    for (const text of same) assert.strictEqual(comparable(text), "account deleted", JSON.stringify(text))
+    assert.strictEqual(comparable("accountdeleted"), "accountdeleted")
   })
 })
 

@@ -70,8 +70,11 @@ describe("judge", () => {
     const deleted = [
       { deleted: true },
       { name: "Account deleted" },
+      { name: "Account\u200b Deleted" },
+      { name: "Ａccount\u00a0 deleted" },
       { name: undefined, display_name: "account DELETED" },
-      { name: "nobody", about: "Account deleted" }
+      { name: "nobody", about: "Account deleted" },
+      { name: "ｎobody\u200b", about: "Account\u00a0deleted" }
     ]
     for (const fields of deleted) assert.deepStrictEqual(judged(fields), Rejected("account deleted"))
     assert.deepStrictEqual(judged({ name: "nobody" }), Accepted)
@@ -81,7 +84,7 @@ describe("judge", () => {
   it("wants a name of either sort that shows something", () => {
     const nameless = { name: " ", display_name: "\u200b" }
     assert.deepStrictEqual(judged(nameless), Rejected("no name"))
-    assert.deepStrictEqual(judged({ name: undefined, display_name: 7 }), Rejected("no name"))
+    assert.deepStrictEqual(judged({ name: undefined, display_name: [7] }), Rejected("no name"))
     assert.deepStrictEqual(judged({ ...nameless, name: "m" }), Accepted)
     assert.deepStrictEqual(judged({ ...nameless, display_name: "m" }), Accepted)
     assert.deepStrictEqual(judged({ name: undefined, display_name: undefined, displayName: "m" }), Accepted)

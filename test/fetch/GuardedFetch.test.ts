@@ -221,6 +221,16 @@ describe("fault 51: redirects", () => {
       assert.strictEqual(host.requests.length, 4 + 4 + 4)
     }))
 
+  test("leads where a browser goes when the target is raw UTF-8", (host) =>
+    Effect.gen(function*() {
+      host.script("/a", HostileHost.redirect(Buffer.from("/bücher/名.png").toString("latin1")))
+      host.script("/b%C3%BCcher/%E5%90%8D.png", HostileHost.ok("b"))
+      assert.strictEqual(yield* outcome(`${host.origin}/a`), "1 bytes")
+      assert.strictEqual(from("https://a.example/", "/\u00fc"), "https://a.example/%C3%BC")
+      const domain = Buffer.from("https://bücher.example/").toString("latin1")
+      assert.strictEqual(from("https://a.example/", domain), "https://xn--bcher-kva.example/")
+    }))
+
   test("gives up on a loop after four requests", (host) =>
     Effect.gen(function*() {
       host.script("/a", HostileHost.redirect("/a"))

@@ -151,6 +151,8 @@ export interface IsoMediaOptions {
   readonly compatible?: ReadonlyArray<string>
   /** Quarter turns, anticlockwise. */
   readonly turns?: number
+  /** Pixels that are left of it before it is turned. */
+  readonly crop?: readonly [width: number, height: number]
   /** Bytes of a `free` box ahead of `meta`. */
   readonly gap?: number
   /** Leaves out the box that names the primary item. */
@@ -159,14 +161,18 @@ export interface IsoMediaOptions {
 
 /** A tile of 64 by 64 as item 1, and the picture as item 2, which is the primary one (ISO/IEC 23008-12). */
 export const isoMedia = (width: number, height: number, options: IsoMediaOptions = {}): Buffer => {
-  const { compatible = ["mif1", "miaf"], gap, major = "avif", turns, withoutPrimary = false } = options
+  const { compatible = ["mif1", "miaf"], crop, gap, major = "avif", turns, withoutPrimary = false } = options
   const full = Buffer.alloc(4)
   const extent = (w: number, h: number) => box("ispe", full, be32(w), be32(h))
-  const rotation = turns === undefined ? [] : [box("irot", Buffer.from([turns]))]
-  const own = turns === undefined ? [0x02] : [0x02, 0x83]
+  const changes = [
+    // As fractions, here of three; in the middle.
+    ...crop === undefined ? [] : [box("clap", ...crop.flatMap((n) => [be32(3 * n), be32(3)]), Buffer.alloc(16, 1))],
+    ...turns === undefined ? [] : [box("irot", Buffer.from([turns]))]
+  ]
+  const own = [0x02, ...changes.map((_, i) => 0x83 + i)]
   const properties = box(
     "iprp",
-    box("ipco", extent(64, 64), extent(width, height), ...rotation),
+    box("ipco", extent(64, 64), extent(width, height), ...changes),
     box("ipma", full, be32(2), be16(1), Buffer.from([1, 0x01]), be16(2), Buffer.from([own.length, ...own]))
   )
   return Buffer.concat([

@@ -2,7 +2,8 @@
  * AVIF and HEIC: boxes within boxes, of which one lists the properties of every item and another which of them belong to
  * the item that is shown.
  *
- * ISO/IEC 14496-12, 4.2 (boxes) and 8.11 (meta); ISO/IEC 23008-12, 6.5.3 (ispe), 6.5.10 (irot), 9.3 (ipma). Pure.
+ * ISO/IEC 14496-12, 4.2 (boxes) and 8.11 (meta); ISO/IEC 23008-12, 6.5.3 (ispe), 6.5.9 (clap), 6.5.10 (irot), 9.3
+ * (ipma). Pure.
  */
 import { broken, fourcc, image, type ImageType, needMore, NotImage, type Reading } from "./Reading.ts"
 
@@ -120,11 +121,20 @@ const sizeOf = (view: DataView, properties: Box, primary: number | undefined): S
     const sizes = all.flatMap((box) => box.type === "ispe" ? spatialExtent(view, box) : [])
     return sizes.toSorted((a, b) => b.width * b.height - a.width * a.height)[0]
   }
-  const quarterTurns = own.reduce(
-    (turns, box) => box.type === "irot" && box.body < box.end ? turns + (view.getUint8(box.body) & 3) : turns,
-    0
-  )
-  return quarterTurns % 2 === 1 ? { width: ownSizes[0].height, height: ownSizes[0].width } : ownSizes[0]
+  // Cuts and turns are made in the order in which the item has them.
+  return own.reduce((size, box) => {
+    if (box.type === "clap") return cropped(view, box, size)
+    const isTurned = box.type === "irot" && box.body < box.end && (view.getUint8(box.body) & 1) === 1
+    return isTurned ? { width: size.height, height: size.width } : size
+  }, ownSizes[0])
+}
+
+/** What a clean aperture leaves of a picture; one that leaves nothing, or more than there is, is none. */
+const cropped = (view: DataView, box: Box, size: Size): Size => {
+  if (box.body + 16 > box.end) return size
+  const width = Math.round(view.getUint32(box.body) / view.getUint32(box.body + 4))
+  const height = Math.round(view.getUint32(box.body + 8) / view.getUint32(box.body + 12))
+  return width >= 1 && height >= 1 && width <= size.width && height <= size.height ? { width, height } : size
 }
 
 const spatialExtent = (view: DataView, box: Box): ReadonlyArray<Size> =>
