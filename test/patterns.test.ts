@@ -87,7 +87,7 @@ const measured = (pattern: Pattern): readonly [millis: number, input: string] =>
   return worst
 }
 
-const judged = (text: string, flags: string) => checkSync(text, flags, { timeout: 20_000 })
+const judged = (text: string, flags: string) => checkSync(text, flags, { timeout: 20_000, randomSeed: 1 })
 
 describe("a pattern over a stranger's text", () => {
   it("is found wherever it is written, and never made of text", () => {

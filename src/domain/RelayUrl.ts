@@ -18,6 +18,13 @@
  */
 import type { Event } from "./Event.ts"
 
+/** The text without the slashes that it ends with, in one walk from its end. */
+export const withoutEndSlashes = (text: string): string => {
+  let end = text.length
+  while (text[end - 1] === "/") end--
+  return text.slice(0, end)
+}
+
 /** UTF-16 units of one address. */
 export const relayUrlMax = 512
 
@@ -69,7 +76,7 @@ const placeOf = (text: string): Place | undefined => {
   const url = parse(text)
   if (url === undefined) return undefined
   const port = url.port === "80" || url.port === "443" ? "" : url.port
-  return { host: url.hostname, port, path: url.pathname.replace(/(?<!\/)\/+$/, ""), query: url.search }
+  return { host: url.hostname, port, path: withoutEndSlashes(url.pathname), query: url.search }
 }
 
 /** One name per relay, to tell relays apart by; what is no relay's address stands for itself. */

@@ -1,4 +1,6 @@
 /** What every page knows of the relay that it is a page of. */
+import { withoutEndSlashes } from "../domain/RelayUrl.ts"
+
 export interface Site {
   /** Of the relay (NIP-11). */
   readonly name: string
@@ -22,6 +24,6 @@ export interface Site {
  */
 export const placeOf = (relayUrl: string): Pick<Site, "base" | "address"> => {
   const url = new URL(relayUrl.replace(/^ws/u, "http"))
-  const base = url.pathname.replace(/(?<!\/)\/+$/u, "")
+  const base = withoutEndSlashes(url.pathname)
   return { base, address: `${url.origin}${base}` }
 }

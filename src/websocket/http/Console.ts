@@ -7,6 +7,7 @@
 import { Effect, Option } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { BlockList, isIP } from "node:net"
+import { withoutEndSlashes } from "../../domain/RelayUrl.ts"
 import type { Journal } from "../../lifecycle/Journal.ts"
 import { report } from "../../lifecycle/Report.ts"
 import { consolePage, contentSecurityPolicy } from "./ConsolePage.ts"
@@ -81,7 +82,7 @@ const wantsJson = (request: HttpServerRequest.HttpServerRequest): boolean =>
 
 export const consoleRoute = ({ journal, operatorOf, proxies, relayUrl }: ConsoleOptions) => {
   /** A proxy may serve the relay under a path, and then it serves this page under it, too. */
-  const besideRelay = `${relayUrl.replace(/(?<!\/)\/+$/, "")}/`
+  const besideRelay = `${withoutEndSlashes(relayUrl)}/`
   const show = (request: HttpServerRequest.HttpServerRequest) => {
     const now = report(journal)
     return wantsJson(request)
