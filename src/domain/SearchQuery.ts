@@ -10,6 +10,7 @@ import { type Nip05Name, nip05NameOf, nip05TextOf } from "./Nip05.ts"
 import { lineOf, type Profile } from "./Profile.ts"
 import { pubkeyOf } from "./PublicKey.ts"
 import * as SearchText from "./SearchText.ts"
+import { isOneSlip } from "./Typo.ts"
 
 export interface SearchQuery {
   /** As it was typed, apart from case: what tells a name from its look-alikes. */
@@ -132,7 +133,7 @@ export const searchDocumentOf = (profile: Profile, pubkey = ""): SearchDocument 
   }
 }
 
-/** Answers in this order; those of one relevance by `newestFirst`. */
+/** Where an answer has what was asked for, from the least to the most. */
 export const relevances = {
   none: 0,
   /** Some words are only in the text about the author. */
@@ -141,22 +142,77 @@ export const relevances = {
   names: 2,
   nip05: 3,
   displayName: 4,
-  displayNameStart: 5,
-  displayNameWhole: 6,
-  name: 7,
-  nameStart: 8,
+  name: 5,
+  displayNameStart: 6,
+  nameStart: 7,
   /** A bare domain is the NIP-05 name, verified or not: others may be called what it says. */
-  nip05Domain: 9,
+  nip05Domain: 8,
+  displayNameWhole: 9,
   nameWhole: 10,
   /** Accents and all. */
-  nameLiteral: 11,
+  displayNameLiteral: 11,
+  nameLiteral: 12,
   /** The text is the NIP-05 name, `@` and all, though nobody has verified it. */
-  nip05Whole: 12,
+  nip05Whole: 13,
   /** The text is the author's key, or a NIP-05 name that was verified. */
-  exact: 13
+  exact: 14
 } as const
 
 export type Relevance = (typeof relevances)[keyof typeof relevances]
+
+/** Letters of a name of which each makes it more likely that all of it was typed. */
+const wholeMax = 8
+
+/** What an author's bucket is worth beside the points of a text. */
+const pointsOfBucket = 2
+
+/**
+ * What an answer is worth by its text, for a query of so many UTF-16 units: who types six letters of a name has more likely
+ * typed all of it than two.
+ */
+export const pointsOf = (relevance: Relevance, length: number): number => {
+  const whole = 2 * pointsOfBucket * Math.min(length, wholeMax)
+  switch (relevance) {
+    case relevances.exact:
+      return 1000
+    case relevances.nip05Whole:
+      return 500
+    case relevances.nameLiteral:
+    case relevances.displayNameLiteral:
+      return whole + 1
+    case relevances.nameWhole:
+    case relevances.displayNameWhole:
+      return whole
+    case relevances.nip05Domain:
+      return whole - 1
+    case relevances.nameStart:
+    case relevances.displayNameStart:
+      return 0
+    case relevances.name:
+    case relevances.displayName:
+      return -1 * pointsOfBucket
+    case relevances.nip05:
+      return -2 * pointsOfBucket
+    case relevances.names:
+      return -3 * pointsOfBucket
+    default:
+      return -12 * pointsOfBucket
+  }
+}
+
+/** The same for a name that has what was asked for but for one slip. */
+export const pointsOfSlip = 0
+
+/** Is one of the names what was asked for, but for one slip of the finger? */
+export const isAlmost = ({ joined }: SearchQuery, { displayName, name }: SearchDocument): boolean =>
+  isOneSlip(joined, name.joined) || isOneSlip(joined, displayName.joined)
+
+/** By text and by how well known the author is: the order of answers; among equals by text, then newest first. */
+export const scoreOf = (points: number, bucket: number): number => points + pointsOfBucket * bucket
+
+/** The lowest bucket with which so many points are more than a score. */
+export const bucketAbove = (points: number, score: number): number =>
+  Math.max(0, Math.floor((score - points) / pointsOfBucket) + 1)
 
 const begins = (name: SearchName, word: string): boolean =>
   name.joined.startsWith(word) || name.words.some((own) => own.startsWith(word))
@@ -187,12 +243,16 @@ export const relevanceOf = (query: SearchQuery, document: SearchDocument, isVeri
   if (isClaimed && isVerified()) return relevances.exact
   if (isClaimed && query.nip05?.local !== "_") return relevances.nip05Whole
   if (words.length === 0) return relevances.none
-  if (name.joined === joined) return literalOf(name.text) === literal ? relevances.nameLiteral : relevances.nameWhole
+  const isWhole = name.joined === joined
+  const isDisplayWhole = displayName.joined === joined
+  if (isWhole && literalOf(name.text) === literal) return relevances.nameLiteral
+  if (isDisplayWhole && literalOf(displayName.text) === literal) return relevances.displayNameLiteral
+  if (isWhole) return relevances.nameWhole
+  if (isDisplayWhole) return relevances.displayNameWhole
   if (isClaimed) return relevances.nip05Domain
   if (name.joined.startsWith(joined)) return relevances.nameStart
-  if (hasAll(name, query)) return relevances.name
-  if (displayName.joined === joined) return relevances.displayNameWhole
   if (displayName.joined.startsWith(joined)) return relevances.displayNameStart
+  if (hasAll(name, query)) return relevances.name
   if (hasAll(displayName, query)) return relevances.displayName
   if (hasAll(nip05, query)) return relevances.nip05
   const isNamed = (word: string) => begins(name, word) || begins(displayName, word) || begins(nip05, word)

@@ -230,7 +230,7 @@ describe("relevance", () => {
       relevances.nameWhole,
       relevances.nameStart,
       relevances.name,
-      relevances.displayNameWhole,
+      relevances.displayNameLiteral,
       relevances.displayNameStart,
       relevances.displayName,
       relevances.nip05,

@@ -28,12 +28,14 @@ import events from "./migrations/0001_events.ts"
 import search from "./migrations/0002_search.ts"
 import leaving from "./migrations/0003_leaving.ts"
 import folding from "./migrations/0004_folding.ts"
+import ranking from "./migrations/0005_ranking.ts"
 
 const migrations = {
   "0001_events": events,
   "0002_search": search,
   "0003_leaving": leaving,
-  "0004_folding": folding
+  "0004_folding": folding,
+  "0005_ranking": ranking
 }
 const migrationTable = "effect_sql_migrations"
 

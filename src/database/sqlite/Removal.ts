@@ -186,7 +186,9 @@ export class Removal {
       }
     }
     this.#statements.remove.run(seq)
-    if (kindOfRaw(head) === profileKind) this.#search.removed(created_at, idOfRaw(head))
+    if (kindOfRaw(head) === profileKind) {
+      this.#search.removed({ created_at, id: idOfRaw(head), pubkey: pubkeyOfRaw(head) })
+    }
     this.#left -= removalWork(tags)
     this.#removed()
     this.#progress()

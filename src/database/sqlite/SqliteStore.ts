@@ -10,6 +10,7 @@ import { deletionKind, profileKind, vanishKind } from "../../domain/Kinds.ts"
 import { isVanishFor } from "../../domain/RelayUrl.ts"
 import { messageOf } from "../../observability/messageOf.ts"
 import type { Outcome } from "../Database.ts"
+import { verifiedNames } from "../Spaces.ts"
 import type {
   StoreAnswer,
   StoreBatch,
@@ -25,6 +26,7 @@ import * as Precedence from "./Precedence.ts"
 import { RawEvent } from "./rawEvent.ts"
 import { Removal } from "./Removal.ts"
 import { Backlog } from "./search/Backlog.ts"
+import { Ranking } from "./search/Ranking.ts"
 import { SearchIndex } from "./search/SearchIndex.ts"
 
 const done: Outcome = { _tag: "Done" }
@@ -47,6 +49,7 @@ export class SqliteStore {
   readonly #precedence: ReturnType<typeof Precedence.make>
   readonly #search: SearchIndex
   readonly #backlog: Backlog
+  readonly #ranking: Ranking
   readonly #statements: ReturnType<typeof statementsOf>
   #seq: number
   #events: number
@@ -63,6 +66,7 @@ export class SqliteStore {
     this.#precedence = Precedence.make(this.#db)
     this.#search = new SearchIndex(this.#db)
     this.#backlog = new Backlog(this.#db, this.#search)
+    this.#ranking = new Ranking(this.#db, this.#search)
     this.#statements = statementsOf(this.#db)
     const [seq, events] = prepare(this.#db, "SELECT seq, events FROM commit_log").get() ?? [0, 0]
     this.#seq = seq as number
@@ -94,6 +98,7 @@ export class SqliteStore {
   apply(batch: StoreBatch): StoreAnswer {
     // A write that fails is a rarity, so nobody pays for savepoints until one has: then the batch is done again.
     const results = this.#transaction(
+      batch.now,
       () => batch.writes.map((write) => this.#write(write, batch.now)),
       () => batch.writes.map((write) => this.#attempt(write, batch.now))
     )
@@ -102,9 +107,12 @@ export class SqliteStore {
 
   /** Removes some of what has expired by `now` (Unix seconds) and of what is hidden already; then, searches are seen to. */
   sweep(now: number): SweepAnswer {
-    const isLeft = this.#transaction(() => this.#removal.sweep(now))
-    const indexed = isLeft ? 0 : this.#transaction(() => this.#backlog.step())
-    return { done: !isLeft && indexed === 0, indexed, ...this.sizes }
+    const isLeft = this.#transaction(now, () => this.#removal.sweep(now))
+    const indexed = isLeft ? 0 : this.#transaction(now, () => this.#backlog.step())
+    const isBusy = isLeft || indexed > 0
+    const isMore = isBusy || this.#transaction(now, () => this.#ranking.step(now))
+    if (!isMore) this.#transaction(now, () => this.#ranking.again(now))
+    return { done: !isMore, indexed, ...this.sizes }
   }
 
   /** Folds the WAL into the file and closes it; says what became of the WAL. */
@@ -115,13 +123,14 @@ export class SqliteStore {
   }
 
   /** Runs `body`; when it fails for a reason that is not the storage's, rolls back and runs `fallback` instead. */
-  #transaction<A>(body: () => A, fallback?: () => A): A {
+  #transaction<A>(now: number, body: () => A, fallback?: () => A): A {
     const { begin, commit, log, rollback } = this.#statements
     const before = this.sizes
     try {
       begin.run()
       this.#removal.begin()
       const result = body()
+      this.#ranking.settle(now)
       this.#search.flush()
       if (this.#seq !== before.seq || this.#events !== before.events) log.run(this.#seq, this.#events)
       commit.run()
@@ -129,11 +138,12 @@ export class SqliteStore {
     } catch (error) {
       this.#seq = before.seq
       this.#events = before.events
-      this.#search.forget()
       this.#removal.undo()
       if (this.#db.isTransaction) rollback.run()
+      this.#ranking.forget()
+      this.#search.forget()
       if (fallback === undefined || failsStorage(error)) throw error
-      return this.#transaction(fallback)
+      return this.#transaction(now, fallback)
     }
   }
 
@@ -176,6 +186,7 @@ export class SqliteStore {
       default:
         if (operation.value === null) this.#statements.forget.run(operation.space, operation.key)
         else this.#statements.remember.run(operation.space, operation.key, operation.value, operation.due)
+        if (operation.space === verifiedNames) this.#ranking.touch(operation.key)
         return done
     }
   }

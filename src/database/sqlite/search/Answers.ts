@@ -3,9 +3,13 @@ import { newestFirst } from "../../../domain/Event.ts"
 import { nip05NameOf, nip05TextOf } from "../../../domain/Nip05.ts"
 import { profileOf } from "../../../domain/Profile.ts"
 import {
+  isAlmost,
+  pointsOf,
+  pointsOfSlip,
   type Relevance,
   relevanceOf,
   relevances,
+  scoreOf,
   searchDocumentOf,
   type SearchQuery
 } from "../../../domain/SearchQuery.ts"
@@ -17,11 +21,16 @@ export interface Candidate {
   readonly id_key: number
   readonly seq: number
   readonly raw: string
+  /** How well known its author is. */
+  readonly bucket: number
 }
 
 export interface Answer extends Candidate {
   readonly id: string
-  readonly relevance: Relevance
+  /** What the text is worth. */
+  readonly points: number
+  /** That, and how well known the author is. */
+  readonly score: number
 }
 
 /** Only what is read from the profile itself counts: the index says where to look. */
@@ -33,6 +42,7 @@ export class Answers {
   readonly #verifiedNip05: (pubkey: string) => string | undefined
   readonly #seen = new Set<number>()
   readonly #answers: Array<Answer> = []
+  #isUnlike = true
 
   constructor(options: {
     readonly query: SearchQuery
@@ -58,7 +68,9 @@ export class Answers {
     this.#seen.add(seq)
     if (!this.#isMatch(raw, seq)) return
     const relevance = this.#relevance(raw)
-    if (relevance !== relevances.none) this.#answers.push({ ...candidate, id: idOfRaw(raw), relevance })
+    if (relevance === relevances.none) return
+    if (relevance >= relevances.displayNameStart) this.#isUnlike = false
+    this.#push(candidate, pointsOf(relevance, this.#query.joined.length))
   }
 
   #relevance(raw: string): Relevance {
@@ -78,16 +90,34 @@ export class Answers {
     return relevanceOf(query, searchDocumentOf(profile, pubkey), isVerified)
   }
 
-  /** How many are at least that relevant. */
-  count(relevance: Relevance): number {
-    let count = 0
-    for (const answer of this.#answers) if (answer.relevance >= relevance) count++
-    return count
+  /** Has nobody a name that is, or begins with, what was asked for? */
+  get isUnlike(): boolean {
+    return this.#isUnlike
+  }
+
+  /** One that is looked at only for what it almost is. */
+  addAlmost(candidate: Candidate): void {
+    const { raw, seq } = candidate
+    if (!this.#isMatch(raw, seq) || this.#answers.some((answer) => answer.seq === seq)) return
+    const profile = profileOf(contentOfRaw(raw), Infinity)
+    if (typeof profile === "string" || !isAlmost(this.#query, searchDocumentOf(profile))) return
+    this.#push(candidate, pointsOfSlip)
+  }
+
+  #push(candidate: Candidate, points: number): void {
+    const { bucket, raw } = candidate
+    this.#answers.push({ ...candidate, id: idOfRaw(raw), points, score: scoreOf(points, bucket) })
+  }
+
+  /** What a further one from further down has to be worth more than to be among the best so many; undefined while any one is. */
+  threshold(limit: number): number | undefined {
+    if (this.#answers.length < limit) return undefined
+    return this.#answers.map(({ score }) => score).toSorted((a, b) => b - a)[limit - 1]
   }
 
   /** The best ones, the best first, and whether those are all of them. */
   best(limit: number): { readonly found: ReadonlyArray<Answer>; readonly complete: boolean } {
-    const found = this.#answers.toSorted((a, b) => b.relevance - a.relevance || newestFirst(a, b))
+    const found = this.#answers.toSorted((a, b) => b.score - a.score || b.points - a.points || newestFirst(a, b))
     return { found: found.slice(0, limit), complete: found.length <= limit }
   }
 }

@@ -28,8 +28,10 @@ export class Backlog {
     const rows = next.all(after[0] as number, after[1] as number)
     for (const [, , seq, raw] of rows) this.#index.again(seq as number, new RawEvent(raw as string))
     const last = rows.at(-1)
-    if (last === undefined) done.run()
-    else reached.run(last[0] as number, last[1] as number)
+    if (last === undefined) {
+      done.run()
+      this.#index.settled()
+    } else reached.run(last[0] as number, last[1] as number)
     return rows.length
   }
 }

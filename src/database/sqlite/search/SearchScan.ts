@@ -3,8 +3,8 @@
  *
  * Where a filter names ids, authors or tags, these choose the profiles, and each is looked at. Otherwise the text does: a key,
  * a verified NIP-05 name or a domain with few of them by their authors, and words list
- * by list, newest first and never more than `listMax` of one, until enough are found that nothing further down could be
- * among the best. So a common word costs no more than a rare one.
+ * by list, the best known first and never more than `listMax` of one, as far down as an answer could still be among the best.
+ * Once enough are found, that is where a bucket makes up for what the text is worth less, and mostly nowhere. So a common word costs no more than a rare one.
  *
  * Several common words may stand together in few profiles, far apart in their lists. These are walked together through a
  * stretch of bounded length; where one word is much rarer than another, its profiles are looked at one by one instead.
@@ -12,13 +12,27 @@
 import type { DatabaseSync } from "node:sqlite"
 import type { Filter } from "../../../domain/Filter.ts"
 import { nip05NameOf, nip05TextOf } from "../../../domain/Nip05.ts"
-import type { SearchQuery } from "../../../domain/SearchQuery.ts"
+import { bucketAbove, type SearchQuery } from "../../../domain/SearchQuery.ts"
 import { verifiedNames } from "../../Spaces.ts"
 import { prepare, type Statement } from "../connection.ts"
 import type { Step } from "../FilterScan.ts"
+import { prefixKey } from "../keys.ts"
+import { pubkeyOfRaw } from "../rawEvent.ts"
 import { type Answer, Answers, type Candidate } from "./Answers.ts"
-import { placeOf, profilesAt, rowAt, rowsAt, slotOf, timeAt, timeMax, timeOf } from "./places.ts"
-import { type List, planOf } from "./plan.ts"
+import {
+  bucketAt,
+  bucketMax,
+  bucketOfNewcomers,
+  profilesAt,
+  rowMax,
+  rowsOf,
+  slotOf,
+  timeMax,
+  timeOf
+} from "./places.ts"
+import { almostOf, type List, oneOf, planOf } from "./plan.ts"
+import { wellKnownMin } from "./terms.ts"
+import { atDomain, verifiedAt } from "./verified.ts"
 
 /** Answers to one search, whatever `limit` the filter has. */
 const answersMax = 500
@@ -36,7 +50,7 @@ const rareMax = 128
  * Rows of the stretches that are walked, of all lists together. A short one is enough for words that often meet; both cost
  * 4 ms at a million profiles.
  */
-const stretches = [4096, 16_384]
+const lengths = [4096, 16_384]
 /** So many times rarer, and looking at its profiles one by one gets further than walking. */
 const skewMin = 32
 /** Profiles that a filter's lists lead to: 40 ms in slices. */
@@ -45,6 +59,8 @@ const filteredMax = 4096
 const domainMax = 256
 /** Authors whose the very NIP-05 name is that is asked for: one, or a few that a domain has named one after the other. */
 const exactMax = 8
+/** Profiles that are looked at because of a name that is almost what was asked for. */
+const slipsMax = 32
 /** Profiles between two pauses. */
 const perStep = 64
 
@@ -71,6 +87,14 @@ export interface SearchResult {
   readonly complete: boolean
 }
 
+/** What was read of a list. */
+interface Found {
+  readonly candidates: ReadonlyArray<Candidate>
+  readonly rows: number
+  /** The row number of the last one. */
+  readonly last: number | undefined
+}
+
 /** Some words by how common they are. */
 interface Measured {
   readonly rarest: string
@@ -81,11 +105,6 @@ interface Measured {
   readonly isSkewed: boolean
 }
 
-const stretchOf = ({ since, until }: Filter): Stretch => ({
-  first: rowsAt(since ?? 0).first,
-  last: rowsAt(until ?? timeMax).last
-})
-
 const both = (words: ReadonlyArray<string>): string => words.map((word) => `(${word})`).join(" AND ")
 
 function* look(candidates: ReadonlyArray<Candidate>, answers: Answers): Generator<undefined, void> {
@@ -94,6 +113,12 @@ function* look(candidates: ReadonlyArray<Candidate>, answers: Answers): Generato
     if (i % perStep === perStep - 1) yield
   }
   yield
+}
+
+/** The first row of those that could still be among the best, of answers that are worth so much by their text. */
+const firstWanted = (points: number, limit: number, answers: Answers): number => {
+  const threshold = answers.threshold(limit)
+  return threshold === undefined ? 0 : rowsOf(bucketAbove(points, threshold), 0, 0).first
 }
 
 export const make = (
@@ -107,14 +132,42 @@ export const make = (
     return value === undefined ? undefined : JSON.parse(value as string) as string
   }
 
-  const read = (expression: string, { first, last }: Stretch, now: number, limit: number): ReadonlyArray<Candidate> =>
-    statements.profiles.all(expression, first, last, now, limit).map(([created_at, id_key, seq, raw]) =>
-      ({ created_at, id_key, seq, raw }) as Candidate
-    )
+  const bucketOf = (pubkey: string): number =>
+    (statements.bucket.get(prefixKey(pubkey))?.[0] ?? bucketOfNewcomers) as number
 
-  /** The row `offset` rows down a list, counted from its newest one; undefined where it is shorter. */
+  /** The best known of a list within a stretch; fewer than `limit` rows are all there are. */
+  const read = (expression: string, { first, last }: Stretch, now: number, limit: number): Found => {
+    const rows = statements.profiles.all(expression, first, last, now, limit)
+    const isSettled = statements.backlog.get() === undefined
+    const candidates: Array<Candidate> = []
+    for (let i = 0; i < rows.length; i++) {
+      const [created_at, id_key, seq, raw, row] = rows[i]! as [number, number, number, string, number]
+      const bucket = bucketAt(row)
+      // Whoever shares the time and the first bits of an id with somebody better known is not better known for that.
+      const mayShare = row === rows[i - 1]?.[4] || row === rows[i + 1]?.[4] || i === limit - 1
+      if (mayShare && isSettled && bucketOf(pubkeyOfRaw(raw)) !== bucket) continue
+      candidates.push({ created_at, id_key, seq, raw, bucket })
+    }
+    return { candidates, rows: rows.length, last: rows.at(-1)?.[4] as number | undefined }
+  }
+
+  /** The row `offset` rows down a list, counted from its best known one; undefined where it is shorter. */
   const rowDown = (expression: string, { first, last }: Stretch, offset: number): number | undefined =>
     statements.down.get(expression, first, last, offset)?.[0] as number | undefined
+
+  /**
+   * What a filter leaves of the index, the best known first: all of it, or where it has times as much of each bucket as there
+   * is anything of.
+   */
+  const stretchesOf = ({ since, until }: Filter): ReadonlyArray<Stretch> => {
+    if (since === undefined && until === undefined) return [{ first: 0, last: rowMax }]
+    const found: Array<Stretch> = []
+    for (let bucket = bucketMax; bucket >= 0; bucket--) {
+      const rows = rowsOf(bucket, since ?? 0, until ?? timeMax)
+      if (statements.within.get(rows.first, rows.last) !== undefined) found.push(rows)
+    }
+    return found
+  }
 
   /** The most common and the rarest of some words. */
   function* measure(words: ReadonlyArray<string>, whole: Stretch): Generator<undefined, Measured> {
@@ -127,31 +180,27 @@ export const make = (
       if (row > commonest.row) commonest = { word, row }
       yield
     }
-    const newest = statements.newest.get(timeAt(whole.last))?.[0] as number | undefined
-    const span = (row: number) => rowsAt(newest ?? 0).last - row
-    return {
-      rarest: rarest.word,
-      commonest: commonest.word,
-      isRare: rarest.row === -1,
-      isSkewed: span(rarest.row) > skewMin * span(commonest.row)
-    }
+    const isRare = rarest.row === -1
+    const isSkewed = !isRare &&
+      rowDown(commonest.word, { first: rarest.row, last: whole.last }, skewMin * rareMax) !== undefined
+    return { rarest: rarest.word, commonest: commonest.word, isRare, isSkewed }
   }
 
   /** Profiles that are in the lists of all words; true when these are all. */
   function* walk(words: ReadonlyArray<string>, whole: Stretch, now: number, answers: Answers) {
     const { commonest, isRare, isSkewed, rarest } = yield* measure(words, whole)
     if (isRare || isSkewed) {
-      yield* look(read(rarest, whole, now, rareMax + spare), answers)
+      yield* look(read(rarest, whole, now, rareMax + spare).candidates, answers)
       return isRare
     }
     let { last } = whole
     let left = togetherMax
-    for (const rows of stretches) {
-      const first = rowDown(commonest, { first: whole.first, last }, Math.floor(rows / words.length)) ?? whole.first
+    for (const length of lengths) {
+      const first = rowDown(commonest, { first: whole.first, last }, Math.floor(length / words.length)) ?? whole.first
       yield
-      const candidates = read(both(words), { first, last }, now, left)
+      const { candidates, rows } = read(both(words), { first, last }, now, left)
       yield* look(candidates, answers)
-      left -= candidates.length
+      left -= rows
       if (left === 0) return false
       if (first === whole.first) return true
       last = first - 1
@@ -161,30 +210,46 @@ export const make = (
 
   /** Profiles of one list, as far as they are needed; true when these are all. */
   function* list(
-    { atLeast, expression, isSorted }: List,
-    whole: Stretch,
+    { expression, points }: List,
+    stretches: ReadonlyArray<Stretch>,
     { limit, now, query }: SearchOptions,
     answers: Answers
   ) {
-    const isOfSeveral = isSorted && query.words.length > 1
-    const most = Math.max(isOfSeveral ? listOfSeveralMax : listMax, limit)
+    let left = Math.max(query.words.length > 1 ? listOfSeveralMax : listMax, limit)
     // Asking the index costs as much as 30 profiles: the first few are often enough, and where they are not, many are needed.
-    let chunk = isSorted ? Math.min(most, limit + spare) : most
-    let { last } = whole
-    for (let left = most; left > 0;) {
-      const wanted = Math.min(left, chunk)
-      const candidates = read(expression, { first: whole.first, last }, now, wanted)
-      yield* look(candidates, answers)
-      if (candidates.length < wanted) return true
-      left -= wanted
-      chunk *= 2
-      if (answers.count(atLeast) >= limit) return false
-      const { created_at, id_key } = candidates.at(-1)!
-      const row = rowAt(placeOf(created_at, id_key))
-      // There may be more at this place, but not for ever.
-      last = row === last ? row - 1 : row
+    let chunk = limit + spare
+    let isAll = true
+    for (const stretch of stretches) {
+      for (let { last } = stretch;;) {
+        const first = Math.max(stretch.first, firstWanted(points, limit, answers))
+        if (first > stretch.first) isAll = false
+        if (first > last) break
+        const wanted = Math.min(left, chunk)
+        const found = read(expression, { first, last }, now, wanted)
+        yield* look(found.candidates, answers)
+        if (found.rows < wanted) break
+        left -= wanted
+        if (left === 0) return false
+        chunk *= 2
+        // There may be more at this place, but not for ever.
+        last = found.last === last ? last - 1 : found.last!
+      }
     }
-    return false
+    return isAll
+  }
+
+  /** Names of the well known that are what was asked for but for one slip: a few of the best known. */
+  function* slips({ now, query }: SearchOptions, stretches: ReadonlyArray<Stretch>, last: number, answers: Answers) {
+    const almost = almostOf(query)
+    const known = rowsOf(wellKnownMin, 0, 0).first
+    if (almost === undefined || last < known) return
+    for (const stretch of stretches) {
+      const first = Math.max(stretch.first, known)
+      if (first > stretch.last) return
+      const found = read(almost.expression, { ...stretch, first }, now, slipsMax)
+      for (const candidate of found.candidates) answers.addAlmost(candidate)
+      yield
+    }
   }
 
   /** Whose key, or verified NIP-05 name, the text is. */
@@ -213,14 +278,33 @@ export const make = (
 
   /** Answers chosen by the words; true when these are all. */
   function* byWords(options: SearchOptions, answers: Answers): Generator<undefined, boolean> {
-    const whole = stretchOf(options.filter)
-    const { anywhere, lists } = planOf(options.query)
+    const { limit, now, query } = options
+    const stretches = stretchesOf(options.filter)
+    const { anywhere, lists, points } = planOf(query)
+    const last = statements.last.get()?.[0] as number | undefined ?? -1
+    const isPromising = (points: number) => firstWanted(points, limit, answers) <= last
     let complete = true
-    for (const one of lists) {
-      complete = (yield* list(one, whole, options, answers)) && complete
-      if (answers.count(one.atLeast) >= options.limit) return false
+    for (let i = 0; i < lists.length; i++) {
+      if (answers.threshold(limit) === undefined) {
+        complete = (yield* list(lists[i]!, stretches, options, answers)) && complete
+        continue
+      }
+      // There are enough. Whoever is well enough known for the rest of the lists is looked for in all of them at once.
+      complete = false
+      const rest = lists.slice(i).filter(({ points }) => isPromising(points))
+      if (rest.length > 0) yield* list(oneOf(rest), stretches, options, answers)
+      break
     }
-    return anywhere.length === 0 ? complete : (yield* walk(anywhere, whole, options.now, answers)) && complete
+    if (answers.isUnlike) yield* slips(options, stretches, last, answers)
+    if (anywhere.length === 0) return complete
+    for (const stretch of stretches) {
+      const first = Math.max(stretch.first, firstWanted(points, limit, answers))
+      if (first > stretch.first) complete = false
+      if (first <= Math.min(stretch.last, last)) {
+        complete = (yield* walk(anywhere, { ...stretch, first }, now, answers)) && complete
+      }
+    }
+    return complete
   }
 
   /** Answers chosen by the other lists of the filter. */
@@ -231,7 +315,7 @@ export const make = (
         continue
       }
       if (answers.looked === filteredMax) return false
-      if (step.raw !== null) answers.add({ ...step, raw: step.raw })
+      if (step.raw !== null) answers.add({ ...step, raw: step.raw, bucket: bucketOf(pubkeyOfRaw(step.raw)) })
       if (answers.looked % perStep === 0) yield
     }
     return true
@@ -259,18 +343,15 @@ export const make = (
 const keysOf = (statement: Statement, ...parameters: ReadonlyArray<string | number>): ReadonlyArray<string> =>
   statement.all(...parameters).map(([key]) => key as string)
 
-/** By what verified names at a domain are found. */
-const atDomain = (domain: string): string => `@${domain}"`
-
-const verifiedAt = `SELECT key FROM record INDEXED BY record_nip05
-  WHERE space = '${verifiedNames}' AND substr(value, instr(value, '@')) = ?`
-
 const statementsOf = (
   db: DatabaseSync
-): Record<"profiles" | "down" | "newest" | "verified" | "named" | "atDomain" | "backlog", Statement> => ({
+): Record<
+  "profiles" | "down" | "within" | "last" | "bucket" | "verified" | "named" | "atDomain" | "backlog",
+  Statement
+> => ({
   profiles: prepare(
     db,
-    `SELECT e.created_at, e.id_key, e.seq, e.raw
+    `SELECT e.created_at, e.id_key, e.seq, e.raw, s.rowid
       FROM search s CROSS JOIN event e INDEXED BY event_kind
         ON ${profilesAt(timeOf("s.rowid"), slotOf("s.rowid"))}
       WHERE s.search MATCH ?1 AND s.rowid >= CAST(?2 AS INTEGER) AND s.rowid <= CAST(?3 AS INTEGER)
@@ -283,11 +364,13 @@ const statementsOf = (
       WHERE search MATCH ?1 AND rowid >= CAST(?2 AS INTEGER) AND rowid <= CAST(?3 AS INTEGER)
       ORDER BY rowid DESC LIMIT 1 OFFSET ?4`
   ),
-  newest: prepare(
+  // What a full-text table has rows of.
+  within: prepare(
     db,
-    `SELECT created_at FROM event INDEXED BY event_kind WHERE kind = 0 AND created_at <= ?
-      ORDER BY created_at DESC LIMIT 1`
+    "SELECT 1 FROM search_docsize WHERE id >= CAST(? AS INTEGER) AND id <= CAST(? AS INTEGER) LIMIT 1"
   ),
+  last: prepare(db, "SELECT max(id) FROM search_docsize"),
+  bucket: prepare(db, "SELECT bucket FROM person WHERE pubkey_key = ?"),
   verified: prepare(db, `SELECT value FROM record WHERE space = '${verifiedNames}' AND key = ?`),
   named: prepare(db, `${verifiedAt} AND value = ? LIMIT ?`),
   atDomain: prepare(db, `${verifiedAt} LIMIT ?`),

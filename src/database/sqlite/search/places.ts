@@ -1,15 +1,15 @@
 /**
- * Where a profile stands in the index of searches: its row number there is made of its time and the first bits of its id,
- * so that a list read from its end is in the order of answers, newest first and then lowest id (NIP-01). Four bits above the
- * time are for how well known its author is; they are 0 so far.
+ * Where a profile stands in the index of searches: its row number there is made of how well known its author is, its time and
+ * the first bits of its id, so that a list read from its end has the best known first, and among equals is in the order of
+ * answers, newest first and then lowest id (NIP-01).
  *
- * Profiles of one second whose ids begin alike share a place, and so what they are found by. What is read from a
+ * Profiles of one bucket and second whose ids begin alike share a place, and so what they are found by. What is read from a
  * place is therefore always tested against the profile itself.
  */
 
 /**
- * Bits of the id, of the 52 that `event.id_key` has. With those of the time they make a safe integer, as `node:sqlite`
- * insists; more of them would make the lists longer, which hold the steps from one row to the next.
+ * Bits of the id, of the 52 that `event.id_key` has. With those of the time and of the bucket they make a safe integer, as
+ * `node:sqlite` insists; more of them would make the lists longer, which hold the steps from one row to the next.
  */
 const bits = 16
 const slots = 2 ** bits
@@ -20,28 +20,44 @@ const timeBits = 33
 /** Unix seconds after which a profile is not indexed: the year 2242. */
 export const timeMax = 2 ** timeBits - 1
 
+const rowsPerBucket = 2 ** (timeBits + bits)
+
+/** How well known the best known are, as four bits say it. */
+export const bucketMax = 15
+
+/** Of authors about whom nothing is known that would move them (`Ranking.ts`). */
+export const bucketOfNewcomers = 2
+
+/** The last row there can be. */
+export const rowMax = (bucketMax + 1) * rowsPerBucket - 1
+
 export interface Place {
+  readonly bucket: number
   /** Unix seconds. */
   readonly created_at: number
   /** Higher for lower ids. */
   readonly slot: number
 }
 
-export const placeOf = (created_at: number, idKey: number): Place => ({
+export const placeOf = (bucket: number, created_at: number, idKey: number): Place => ({
+  bucket,
   created_at,
   slot: slots - 1 - Math.floor(idKey / idsPerSlot)
 })
 
-/** Unix seconds of a row number. */
-export const timeAt = (row: number): number => Math.floor(row / slots)
+export const bucketAt = (row: number): number => Math.floor(row / rowsPerBucket)
 
-export const rowAt = ({ created_at, slot }: Place): number => created_at * slots + slot
+export const rowAt = ({ bucket, created_at, slot }: Place): number => bucket * rowsPerBucket + created_at * slots + slot
 
-/** The row numbers of a time, from its first to its last. */
-export const rowsAt = (created_at: number): { readonly first: number; readonly last: number } => {
-  const first = Math.min(created_at, timeMax) * slots
-  return { first, last: first + slots - 1 }
-}
+/** The row numbers of a bucket within some time, Unix seconds and both inclusive. */
+export const rowsOf = (
+  bucket: number,
+  since: number,
+  until: number
+): { readonly first: number; readonly last: number } => ({
+  first: rowAt({ bucket, created_at: Math.min(since, timeMax), slot: 0 }),
+  last: rowAt({ bucket, created_at: Math.min(until, timeMax), slot: slots - 1 })
+})
 
 /** SQL of the place of a row. */
 export const timeOf = (row: string): string => `((${row} >> ${bits}) & ${timeMax})`

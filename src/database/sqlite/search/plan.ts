@@ -2,25 +2,34 @@
  * What to ask of the index, in which order: lists of profiles from the most relevant to the least, so that whoever wants
  * few of them can stop early. Texts of strangers become terms in quotes here, and never syntax.
  */
-import { type Relevance, relevances, type SearchQuery } from "../../../domain/SearchQuery.ts"
+import { pointsOf, pointsOfSlip, type Relevance, relevances, type SearchQuery } from "../../../domain/SearchQuery.ts"
 import { cut } from "../../../domain/SearchText.ts"
-import { aboutWord, beginning, type Place, prefixMax, wholeDisplayName, wholeName, wholeNip05 } from "./terms.ts"
+import { variantsOf } from "../../../domain/Typo.ts"
+import {
+  aboutWord,
+  almost,
+  beginning,
+  type Place,
+  prefixMax,
+  wholeDisplayName,
+  wholeName,
+  wholeNip05
+} from "./terms.ts"
 
 /** Profiles that have any of some terms. */
 export interface List {
   /** FTS5, section 3. */
   readonly expression: string
-  /** What is in no list up to this one is less relevant. */
-  readonly atLeast: Relevance
-  /** All that is in no list before is equally relevant, so that the first ones are the best ones. */
-  readonly isSorted: boolean
+  /** By their text, what is in no list before is worth at most so much (`pointsOf`). */
+  readonly points: number
 }
 
 export interface Plan {
   /** Read one after the other. */
   readonly lists: ReadonlyArray<List>
-  /** Then, expressions that must all hold for a profile. */
+  /** Then, expressions that must all hold for a profile, and what that is worth at most. */
   readonly anywhere: ReadonlyArray<string>
+  readonly points: number
 }
 
 /** Words that are looked up; the others are tested where these are found. */
@@ -34,7 +43,7 @@ const anyOf = (terms: ReadonlyArray<string>): string => terms.map(quoted).join("
 const beginnings = (places: ReadonlyArray<Place>, word: string): ReadonlyArray<string> =>
   places.map((place) => beginning(place, word))
 
-const places = ["s", "n", "t", "d", "i"] as const
+const places = ["s", "t", "n", "d", "i"] as const
 
 const anywhere = (word: string): string => anyOf([...beginnings(places, word), aboutWord(word)])
 
@@ -48,64 +57,56 @@ const anywhereOr = (word: string, parts: ReadonlyArray<string> = []): string =>
 const longest = (words: ReadonlyArray<string>): ReadonlyArray<string> =>
   words.toSorted((a, b) => b.length - a.length).slice(0, wordsMax)
 
-const list = (atLeast: Relevance, ...terms: ReadonlyArray<string>): List => ({
-  expression: anyOf(terms),
-  atLeast,
-  isSorted: true
+/** Several lists as one. */
+export const oneOf = (lists: ReadonlyArray<List>): List => ({
+  expression: lists.map(({ expression }) => expression).join(" OR "),
+  points: Math.max(...lists.map(({ points }) => points))
 })
 
+/** For a name with a slip in it, where nothing else is like it. */
+export const almostOf = ({ joined }: SearchQuery): List | undefined => {
+  const variants = variantsOf(joined)
+  return variants.length === 0 ? undefined : { expression: anyOf(variants.map(almost)), points: pointsOfSlip }
+}
+
 export const planOf = ({ domain, joined, nip05, parts, words }: SearchQuery): Plan => {
+  const points = (relevance: Relevance) => pointsOf(relevance, joined.length)
+  const list = (relevance: Relevance, ...terms: ReadonlyArray<string>): List => ({
+    expression: anyOf(terms),
+    points: points(relevance)
+  })
   if (domain !== undefined) {
     const labels = cut(domain, "query").words
-    return {
-      lists: [],
-      anywhere: labels.length === 0
-        ? []
-        : [
-          ...longest(words).map((word) => anywhereOr(word, parts.get(word))),
-          ...longest(labels).map((label) => anyOf(beginnings(places, label)))
-        ]
-    }
+    const wanted = [
+      ...longest(words).map((word) => anywhereOr(word, parts.get(word))),
+      ...longest(labels).map((label) => anyOf(beginnings(places, label)))
+    ]
+    return { lists: [], anywhere: labels.length === 0 ? [] : wanted, points: points(relevances.nameLiteral) }
   }
   const [word] = words
-  if (word === undefined) return { lists: [], anywhere: [] }
-  // Names that are literally what was asked for come first, wherever in the list they are.
-  const whole: List = {
-    ...list(relevances.nameWhole, wholeName(joined), ...(nip05 === undefined ? [] : [wholeNip05(joined)])),
-    isSorted: false
-  }
-  const start = list(relevances.nameStart, beginning("s", joined))
-  const displayWhole = list(relevances.displayNameWhole, wholeDisplayName(joined))
-  if (word === joined && word.length <= prefixMax) {
-    const lists = [
-      whole,
-      start,
-      list(relevances.name, beginning("n", word)),
-      displayWhole,
-      list(relevances.displayNameStart, beginning("t", word)),
-      list(relevances.displayName, beginning("d", word)),
-      list(relevances.nip05, beginning("i", word)),
-      list(relevances.about, aboutWord(word))
-    ]
-    return { lists, anywhere: [] }
-  }
-  // A beginning that its name has, a profile has only once, but what follows may be what was asked for elsewhere.
+  if (word === undefined) return { lists: [], anywhere: [], points: 0 }
+  const claimed = nip05 === undefined ? [] : [list(relevances.nip05Whole, wholeNip05(joined))]
   const starts = [
-    whole,
-    start,
-    { ...displayWhole, atLeast: relevances.nameStart },
+    ...claimed,
+    list(relevances.nameLiteral, wholeName(joined), wholeDisplayName(joined)),
     list(relevances.nameStart, ...beginnings(["s", "t"], joined))
   ]
   if (words.length > 1) {
-    return { lists: starts, anywhere: longest(words).map((one) => anywhereOr(one, parts.get(one))) }
+    const anywhere = longest(words).map((one) => anywhereOr(one, parts.get(one)))
+    return { lists: starts, anywhere, points: points(relevances.name) }
   }
+  // Of a word that is longer than the beginnings that are terms, an earlier place may have the beginning of another one.
+  const isShort = word === joined && word.length <= prefixMax
   const lists = [
     ...starts,
-    list(relevances.name, ...beginnings(["s", "n"], word)),
-    list(relevances.displayName, ...beginnings(["s", "n", "t", "d"], word)),
-    list(relevances.nip05, ...beginnings(places, word)),
+    list(relevances.name, ...beginnings(isShort ? ["n", "d"] : ["s", "t", "n", "d"], word)),
+    list(relevances.nip05, ...beginnings(isShort ? ["i"] : places, word)),
     list(relevances.about, aboutWord(word))
   ]
   // Who has the parts of a compound, but not beside each other.
-  return { lists, anywhere: longest(parts.get(word) ?? []).map(anywhere) }
+  return {
+    lists,
+    anywhere: longest(parts.get(word) ?? []).map((part) => anywhere(part)),
+    points: points(relevances.name)
+  }
 }

@@ -8,13 +8,15 @@
  * | `n`, `d`, `i` | how any other word of the name, the display name, the NIP-05 name begins |
  * | `v` | the whole NIP-05 name |
  * | `a` | a word about the author |
+ * | `z` | the whole name or display name of somebody well known, and what it is without one of its letters |
  *
  * Beginnings of every length up to `prefixMax` are terms of their own, so that even one letter is answered by reading one
  * list from its start. A beginning that an earlier letter has already for the same profile is left out: whoever asks for
  * the later one asks for the earlier one first.
  */
-import type { SearchDocument, SearchName } from "../../../domain/SearchQuery.ts"
+import type { SearchDocument } from "../../../domain/SearchQuery.ts"
 import { start } from "../../../domain/SearchText.ts"
+import { variantsOf } from "../../../domain/Typo.ts"
 
 /** UTF-16 units of a beginning; of longer ones the index finds candidates only. */
 export const prefixMax = 8
@@ -26,10 +28,11 @@ export const wholeDisplayName = (joined: string): string => `y${start(joined, wh
 export const wholeNip05 = (joined: string): string => `v${start(joined, wholeMax)}`
 
 /** Letters in the order of relevance. */
-export type Place = "s" | "n" | "t" | "d" | "i"
+export type Place = "s" | "t" | "n" | "d" | "i"
 
 /** The term under which a word, or the beginning of one, is found. */
 export const beginning = (place: Place, word: string): string => place + start(word, prefixMax)
+export const almost = (variant: string): string => `z${variant}`
 export const aboutWord = (word: string): string => `a${word}`
 
 /** How many of the first `max` UTF-16 units two words have in common. */
@@ -55,18 +58,30 @@ export const termsOf = ({ about, displayName, name, nip05 }: SearchDocument): st
       if ((word.charCodeAt(length - 1) & 0xfc00) !== 0xd800) terms += ` ${place}${word.slice(0, length)}`
     }
   }
-  const addAll = ({ joined, words }: SearchName, first: Place, others: Place) => {
-    add(first, joined)
-    for (const word of words) add(others, word)
+  const addAll = (words: ReadonlyArray<string>, place: Place) => {
+    for (const word of words) add(place, word)
   }
   if (name.joined !== "") terms += ` ${wholeName(name.joined)}`
-  addAll(name, "s", "n")
   if (displayName.joined !== "" && displayName.joined !== name.joined) {
     terms += ` ${wholeDisplayName(displayName.joined)}`
   }
-  addAll(displayName, "t", "d")
   if (nip05.joined !== "") terms += ` ${wholeNip05(nip05.joined)}`
-  addAll(nip05, "i", "i")
+  add("s", name.joined)
+  add("t", displayName.joined)
+  addAll(name.words, "n")
+  addAll(displayName.words, "d")
+  add("i", nip05.joined)
+  addAll(nip05.words, "i")
   const words = about()
   return words.length === 0 ? terms : `${terms} a${words.join(" a")}`
+}
+
+/** From this bucket on, names are found in spite of a slip of the finger. */
+export const wellKnownMin = 6
+
+/** What more a profile is found by whose author is that well known. */
+export const termsOfKnown = ({ displayName, name }: SearchDocument, bucket: number): string => {
+  if (bucket < wellKnownMin) return ""
+  const all = new Set([name.joined, displayName.joined].flatMap(variantsOf))
+  return [...all].map((variant) => ` ${almost(variant)}`).join("")
 }
