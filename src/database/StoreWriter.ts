@@ -1,7 +1,8 @@
 /** The store behind Effect, whichever engine it is: writes, the sweep, and an end that says what became of it. */
-import { Effect, Option, Runtime, Schema } from "effect"
+import { Cause, Effect, Option, Runtime, Schema } from "effect"
 import { ExitCode } from "../lifecycle/Certificate.ts"
 import { type Budget, Shutdown } from "../lifecycle/Shutdown.ts"
+import { Supervisor } from "../lifecycle/Supervisor.ts"
 import type { StoreAnswer, StoreBatch, StoreSizes, SweepAnswer } from "./storeProtocol.ts"
 
 /** What a store's release may wait for. */
@@ -43,10 +44,18 @@ export interface StoreWriter {
 /**
  * Watches over the writer from here on, and proves what becomes of it: that nothing is written after the close, which would
  * mean that the order of release is broken, and that the ingester ends before the file is closed. `release` closes the
- * writer within its budgets; `isDrained`: has the consumer of the mailbox ended?
+ * writer within its budgets; `isDrained`: has the consumer of the mailbox ended? `displacement`: what has become of the store
+ * since it was opened, where it would not be found again: then no certificate may say that it is whole.
  */
-export const guarded = Effect.fnUntraced(function*(writer: StoreWriter, isDrained: () => boolean) {
+export const guarded = Effect.fnUntraced(function*(
+  writer: StoreWriter,
+  { displacement, isDrained }: {
+    readonly isDrained: () => boolean
+    readonly displacement?: () => string | undefined
+  }
+) {
   const { bounded, journal, prove, state } = yield* Shutdown
+  const supervisor = yield* Supervisor
   let isClosed = false
   let writesAfterClose = 0
   let isExited = false
@@ -69,7 +78,12 @@ export const guarded = Effect.fnUntraced(function*(writer: StoreWriter, isDraine
 
   const release = Effect.gen(function*() {
     const wal = yield* bounded(budgets.checkpoint, close)
-    yield* state("wal", () => Option.getOrElse(wal, () => "skipped: the checkpoint budget expired"))
+    const lost = displacement?.()
+    yield* state(
+      "wal",
+      () => lost === undefined ? Option.getOrElse(wal, () => "skipped: the checkpoint budget expired") : `lost: ${lost}`
+    )
+    if (lost !== undefined) yield* supervisor.fail("database", Cause.fail(new StorageFailed({ detail: lost })))
     const exited = yield* bounded(budgets.exit, writer.exited)
     isExited = isDrained() && Option.isSome(exited)
     isGivenUp = Option.isNone(wal) || Option.isNone(exited) || journal.forced.includes(budgets.drain.name)

@@ -177,7 +177,7 @@ describe("the ingester", () => {
   it.effect("counts a write after the close, and does not let it through", () =>
     Effect.gen(function*() {
       const { journal } = yield* Shutdown
-      const writer = (yield* StoreWriter.guarded(writerOf(saved()), () => true)).writer
+      const writer = (yield* StoreWriter.guarded(writerOf(saved()), { isDrained: () => true })).writer
       yield* writer.close
       assert.isTrue(certify(journal, []).proofs.noWriteAfterClose)
       assert.isTrue(Exit.isFailure(yield* Effect.exit(writer.apply({ now: 0, writes: [] }))))

@@ -129,7 +129,7 @@ const released = (change: Partial<StoreWriter.StoreWriter>, expired?: Budget) =>
       exited: Effect.void,
       sizes: { seq: 0, events: 0 },
       ...change
-    }, () => false)
+    }, { isDrained: () => false })
     const ending = yield* Effect.forkChild(
       Effect.andThen(expired === undefined ? Effect.void : bounded(expired, Effect.never), release)
     )

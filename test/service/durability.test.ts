@@ -1,9 +1,13 @@
 /** What was answered `OK true` is on disk, whatever ends the process: a signal under load, or SIGKILL. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { copyFileSync, mkdirSync, renameSync, rmSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { signed } from "../support/events.ts"
 import * as Flood from "../support/Flood.ts"
 import * as Service from "../support/service.ts"
+import * as TestClient from "../support/TestClient.ts"
 
 const env = { ADMISSION: "open", LOG_LEVEL: "Info" }
 
@@ -83,4 +87,50 @@ describe("fault 13: SIGKILL under load, ten times on one file", () => {
       assert.deepStrictEqual(told.filter((id) => !stored.has(id)), [])
       assert.isAtLeast(told.length, 3000)
     }).pipe(Effect.scoped), 120_000)
+})
+
+/** What an operator does to a file that is in use; the path is the database's. */
+const displacements: Readonly<Record<string, (path: string) => void>> = {
+  "replaced by a copy": (path) => {
+    copyFileSync(path, `${path}.new`)
+    renameSync(`${path}.new`, path)
+  },
+  removed: (path) => rmSync(path),
+  "removed with its log": (path) => ["", "-wal", "-shm"].forEach((ending) => rmSync(path + ending)),
+  "moved away with its folder": (path) => renameSync(dirname(path), `${dirname(path)}.moved`),
+  "left without its log": (path) => rmSync(`${path}-wal`)
+}
+
+describe("fault 83: the file is removed or replaced while it is in use", () => {
+  for (const [name, displace] of Object.entries(displacements)) {
+    it.live(`${name}: nothing is acknowledged any more, and it ends with 74`, () =>
+      Effect.gen(function*() {
+        const folder = join(yield* Service.folder, "data")
+        mkdirSync(folder)
+        const service = yield* Service.start({ env, folder })
+        const client = yield* TestClient.connect((yield* service.listening).url)
+        assert.isTrue((yield* client.publish(signed({ content: "before" })))[2])
+        displace(service.databasePath)
+        const [, , isAccepted, reason] = yield* client.publish(signed({ content: "after" }))
+        assert.isFalse(isAccepted)
+        assert.match(String(reason), /^error: /)
+        const { certificate, code } = yield* service.ended
+        assert.strictEqual(code, 74, JSON.stringify(certificate))
+        assert.match(certificate?.cause ?? "", /(removed|replaced).* while it was in use/)
+        assert.deepStrictEqual([certificate?.proofs.order, certificate?.senders], [true, []])
+        if (name !== "left without its log") assert.match(certificate?.wal ?? "", /^lost: /)
+      }).pipe(Effect.scoped), 30_000)
+  }
+
+  it.live("removed, and then asked to stop: it is not certified", () =>
+    Effect.gen(function*() {
+      const service = yield* Service.start({ env })
+      const client = yield* TestClient.connect((yield* service.listening).url)
+      assert.isTrue((yield* client.publish(signed({ content: "before" })))[2])
+      rmSync(service.databasePath)
+      const { certificate, code } = yield* service.stop()
+      assert.deepStrictEqual([code, certificate?.cause], [74, "SIGTERM"])
+      assert.match(certificate?.wal ?? "", /^lost: .* was removed while it was in use/)
+      assert.match((certificate?.failures ?? []).join(), /was removed while it was in use/)
+    }).pipe(Effect.scoped), 30_000)
 })

@@ -22,6 +22,7 @@ const edges: ReadonlyArray<readonly [from: string, specifier: string, fake: stri
   // The disk, and its threads.
   ["database/sqlite/SqliteDatabase.ts", "./thread/DatabaseThread.ts", "databaseThread.ts"],
   ["database/sqlite/SqliteDatabase.ts", "./DatabaseFile.ts", "databaseFile.ts"],
+  ["database/sqlite/SqliteDatabase.ts", "./FileWatch.ts", "databaseFile.ts"],
   ["database/sqlite/SqliteDatabase.ts", "./StoreReader.ts", "storeReader.ts"],
   ["database/sqlite/SqliteDatabase.ts", "./SqliteReader.ts", "storeReader.ts"],
   ["main.ts", "./config/StateFolder.ts", "stateFolder.ts"],

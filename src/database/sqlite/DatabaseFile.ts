@@ -12,17 +12,8 @@ import { ExitCode } from "../../lifecycle/Certificate.ts"
 import { StartError } from "../../lifecycle/StartError.ts"
 import { messageOf } from "../../observability/messageOf.ts"
 import { applicationId, connect, pageSize, prepare } from "./connection.ts"
-import {
-  attempt,
-  broken,
-  create,
-  type HeldFile,
-  holdBoth,
-  holdInode,
-  realPathOf,
-  sizeOf,
-  startError
-} from "./FileLock.ts"
+import { attempt, broken, create, holdBoth, holdInode, realPathOf, sizeOf, startError } from "./FileLock.ts"
+import type { WatchedFile } from "./FileWatch.ts"
 import * as InodeLock from "./InodeLock.ts"
 import events from "./migrations/0001_events.ts"
 import search from "./migrations/0002_search.ts"
@@ -218,7 +209,7 @@ export const migrate = (filename: string): Effect.Effect<void, StartError> =>
 const run = Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: migrationTable })
 
 /** Locks, checks and migrates the file; the locks are held by the scope. */
-export const open = (named: string): Effect.Effect<HeldFile, StartError, Scope.Scope> =>
+export const open = (named: string): Effect.Effect<WatchedFile, StartError, Scope.Scope> =>
   Effect.gen(function*() {
     const locks = yield* Effect.promise(InodeLock.load)
     const path = realPathOf(named)
@@ -229,7 +220,7 @@ export const open = (named: string): Effect.Effect<HeldFile, StartError, Scope.S
     if (walBytes > 0) {
       yield* Effect.logInfo("recovered").pipe(Effect.annotateLogs({ component: "database", file: path, walBytes }))
     }
-    return { path, inode }
+    return { named, path, inode }
   })
 
 /**

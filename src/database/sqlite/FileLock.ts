@@ -79,13 +79,6 @@ const lock = (path: string): DatabaseSync => {
   }
 }
 
-/** A file that nobody else writes to as long as the scope is open. */
-export interface HeldFile {
-  /** Where it is, symbolic links followed, as its log is beside it there. */
-  readonly path: string
-  readonly inode: InodeLock.Inode
-}
-
 /** The name under which SQLite keeps the file's log, which is the same for all symbolic links to it. */
 export const realPathOf = (path: string): string => fs.existsSync(path) ? fs.realpathSync(path) : path
 

@@ -18,6 +18,7 @@ import * as StoreWriter from "../StoreWriter.ts"
 import { connect, prepare } from "./connection.ts"
 import * as DatabaseFile from "./DatabaseFile.ts"
 import * as FileLock from "./FileLock.ts"
+import { displacementOf } from "./FileWatch.ts"
 import * as SqliteReader from "./SqliteReader.ts"
 import type { ReadRequest } from "./SqliteReader.ts"
 import { SqliteStore } from "./SqliteStore.ts"
@@ -34,10 +35,12 @@ const sweepInterval = "1 minute"
 /** Acquires the writer; its release closes the file, after the consumer has ended. */
 const acquireWriter = Effect.fnUntraced(function*(
   writer: StoreWriter.StoreWriter,
-  consumer: () => Fiber.Fiber<void> | undefined
+  consumer: () => Fiber.Fiber<void> | undefined,
+  displacement?: () => string | undefined
 ) {
+  const isDrained = () => consumer()?.pollUnsafe() !== undefined || consumer() === undefined
   const guarded = yield* Effect.acquireRelease(
-    StoreWriter.guarded(writer, () => consumer()?.pollUnsafe() !== undefined || consumer() === undefined),
+    StoreWriter.guarded(writer, { isDrained, ...displacement === undefined ? {} : { displacement } }),
     ({ release }) => release
   )
   return guarded.writer
@@ -75,14 +78,15 @@ const make = Effect.fnUntraced(
     const supervisor = yield* Supervisor
     const { bounded } = yield* Shutdown
     let consumer: Fiber.Fiber<void> | undefined
-    const { path } = yield* DatabaseFile.open(resolve(settings.databasePath))
+    const file = yield* DatabaseFile.open(resolve(settings.databasePath))
+    const { path } = file
     const progress = SqliteWriter.sharedProgress()
 
     const [writerThread, readerThread] = yield* Effect.all([
       DatabaseThread.make<StoreRequest, StoreAnswer | SweepAnswer>({
         name: "ingester",
         entry: new URL("./thread/ingesterThread.ts", import.meta.url),
-        workerData: { path, relayUrl: settings.relayUrl, progress: progress.memory }
+        workerData: { file, relayUrl: settings.relayUrl, progress: progress.memory }
       }),
       DatabaseThread.make<ReadRequest, ThreadAnswer>({
         name: "reader",
@@ -97,7 +101,8 @@ const make = Effect.fnUntraced(
     const [seq, events] = prepare(connection, "SELECT seq, events FROM commit_log").get() ?? []
     const writer = yield* acquireWriter(
       SqliteWriter.threaded(writerThread, { seq: seq as number, events: events as number }, progress),
-      () => consumer
+      () => consumer,
+      () => displacementOf(file)
     )
     yield* Effect.addFinalizer(() =>
       Effect.andThen(

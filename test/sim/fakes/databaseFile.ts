@@ -11,7 +11,7 @@ export const open = (path: string) =>
       Effect.sync(() => {
         if (run().disk.isOpen) run().violate("lock", "the file was opened twice")
         run().disk.isOpen = true
-        return { path, inode: { dev: 0n, ino: 0n } }
+        return { named: path, path, inode: { dev: 0n, ino: 0n } }
       })
     ),
     () =>
@@ -19,6 +19,9 @@ export const open = (path: string) =>
         run().disk.isOpen = false
       })
   )
+
+/** Nobody moves it. */
+export const displacementOf = (_file: unknown) => undefined
 
 /** Just enough to be asked for the sizes. */
 export const connection = (_path: string, _role: string) =>

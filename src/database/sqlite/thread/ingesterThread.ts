@@ -7,18 +7,29 @@ import { parentPort, workerData } from "node:worker_threads"
 import { messageOf } from "../../../observability/messageOf.ts"
 import type { StoreAnswer, StoreRequest, SweepAnswer } from "../../storeProtocol.ts"
 import { connect } from "../connection.ts"
+import * as FileWatch from "../FileWatch.ts"
+import type { WatchedFile } from "../FileWatch.ts"
 import { SqliteStore } from "../SqliteStore.ts"
 import type { FromThread, ToThread } from "./threadProtocol.ts"
 
 const port = parentPort!
-const { path, progress, relayUrl } = workerData as {
-  readonly path: string
+const { file, progress, relayUrl } = workerData as {
+  readonly file: WatchedFile
   readonly relayUrl: string
   /** Counted up whenever something was done, for whoever waits (`SqliteWriter.ts`). */
   readonly progress: SharedArrayBuffer
 }
 const counter = new Int32Array(progress)
-const store = new SqliteStore(connect(path, "writer"), relayUrl, () => void Atomics.add(counter, 0, 1))
+const store = new SqliteStore(connect(file.path, "writer"), relayUrl, () => void Atomics.add(counter, 0, 1))
+const look = FileWatch.make(file)
+
+/** Whatever it is, it is on disk, in the file that will be opened next time. */
+const answer = (request: StoreRequest): StoreAnswer | SweepAnswer => {
+  const answer = store.request(request)
+  look()
+  return answer
+}
+
 const say = (message: FromThread<StoreAnswer | SweepAnswer>) => port.postMessage(message)
 
 port.on("message", (message: ToThread<StoreRequest>) => {
@@ -26,7 +37,7 @@ port.on("message", (message: ToThread<StoreRequest>) => {
     case "Request": {
       const { id, payload } = message
       try {
-        say({ _tag: "Answer", id, payload: store.request(payload) })
+        say({ _tag: "Answer", id, payload: answer(payload) })
       } catch (error) {
         say({ _tag: "Failed", id, detail: messageOf(error) })
       }
