@@ -208,7 +208,8 @@ const judgeNip05 = ({ nip05, nip05Name }: Facts, isRequired: boolean): Verdict =
   return nip05._tag === "NotVerified" ? Rejected(nip05.reason) : Undetermined(nip05.reason, nip05.retryAfter)
 }
 
-const judgePicture = (picture: Facts["picture"], min: Size): Verdict => {
+/** What a picture's size, or that there is none, says; nothing where nobody has looked. */
+export const judgePicture = (picture: Facts["picture"], min: Size): Verdict => {
   if (picture === undefined) return Accepted
   if (picture._tag === "Unanswered") return Undetermined(picture.reason, picture.retryAfter)
   if (picture._tag === "NoImage") return Rejected(picture.reason)

@@ -6,7 +6,9 @@ import { DatabaseSync } from "node:sqlite"
 import { space as graces } from "../../src/aggregation/admission/Grace.ts"
 import { space as moderation } from "../../src/aggregation/admission/Moderation.ts"
 import { space as retries } from "../../src/aggregation/admission/RetryQueue.ts"
+import type { PictureRecord } from "../../src/aggregation/evidence/PictureStore.ts"
 import { space as proofs } from "../../src/aggregation/evidence/Posts.ts"
+import { space as pictures } from "../../src/aggregation/evidence/RememberedPictures.ts"
 import type { RecordWrite } from "../../src/database/Database.ts"
 import { rawOf } from "../../src/domain/Event.ts"
 import { npubOf } from "../../src/domain/PublicKey.ts"
@@ -65,8 +67,28 @@ describe("key", () => {
     }), 20_000)
 })
 
+/** Writes what a service would have found out. */
+const remember = (home: string, records: ReadonlyArray<RecordWrite>) => {
+  const db = new DatabaseSync(databasePath(home))
+  const insert = db.prepare("INSERT INTO record VALUES (?, ?, ?, ?)")
+  for (const { due, key, space, value } of records) insert.run(space, key, value, due)
+  db.close()
+}
+
 /** Status by subject, in order. */
 const findings = (lines: ReadonlyArray<string>) => lines.map((line) => line.split(/\s+/).slice(0, 2).join(" "))
+
+/** A profile, and what a look at its picture came to. */
+const sized = (name: string, width: number, height: number) => {
+  const picture = `https://pics.example/${name}.png`
+  const record: PictureRecord = {
+    outcome: { _tag: "Known", facts: { type: "png", width, height } },
+    checkedAt: 1,
+    freshUntil: 2,
+    attempts: 0
+  }
+  return { event: profileEvent({ picture }, name), write: pictures.put(picture, record) }
+}
 
 describe("doctor", () => {
   it.live("nothing there yet: warnings, nothing made, 0", () =>
@@ -106,6 +128,50 @@ describe("doctor", () => {
       assert.strictEqual(code, 0)
       yield* service.stop()
     }).pipe(Effect.scoped), 30_000)
+
+  it.live(
+    "how many profiles each smallest size of a picture would let in, of those that were looked at",
+    () =>
+      Effect.gen(function*() {
+        const home = yield* folder
+        const [portrait, square, late] = [sized("a", 300, 600), sized("b", 400, 400), sized("c", 200, 200)]
+        const gone = sized("d", 1, 1)
+        const unseen = profileEvent({ picture: "https://pics.example/e.png" }, "e")
+        yield* run(home, ["import"], { input: jsonLines([portrait.event, square.event, gone.event, unseen]) })
+        remember(home, [
+          portrait.write,
+          square.write,
+          late.write,
+          pictures.put("https://pics.example/d.png", {
+            outcome: { _tag: "NoImage", reason: "picture is gone", detail: "404" },
+            checkedAt: 1,
+            freshUntil: 2,
+            attempts: 0
+          }),
+          retries.put(late.event.id, {
+            attempts: 1,
+            since: 1,
+            reason: "outbox relays did not answer",
+            event: late.event
+          }, 1)
+        ])
+        const { stdout } = yield* run(home, ["doctor"], { env: { PICTURE_MIN: "250x250" } })
+        assert.deepStrictEqual(
+          stdout.filter((line) => line.includes(" pictures ")).map((line) => line.replace(/^ok +pictures +/, "")),
+          [
+            "PICTURE_MIN=250x250: a square picture needs 250 pixels a side; 3 of 4 stored and 1 of 1 waiting profiles have one that was looked at",
+            "1x1 lets in 2 stored and 1 waiting profiles",
+            "100x100 lets in 2 stored and 1 waiting profiles",
+            "200x200 lets in 2 stored and 1 waiting profiles",
+            "250x250 lets in 2 stored and 0 waiting profiles",
+            "300x300 lets in 2 stored and 0 waiting profiles",
+            "300x600 lets in 1 stored and 0 waiting profiles",
+            "600x600 lets in 0 stored and 0 waiting profiles"
+          ]
+        )
+      }),
+    30_000
+  )
 
   it.live("wrong settings: 78; a truncated database: 74; the other checks go on", () =>
     Effect.gen(function*() {
@@ -166,10 +232,7 @@ describe("explain", () => {
           ),
           proofs.put(pubkey, { kinds: [1], found: true }, due)
         ]
-        const db = new DatabaseSync(databasePath(home))
-        const insert = db.prepare("INSERT INTO record VALUES (?, ?, ?, ?)")
-        for (const { due, key, space, value } of records) insert.run(space, key, value, due)
-        db.close()
+        remember(home, records)
         const { code, stdout } = yield* run(home, ["explain", pubkey])
         const said = stdout.join("\n")
         assert.strictEqual(code, 0, said)

@@ -4,9 +4,10 @@
  * Looks only: makes no database and no key, and works beside a running service. A warning is something that the service
  * can live with; a failure is what it would exit with.
  */
-import { Clock, Effect, type Layer, Option } from "effect"
+import { Clock, Effect, Layer, Option } from "effect"
 import { Command } from "effect/cli"
 import * as fs from "node:fs"
+import * as RememberedPictures from "../../aggregation/evidence/RememberedPictures.ts"
 import * as Upstream from "../../aggregation/upstream/PagedConnection.ts"
 import * as UpstreamSocket from "../../aggregation/upstream/UpstreamSocket.ts"
 import { Settings, type SettingsShape } from "../../config/Settings.ts"
@@ -14,6 +15,7 @@ import { strangersAmong } from "../../config/Spelling.ts"
 import { engineNames, selfTested } from "../../crypto/engines/Engine.ts"
 import { loaders } from "../../crypto/engines/EngineSelection.ts"
 import * as RelayKey from "../../crypto/RelayKey.ts"
+import * as Archive from "../../database/Archive.ts"
 import * as Engine from "../../database/Engine.ts"
 import { npubOf } from "../../domain/PublicKey.ts"
 import { ExitCode } from "../../lifecycle/Certificate.ts"
@@ -24,6 +26,7 @@ import { escape } from "../../observability/Escape.ts"
 import { messageOf } from "../../observability/messageOf.ts"
 import * as DataCommand from "../DataCommand.ts"
 import { CommandFailed } from "../DataCommand.ts"
+import { pictureTally, sizeText } from "../PictureTally.ts"
 import { quietServiceFlags } from "../Root.ts"
 import * as Stdout from "../Stdout.ts"
 
@@ -109,6 +112,36 @@ const upstreams = (settings: SettingsShape) =>
     ? Effect.succeed([warn("upstream", "none is configured: only clients bring profiles")])
     : Effect.forEach(settings.upstreams, (url) => upstream(url, settings), { concurrency: "unbounded" })
 
+const remembered = RememberedPictures.layer.pipe(
+  Layer.provideMerge(Archive.databaseLayer),
+  Layer.provideMerge(Engine.archive)
+)
+
+/** What each smallest size of a picture would let in; nothing where there are no profiles. */
+const pictures = Effect.fnUntraced(function*(settings: SettingsShape) {
+  const counted = yield* pictureTally(settings).pipe(
+    Effect.provide(remembered),
+    Effect.provideService(Settings, settings),
+    Effect.result
+  )
+  if (counted._tag === "Failure") return [warn("pictures", `not counted: ${escape(messageOf(counted.failure), 300)}`)]
+  const { sizes, stored, waiting } = counted.success
+  if (stored.all + waiting.all === 0) return []
+  const { height, width } = settings.pictureMin
+  const rule = settings.pictures === "off"
+    ? "PICTURES=off: any size will do"
+    : `PICTURE_MIN=${sizeText({ width, height })}: a square picture needs ${Math.max(width, height)} pixels a side`
+  return [
+    ok(
+      "pictures",
+      `${rule}; ${stored.measured} of ${stored.all} stored and ${waiting.measured} of ${waiting.all} waiting profiles have one that was looked at`
+    ),
+    ...sizes.map((size, i) =>
+      ok("pictures", `${sizeText(size)} lets in ${stored.letIn[i]} stored and ${waiting.letIn[i]} waiting profiles`)
+    )
+  ]
+})
+
 const print = ({ status, subject, text }: Finding) =>
   Stdout.lines([`${status.padEnd(4)}  ${subject.padEnd(8)}  ${text}`])
 
@@ -130,6 +163,8 @@ const doctor = Effect.fn("Doctor.doctor")(function*(settings: Layer.Layer<Settin
     }
     const condition = yield* Effect.provideService(Engine.check, Settings, shape)
     yield* found({ subject: "database", ...condition })
+    // A store that is not whole has been told about.
+    for (const finding of condition.status === "ok" ? yield* pictures(shape) : []) yield* found(finding)
     yield* Effect.flatMap(engines(shape), found)
     yield* Effect.flatMap(Effect.provideService(key(shape), Settings, shape), found)
     for (const finding of yield* upstreams(shape)) yield* found(finding)
