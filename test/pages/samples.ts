@@ -33,7 +33,11 @@ export const siteOf = (text: string, relayUrl = "wss://relay.example/profiles"):
 /** Somebody whose every field is `text`. */
 export const personWith = (text: string, author = text): Person => {
   const fields = Object.fromEntries(
-    ["name", "display_name", "about", "website", "lud16", "nip05", "picture", "banner"].map((key) => [key, text])
+    ["name", "display_name", "about", "website", "lud16", "nip05", "picture", "banner"].map((key) => [
+      key,
+      // A longer address is none, and no page would show it.
+      ["website", "lud16", "nip05"].includes(key) ? text.slice(0, 1000) : text
+    ])
   )
   const event = profileEvent({ ...fields, website: `https://example.com/${text.slice(0, 1000)}` }, author)
   const profile = profileOf(event.content, 1_000_000)
