@@ -20,7 +20,7 @@ import * as RelayServer from "../src/websocket/RelayServer.ts"
 import { epoch, profileEvent } from "./support/events.ts"
 import * as FakeUpstreamSocket from "./support/FakeUpstreamSocket.ts"
 
-const components = ["database", "crypto", "aggregation", "websocket"]
+const components = ["database", "crypto", "aggregation", "web", "websocket"]
 
 /** Events the upstream has; committed, the harvest has done all it can without the clock. */
 const world = 8

@@ -414,6 +414,18 @@ export const table = {
       "134_217_728",
       "The same for all clients together; over it, those who have read nothing for longest are cut first."
     ),
+    liveReadersMax: setting(
+      "MAX_LIVE_READERS",
+      whole(0, 100_000),
+      "256",
+      "Browsers and programs that follow the live figures at a time (server-sent events); 0 offers none."
+    ),
+    liveReadersPerAddressMax: setting(
+      "MAX_LIVE_READERS_PER_ADDRESS",
+      whole(0, 100_000),
+      "4",
+      "The same from one address."
+    ),
     headerTimeout: setting("HEADER_TIMEOUT_SECS", seconds(0.1, 300), "10", "How long a request's headers may take."),
     idleTimeout: setting(
       "IDLE_TIMEOUT_SECS",

@@ -23,6 +23,7 @@ const table = {
   retry: { key: "event", expires: false, holds: "a profile that waits to be checked" },
   grace: { key: "author", expires: false, holds: "a newer version was rejected" },
   management: { key: "subject", expires: false, holds: "what the operator has decided" },
+  statistics: { key: "day", expires: false, holds: "what was stored and what came, a day" },
   picture: { key: "url", expires: true, holds: "the last look at a picture" },
   proof: { key: "author", expires: true, holds: "whether the author has posted" },
   nip05: { key: "author", expires: true, holds: "the NIP-05 name that is the author's by right, as JSON text" },

@@ -16,8 +16,9 @@ import { announce, type Budget, Shutdown } from "../lifecycle/Shutdown.ts"
 import type { StartError } from "../lifecycle/StartError.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
 import * as Metrics from "../observability/Metrics.ts"
+import { WebApp } from "../web/WebApp.ts"
 import * as Shared from "./client/Shared.ts"
-import { clientOf, proxiesOf } from "./ClientAddress.ts"
+import { clientBehind, clientOf, proxiesOf } from "./ClientAddress.ts"
 import { Clients } from "./Clients.ts"
 import * as Door from "./Door.ts"
 import * as Handler from "./http/Handler.ts"
@@ -44,6 +45,7 @@ interface Parts {
   readonly shared: Shared.Shared
   readonly listener: Listener
   readonly clients: Clients
+  readonly web: WebApp
   /** Of requests over HTTP. */
   readonly httpScope: Scope.Closeable
 }
@@ -62,7 +64,7 @@ const unheededForward = (run: Shared.Shared["run"]) => {
   }
 }
 
-const stop = Effect.fnUntraced(function*({ clients, httpScope, listener, shared }: Parts) {
+const stop = Effect.fnUntraced(function*({ clients, httpScope, listener, shared, web }: Parts) {
   const { announceDelay } = yield* Settings
   const shutdown = yield* Shutdown
   // Readiness says no from here on, as the journal has left `ready`.
@@ -72,7 +74,7 @@ const stop = Effect.fnUntraced(function*({ clients, httpScope, listener, shared 
   shared.subscriptions.stop()
   listener.stopAccepting()
   yield* clients.each((connection) => connection.stopReading())
-  yield* shutdown.bounded(drain, shared.inFlight.zero)
+  yield* shutdown.bounded(drain, Effect.andThen(shared.inFlight.zero, web.streamsEnded))
   yield* clients.each((connection) => {
     connection.refuseInFlight()
     connection.closeSubscriptions("error: shutting down")
@@ -104,7 +106,7 @@ const make = Effect.gen(function*() {
   const { verify } = yield* Effect.flatMap(Verifier, ({ sender }) => Effect.orDie(sender("websocket/authentication")))
   const shared = yield* Shared.make(verify)
   const { counters } = shared
-  const { state } = yield* Shutdown
+  const { journal, state } = yield* Shutdown
   yield* state("answered", () => ({ true: counters.answeredTrue, false: counters.answeredFalse }))
   yield* state("sockets", () => ({ clean: counters.socketsClean, terminated: counters.socketsTerminated }))
   const clients = new Clients(shared, yield* Effect.context<Admission>())
@@ -120,6 +122,16 @@ const make = Effect.gen(function*() {
     proxies,
     verify,
     isDraining: () => shared.draining,
+    clientBehind: (remoteAddress, forwardedFor) => clientBehind(remoteAddress, forwardedFor, proxies()),
+    refusalOf: (client, cost) => {
+      if (isBlocked(client)) return 403
+      const now = journal.now()
+      const bucket = shared.rates.hold(client, now)
+      bucket.holders--
+      if (bucket.isEmpty(now)) return 429
+      bucket.spend(cost)
+      return undefined
+    },
     onChange: ({ method }) => {
       if (method.startsWith("ban") || method === "disallowkind") shared.itemSets.clear()
       if (method === "blockip") clients.endBlocked(isBlocked)
@@ -139,13 +151,15 @@ const make = Effect.gen(function*() {
   listener.server.on("request", handler).on("upgrade", upgrade)
   yield* supervisor.fork("websocket/idle connections", clients.lookingAfter)
 
-  const parts: Parts = { shared, listener, clients, httpScope }
+  const web = yield* WebApp
+  const parts: Parts = { shared, listener, clients, web, httpScope }
   const bound = yield* Effect.acquireRelease(listener.bind(bindAddr), () => stop(parts))
   listener.server.on("error", (error) => void shared.run(Effect.logError("server failed", error)))
   const address = { host: bound.address, port: bound.port, url: urlOf("ws", bound) }
   yield* Effect.logInfo("listening").pipe(
     Effect.annotateLogs({ component: "websocket", url: address.url, page: urlOf("http", bound) })
   )
+  yield* supervisor.fork("web/loading", web.loaded)
   return RelayAddress.of(address)
 })
 

@@ -15,6 +15,7 @@ import { space as unwanted } from "../../src/aggregation/harvest/UnwantedIds.ts"
 import * as Space from "../../src/aggregation/Space.ts"
 import { Database } from "../../src/database/Database.ts"
 import { aboutAuthors, expiring, type SpaceName, spaces } from "../../src/database/Spaces.ts"
+import { space as statistics } from "../../src/web/Statistics.ts"
 import * as FakeDatabase from "./FakeDatabase.ts"
 
 /** Every space, and a document of it as files hold it that were written before there was this module. */
@@ -37,6 +38,10 @@ const files: { readonly [name in SpaceName]: readonly [space: unknown, text: str
   ],
   grace: [graces, "{\"version\":1,\"served\":\"ab\",\"created_at\":1700000000,\"removed\":false}"],
   management: [moderation, "{\"version\":1,\"state\":\"banned\",\"text\":\"spam\",\"by\":\"ab\",\"at\":1}"],
+  statistics: [
+    statistics,
+    "{\"version\":1,\"profiles\":3,\"events\":9,\"accepted\":2,\"rejected\":1,\"connections\":4}"
+  ],
   picture: [
     pictures,
     "{\"outcome\":{\"_tag\":\"Known\",\"facts\":{\"type\":\"png\",\"width\":1,\"height\":2}},\"status\":206,\"checkedAt\":1," +

@@ -34,7 +34,7 @@ describe("the demo, as a process", () => {
         yield* demo.signal("SIGINT")
         const ended = yield* demo.ended
         assert.strictEqual(ended.code, 0, demo.stdout.slice(-20).join("\n"))
-        assert.deepStrictEqual(ended.certificate?.released, ["websocket", "aggregation", "crypto", "database"])
+        assert.deepStrictEqual(ended.certificate?.released, ["websocket", "web", "aggregation", "crypto", "database"])
         assert.deepStrictEqual(ended.certificate?.forced, [])
         assert.isFalse(existsSync(folder))
       }),

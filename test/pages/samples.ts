@@ -39,7 +39,12 @@ export const personWith = (text: string, author = text): Person => {
       ["website", "lud16", "nip05"].includes(key) ? text.slice(0, 1000) : text
     ])
   )
-  const event = profileEvent({ ...fields, website: `https://example.com/${text.slice(0, 1000)}` }, author)
+  const event = profileEvent({
+    ...fields,
+    lud16: text.slice(0, 200),
+    name: text.slice(0, 200),
+    website: `https://example.com/${text.slice(0, 1000)}`
+  }, author)
   const profile = profileOf(event.content, 1_000_000)
   if (typeof profile === "string") throw new Error(profile)
   return personOf(event, profile, {

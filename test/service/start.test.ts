@@ -223,7 +223,7 @@ describe("settings and ports", () => {
       const port = typeof address === "object" ? address?.port : undefined
       const result = yield* failing({ env: { BIND_ADDR: `127.0.0.1:${port}` } })
       assertFailed(result, 69, /in use/)
-      assert.deepStrictEqual(result.certificate?.released, ["websocket", "aggregation", "crypto", "database"])
+      assert.deepStrictEqual(result.certificate?.released, ["websocket", "web", "aggregation", "crypto", "database"])
     }).pipe(Effect.scoped))
 
   it.live("a wrong value: 78, naming variable, value and what is allowed; nothing is acquired", () =>
@@ -335,7 +335,7 @@ describe("stopping when idle", () => {
         yield* service.line(`"state":"ready"`)
         const { certificate, code } = yield* service.stop(signal)
         assert.strictEqual(code, 0)
-        assert.deepStrictEqual(certificate?.released, ["websocket", "aggregation", "crypto", "database"])
+        assert.deepStrictEqual(certificate?.released, ["websocket", "web", "aggregation", "crypto", "database"])
         assert.strictEqual(certificate?.wal, "checkpointed")
         assert.deepStrictEqual([certificate?.forced, certificate?.senders, certificate?.handles], [[], [], []])
         assert.notInclude(Object.values(certificate?.proofs ?? {}), false)

@@ -19,6 +19,7 @@ const edges: ReadonlyArray<readonly [from: string, specifier: string, fake: stri
   ["websocket/Door.ts", "@effect/platform-node/NodeWS", "platformNode.ts"],
   ["websocket/Door.ts", "./client/ClientSocket.ts", "clientSocket.ts"],
   ["main.ts", "./aggregation/Aggregation.ts", "aggregation.ts"],
+  ["main.ts", "./web/Web.ts", "web.ts"],
   // The disk, and its threads.
   ["database/sqlite/SqliteDatabase.ts", "./thread/DatabaseThread.ts", "databaseThread.ts"],
   ["database/sqlite/SqliteDatabase.ts", "./DatabaseFile.ts", "databaseFile.ts"],

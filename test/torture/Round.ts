@@ -17,7 +17,7 @@ import type { Ledger } from "./Ledger.ts"
 import { isTruthful, type Plan } from "./Plan.ts"
 import { type StoredEvents, storedIn } from "./StoredEvents.ts"
 
-const components = ["database", "crypto", "aggregation", "websocket"]
+const components = ["database", "crypto", "aggregation", "web", "websocket"]
 
 /** Milliseconds that wrappers are given to deliver one signal twice, and within which a machine may be late. */
 const debounceMillis = 250

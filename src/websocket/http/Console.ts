@@ -10,10 +10,15 @@ import { BlockList, isIP } from "node:net"
 import { withoutEndSlashes } from "../../domain/RelayUrl.ts"
 import type { Journal } from "../../lifecycle/Journal.ts"
 import { report } from "../../lifecycle/Report.ts"
-import { consolePage, contentSecurityPolicy } from "./ConsolePage.ts"
+import { consolePage } from "../../pages/ConsolePage.ts"
+import { errorPage } from "../../pages/ErrorPage.ts"
+import { contentSecurityPolicy } from "../../pages/Layout.ts"
+import type { Site } from "../../pages/Site.ts"
 import type { Operators } from "./Operators.ts"
 
 export interface ConsoleOptions {
+  /** What its page shares with the others. */
+  readonly site: () => Site
   readonly journal: Journal
   readonly relayUrl: string
   readonly operatorOf: Operators
@@ -68,7 +73,7 @@ const headers = {
   vary: "accept"
 }
 
-const refused = (status: 401 | 403 | 500 | 503, error: string) =>
+const refusedJson = (status: 401 | 403 | 500 | 503, error: string) =>
   HttpServerResponse.text(`${JSON.stringify({ error })}\n`, { status, contentType: "application/json", headers })
 
 const strangers = "the console is for this machine, and for operators who sign their request (NIP-98)"
@@ -80,14 +85,19 @@ const wantsJson = (request: HttpServerRequest.HttpServerRequest): boolean =>
   new URLSearchParams(request.url.split("?")[1] ?? "").get("format") === "json" ||
   !/\b(?:text\/html|text\/\*)/i.test(request.headers["accept"] ?? "")
 
-export const consoleRoute = ({ journal, operatorOf, proxies, relayUrl }: ConsoleOptions) => {
+export const consoleRoute = ({ journal, operatorOf, proxies, relayUrl, site }: ConsoleOptions) => {
   /** A proxy may serve the relay under a path, and then it serves this page under it, too. */
   const besideRelay = `${withoutEndSlashes(relayUrl)}/`
+  const refused = (request: HttpServerRequest.HttpServerRequest, status: 401 | 403 | 500 | 503, error: string) =>
+    wantsJson(request) ? refusedJson(status, error) : HttpServerResponse.text(
+      errorPage(site(), { status, detail: `${error[0]?.toUpperCase()}${error.slice(1)}.` }),
+      { status, contentType: "text/html; charset=utf-8", headers }
+    )
   const show = (request: HttpServerRequest.HttpServerRequest) => {
     const now = report(journal)
     return wantsJson(request)
       ? HttpServerResponse.text(`${JSON.stringify(now, undefined, 2)}\n`, { contentType: "application/json", headers })
-      : HttpServerResponse.text(consolePage(now), { contentType: "text/html; charset=utf-8", headers })
+      : HttpServerResponse.text(consolePage(site(), now), { contentType: "text/html; charset=utf-8", headers })
   }
 
   const handle = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
@@ -95,18 +105,18 @@ export const consoleRoute = ({ journal, operatorOf, proxies, relayUrl }: Console
     if (isLocal(asking, { proxies: proxies(), relayUrl })) return show(request)
     const authorization = request.headers["authorization"]
     if (authorization === undefined) {
-      return refused(403, seemsLocal(asking) ? unsure : strangers)
+      return refused(request, 403, seemsLocal(asking) ? unsure : strangers)
     }
     const url = URL.parse(request.url.slice(1), besideRelay)?.href ?? ""
     const operator = yield* operatorOf(authorization, { url, method: "GET", payload: undefined })
-    return typeof operator === "string" ? refused(401, operator) : show(request)
+    return typeof operator === "string" ? refused(request, 401, operator) : show(request)
   })
 
   return HttpRouter.add("GET", "/console", (request) =>
     handle(request).pipe(
       Effect.catchTags({
-        CryptoError: () => Effect.succeed(refused(500, "signature could not be checked")),
-        MailboxClosed: () => Effect.succeed(refused(503, "shutting down"))
+        CryptoError: () => Effect.succeed(refused(request, 500, "signature could not be checked")),
+        MailboxClosed: () => Effect.succeed(refused(request, 503, "shutting down"))
       })
     ))
 }

@@ -1,16 +1,19 @@
 /** What the server does with a request that is no upgrade: the relay's own routes, and those of others. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Effect, Layer, type Scope } from "effect"
-import { HttpRouter } from "effect/http"
+import { Effect, Layer, Option, type Scope } from "effect"
+import { HttpRouter, HttpServerRequest } from "effect/http"
 import type { BlockList } from "node:net"
 import { type Change, Moderation } from "../../aggregation/admission/Moderation.ts"
 import { Settings } from "../../config/Settings.ts"
 import { Verifier, type VerifierSender } from "../../crypto/Verifier.ts"
 import { Shutdown } from "../../lifecycle/Shutdown.ts"
-import { ContributedRoutes } from "./ContributedRoutes.ts"
+import { WebApp, WebClient } from "../../web/WebApp.ts"
 import * as Operators from "./Operators.ts"
 import { relayInformation } from "./RelayInformation.ts"
-import { refuseWhile, routes } from "./Routes.ts"
+import { type Others, refuseWhile, routes } from "./Routes.ts"
+
+/** By name, as a route for any method would also take the HEAD of those that have a GET. */
+const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const
 
 export interface Options {
   /** Of the requests: closed when none is answered any more. */
@@ -20,32 +23,51 @@ export interface Options {
   readonly isDraining: () => boolean
   /** A change of an operator holds: what it concerns besides the rules themselves has to follow. */
   readonly onChange: (change: Change) => void
+  /** Whom a request is counted under, by its remote address and what a proxy says (X-Forwarded-For). */
+  readonly clientBehind: (remoteAddress: string | undefined, forwardedFor: string | undefined) => string
+  /** Why a client is not answered now; undefined where it is, and then it has paid. */
+  readonly refusalOf: (client: string, cost: number) => 403 | 429 | undefined
 }
 
-export const make = Effect.fnUntraced(function*({ isDraining, onChange, proxies, scope, verify }: Options) {
-  const settings = yield* Settings
-  const moderation = yield* Moderation
-  const { pubkey } = yield* Verifier
-  const { journal } = yield* Shutdown
-  const { limits, relayUrl } = settings
-  const operatorOf = Operators.make({
-    operators: () => settings.operators,
-    limits,
-    verify,
-    since: journal.wallTime() - journal.now()
-  })
-  const own = routes({
-    information: () => relayInformation(settings, pubkey, moderation.text, Math.floor(journal.wallTime() / 1000)),
-    relayUrl,
-    journal,
-    management: {
-      operatorOf,
-      relayUrl,
-      moderation,
-      onChange: (change) => Effect.sync(() => onChange(change))
-    },
-    console: { journal, relayUrl, operatorOf, proxies }
-  })
-  const app = yield* HttpRouter.toHttpEffect(Layer.merge(own, yield* ContributedRoutes))
-  return yield* NodeHttpServer.makeHandler(app, { scope, middleware: refuseWhile(isDraining) })
-})
+export const make = Effect.fnUntraced(
+  function*({ clientBehind, isDraining, onChange, proxies, refusalOf, scope, verify }: Options) {
+    const settings = yield* Settings
+    const moderation = yield* Moderation
+    const { pubkey } = yield* Verifier
+    const { journal } = yield* Shutdown
+    const { limits, relayUrl } = settings
+    const operatorOf = Operators.make({
+      operators: () => settings.operators,
+      limits,
+      verify,
+      since: journal.wallTime() - journal.now()
+    })
+    const web = yield* WebApp
+    const own = (others: Others) =>
+      routes({
+        others,
+        information: () => relayInformation(settings, pubkey, moderation.text, Math.floor(journal.wallTime() / 1000)),
+        journal,
+        management: {
+          operatorOf,
+          relayUrl,
+          moderation,
+          onChange: (change) => Effect.sync(() => onChange(change))
+        },
+        console: { journal, relayUrl, operatorOf, proxies, site: web.site }
+      })
+    /** Whatever is none of the relay's own paths, as far as the client has something left. */
+    const others = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      const { accept, "x-forwarded-for": forwarded } = request.headers
+      const client = clientBehind(Option.getOrUndefined(request.remoteAddress), forwarded)
+      const refused = refusalOf(client, web.costOf(request.method, request.url))
+      return refused === undefined
+        ? Effect.provideService(web.answer, WebClient, client)
+        : Effect.succeed(web.refusal(refused, accept))
+    })
+    const app = yield* HttpRouter.toHttpEffect(
+      Layer.mergeAll(own(others), ...methods.map((method) => HttpRouter.add(method, "/*", others)))
+    )
+    return yield* NodeHttpServer.makeHandler(app, { scope, middleware: refuseWhile(isDraining) })
+  }
+)

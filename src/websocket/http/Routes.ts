@@ -1,9 +1,14 @@
 /** What the relay answers over plain HTTP: NIP-11, a page for people, and an operator's questions. */
 import { Effect, Layer } from "effect"
-import { type HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import {
+  type HttpMiddleware,
+  HttpRouter,
+  type HttpServerError,
+  HttpServerRequest,
+  HttpServerResponse
+} from "effect/http"
 import type { Journal } from "../../lifecycle/Journal.ts"
 import { type ConsoleOptions, consoleRoute } from "./Console.ts"
-import { contentSecurityPolicy, landingPage } from "./LandingPage.ts"
 import { type ManagementOptions, managementRoute } from "./ManagementApi.ts"
 import type { RelayInformation } from "./RelayInformation.ts"
 
@@ -24,32 +29,34 @@ export const acceptsNostr = (accept: string | undefined): boolean =>
 const plain = (text: string, status: number) =>
   HttpServerResponse.text(`${text}\n`, { status, headers: { ...guarded, "cache-control": "no-store" } })
 
+export type Others = Effect.Effect<
+  HttpServerResponse.HttpServerResponse,
+  HttpServerError.HttpServerError,
+  HttpServerRequest.HttpServerRequest
+>
+
 /** `ready` from the moment everything is up until the moment a stop begins. */
 export const routes = (options: {
   /** As it is now: an operator may change what it says. */
   readonly information: () => RelayInformation
-  readonly relayUrl: string
   readonly journal: Journal
   readonly management: ManagementOptions
   readonly console: ConsoleOptions
+  /** What answers everything that is none of these paths, and browsers at `/`. */
+  readonly others: Others
 }) => {
-  const { information, relayUrl, journal } = options
+  const { information, journal } = options
   const headers = { ...guarded, ...crossOrigin, vary: "accept" }
   const document = () =>
     HttpServerResponse.text(JSON.stringify(information()), {
       contentType: "application/nostr+json",
       headers
     })
-  const page = () =>
-    HttpServerResponse.text(landingPage(information(), relayUrl), {
-      contentType: "text/html; charset=utf-8",
-      headers: { ...headers, "content-security-policy": contentSecurityPolicy }
-    })
   return Layer.mergeAll(
     HttpRouter.add(
       "GET",
       "/",
-      (request) => Effect.sync(() => acceptsNostr(request.headers["accept"]) ? document() : page())
+      (request) => acceptsNostr(request.headers["accept"]) ? Effect.sync(document) : options.others
     ),
     managementRoute(options.management),
     consoleRoute(options.console),
