@@ -231,8 +231,8 @@ export const table = {
   nip05: setting(
     "NIP05",
     oneOf(["off", "check", "require"]),
-    "off",
-    "Whether domains are asked whose their NIP-05 names are: check keeps what they say, for searches; require rejects profiles without a name that is theirs."
+    "check",
+    "Whether domains are asked whose their NIP-05 names are: check keeps what they say, for searches and for who comes first there; require rejects profiles without a name that is theirs."
   ),
   profileGrace: setting(
     "PROFILE_GRACE",

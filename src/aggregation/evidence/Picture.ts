@@ -93,7 +93,7 @@ const noImage = (reason: Extract<Outcome, { readonly _tag: "NoImage" }>["reason"
   detail
 })
 
-const outcomeOfLook = ({ bytes, reading, sha256 }: Look): Outcome => {
+const outcomeOfLook = ({ bytes, head, reading, sha256 }: Look): Outcome => {
   if (reading._tag === "NotImage") return noImage("picture is not an image", "unknown type")
   if (reading._tag === "Broken") return noImage("picture is not an image", reading.reason)
   const { animated, height, type, width } = reading
@@ -105,7 +105,8 @@ const outcomeOfLook = ({ bytes, reading, sha256 }: Look): Outcome => {
       height,
       ...(animated === undefined ? {} : { animated }),
       ...(bytes === undefined ? {} : { bytes }),
-      ...(sha256 === undefined ? {} : { sha256 })
+      ...(sha256 === undefined ? {} : { sha256 }),
+      ...(head === undefined ? {} : { head })
     }
   }
 }

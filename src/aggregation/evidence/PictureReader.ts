@@ -25,7 +25,19 @@ export interface Look {
   readonly bytes: number | undefined
   /** Lower-case hex, where it was read to its end. */
   readonly sha256: string | undefined
+  /** The same of its first `headBytes`, or of all where it has no more; undefined where fewer were read. */
+  readonly head: string | undefined
 }
+
+/** With the length, enough to tell that two files are one: it is the first range. */
+const headBytes = 4096
+
+const sha256Of = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
+
+const hashesOf = (bytes: Uint8Array, whole: boolean): Pick<Look, "head" | "sha256"> => ({
+  sha256: whole ? sha256Of(bytes) : undefined,
+  head: whole || bytes.length >= headBytes ? sha256Of(bytes.subarray(0, headBytes)) : undefined
+})
 
 /** Bytes from the start of the file, and what they say. */
 class Prefix {
@@ -134,7 +146,7 @@ const lookOf = ({ prefix, status, total, whole }: Part): Look => ({
   reading: prefix.reading._tag === "NeedMore" ? { _tag: "Broken", reason: "malformed" } : prefix.reading,
   status,
   bytes: Number.isSafeInteger(total) ? total : whole ? prefix.length : undefined,
-  sha256: whole ? createHash("sha256").update(prefix.bytes).digest("hex") : undefined
+  ...hashesOf(prefix.bytes, whole)
 })
 
 /** Fails where the host did, before the size was known. */
@@ -175,6 +187,6 @@ export const lookAt = (bytes: Uint8Array): Look => {
     reading: reading._tag === "NeedMore" ? { _tag: "Broken", reason: "truncated" } : reading,
     status: 200,
     bytes: bytes.length,
-    sha256: createHash("sha256").update(bytes).digest("hex")
+    ...hashesOf(bytes, true)
   }
 }

@@ -16,7 +16,9 @@ export const PictureFacts = Schema.Struct({
   /** Length of the file, as its host declares it or as it was read. */
   bytes: Schema.optional(Schema.Int),
   /** Lower-case hex, where the file was read whole. */
-  sha256: Schema.optional(Schema.String)
+  sha256: Schema.optional(Schema.String),
+  /** The same of the first 4,096 bytes, where so many were read; searches tell copies by it. */
+  head: Schema.optional(Schema.String)
 })
 export type PictureFacts = typeof PictureFacts.Type
 

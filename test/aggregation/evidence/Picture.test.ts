@@ -47,9 +47,17 @@ describe("Picture.look", () => {
       assert.strictEqual(outcome._tag, "Known")
       if (outcome._tag !== "Known") return
       const { facts, status } = outcome
-      const expected = { type: "png", width: 300, height: 600, animated: true, bytes: body.length, sha256: undefined }
+      const expected = {
+        type: "png",
+        width: 300,
+        height: 600,
+        animated: true,
+        bytes: body.length,
+        sha256: undefined,
+        head: undefined
+      }
       // The header ends before the file does, and no more of it is read than it takes.
-      assert.deepStrictEqual({ ...facts, sha256: undefined }, { ...expected } as typeof facts)
+      assert.deepStrictEqual({ ...facts, sha256: undefined, head: undefined }, { ...expected } as typeof facts)
       assert.strictEqual(status, 206)
       assert.deepStrictEqual(factOf(outcome), { _tag: "Image", size: { width: 300, height: 600 } })
     }))
@@ -64,9 +72,23 @@ describe("Picture.look", () => {
         width: 300,
         height: 600,
         bytes: body.length,
-        sha256: sha256(body)
+        sha256: sha256(body),
+        head: sha256(body)
       })
     }))
+
+  live(
+    "has the hash of the first 4,096 bytes, by which two files of one length are told to be one",
+    (host) =>
+      Effect.gen(function*() {
+        const body = Buffer.concat([png(300, 600), Buffer.alloc(9000, 7)])
+        host.script("/a", HostileHost.ranged(body))
+        const outcome = yield* look(`${host.origin}/a`)
+        const facts = outcome._tag === "Known" ? outcome.facts : undefined
+        assert.deepStrictEqual([facts?.bytes, facts?.sha256], [body.length, undefined])
+        assert.strictEqual(facts?.head, sha256(body.subarray(0, 4096)))
+      })
+  )
 
   live("reads 4 KiB of most pictures, in one request", (host) =>
     Effect.gen(function*() {
@@ -285,7 +307,8 @@ describe("Picture.look of a data: URL", () => {
         height: 600,
         animated: true,
         bytes: body.length,
-        sha256: sha256(body)
+        sha256: sha256(body),
+        head: sha256(body)
       })
       assert.strictEqual(
         yield* shown(`data:image/svg+xml,${encodeURIComponent(String(svg("width='300' height='600'")))}`),

@@ -61,7 +61,8 @@ describe("what is known of pictures", () => {
             width: 300,
             height: 600,
             bytes: drawing.length,
-            sha256: createHash("sha256").update(drawing).digest("hex")
+            sha256: createHash("sha256").update(drawing).digest("hex"),
+            head: createHash("sha256").update(drawing).digest("hex")
           }
         },
         status: 200,
@@ -70,7 +71,14 @@ describe("what is known of pictures", () => {
       assert.deepStrictEqual(kept("moving"), {
         outcome: {
           _tag: "Known",
-          facts: { type: "png", width: 300, height: 600, animated: true, bytes: moving.length }
+          facts: {
+            type: "png",
+            width: 300,
+            height: 600,
+            animated: true,
+            bytes: moving.length,
+            head: createHash("sha256").update(moving.subarray(0, 4096)).digest("hex")
+          }
         },
         status: 206,
         attempts: 0
