@@ -2,57 +2,62 @@
  * What `@nostr-relay/event-repository-sqlite` and its query builder use of better-sqlite3, on `node:sqlite`: the real one is
  * native code, which must be downloaded or compiled for each version of Node. Names and behaviour are better-sqlite3's.
  */
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite"
+import { DatabaseSync } from "node:sqlite"
 
-type Parameters = ReadonlyArray<SQLInputValue>
-type Row = Record<string, SQLOutputValue>
+// Plain JavaScript: npm copies it, and Node strips no types from what stands in node_modules.
+
+/** @typedef {ReadonlyArray<import("node:sqlite").SQLInputValue>} Parameters */
+/** @typedef {Record<string, import("node:sqlite").SQLOutputValue>} Row */
 
 class Statement {
-  readonly #statement: StatementSync
-  /** Whether it gives rows. */
-  readonly reader: boolean
+  #statement
 
-  constructor(statement: StatementSync) {
+  /** @param {import("node:sqlite").StatementSync} statement */
+  constructor(statement) {
     this.#statement = statement
+    /** Whether it gives rows. */
     this.reader = statement.columns().length > 0
   }
 
-  all(parameters: Parameters = []): ReadonlyArray<Row> {
+  /** @returns {ReadonlyArray<Row>} */
+  all(/** @type {Parameters} */ parameters = []) {
     return this.#statement.all(...parameters)
   }
 
-  get(parameters: Parameters = []): Row | undefined {
+  /** @returns {Row | undefined} */
+  get(/** @type {Parameters} */ parameters = []) {
     return this.#statement.get(...parameters)
   }
 
-  run(parameters: Parameters = []): { readonly changes: number | bigint; readonly lastInsertRowid: number | bigint } {
+  run(/** @type {Parameters} */ parameters = []) {
     return this.#statement.run(...parameters)
   }
 }
 
 class Database {
-  readonly #database: DatabaseSync
+  #database
 
-  constructor(path: string) {
+  /** @param {string} path */
+  constructor(path) {
     // What better-sqlite3 compiles in: SQLITE_DEFAULT_WAL_SYNCHRONOUS=1 (the repository turns WAL on), _CACHE_SIZE, _FOREIGN_KEYS.
     this.#database = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true })
     this.#database.exec("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000")
   }
 
-  prepare(sql: string): Statement {
+  prepare(/** @type {string} */ sql) {
     return new Statement(this.#database.prepare(sql))
   }
 
-  pragma(source: string): ReadonlyArray<Row> {
+  pragma(/** @type {string} */ source) {
     return this.prepare(`PRAGMA ${source}`).all()
   }
 
-  exec(sql: string): this {
+  exec(/** @type {string} */ sql) {
     this.#database.exec(sql)
     return this
   }
 
-  close(): this {
+  close() {
     this.#database.close()
     return this
   }
