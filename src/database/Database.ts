@@ -94,8 +94,8 @@ export interface EventMessages {
   /** Where each of them ends. */
   readonly ends: Uint32Array
   /**
-   * Gives the memory back for other answers, once nobody reads it any more. Whoever never does leaves it to the garbage
-   * collector.
+   * Gives the memory back for other answers, once nobody reads it any more, the kernel neither: it may be gone at once. Whoever
+   * never does leaves it to the garbage collector.
    */
   readonly giveBack: () => void
 }

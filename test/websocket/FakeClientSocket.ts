@@ -29,6 +29,8 @@ export class FakeClientSocket implements ClientSocket {
   bytesReceived = 0
   #waiting = 0
   #taken = 0
+  /** Runs whose memory the kernel still reads. */
+  #unwritten: Array<FrameRun> = []
   #listener: ClientSocketListener | undefined
 
   listen(listener: ClientSocketListener): void {
@@ -42,7 +44,9 @@ export class FakeClientSocket implements ClientSocket {
       this.sent.push(JSON.parse(text) as ReadonlyArray<unknown>)
       if (!this.isReading) this.#waiting += text.length
     }
-    if (frame instanceof FrameRun) frame.written?.()
+    if (!(frame instanceof FrameRun)) return
+    if (this.isReading) frame.written()
+    else this.#unwritten.push(frame)
   }
 
   waiting(): number {
@@ -95,6 +99,7 @@ export class FakeClientSocket implements ClientSocket {
   drain(): void {
     this.#taken += this.#waiting
     this.#waiting = 0
+    this.#letGo()
     this.#listener?.drained()
   }
 
@@ -106,7 +111,12 @@ export class FakeClientSocket implements ClientSocket {
   end(code: number): void {
     const listener = this.#listener
     this.#listener = undefined
+    this.#letGo()
     listener?.closed(code)
+  }
+
+  #letGo(): void {
+    for (const run of this.#unwritten.splice(0)) run.written()
   }
 
   /** What was sent, by type, such as `OK`. */

@@ -45,6 +45,11 @@ export interface ClientSocket {
   readonly terminate: () => void
 }
 
+/** It is not written. */
+const letGo = (frame: Frame): void => {
+  if (frame instanceof FrameRun) frame.written()
+}
+
 /** From so many waiting bytes on, `drained` will be called. */
 export const drainMin = 65_536
 
@@ -80,6 +85,7 @@ export class WsClientSocket implements ClientSocket {
     this.#ws.on("ping", () => listener.pinged())
     this.#ws.on("close", (code) => {
       this.#inbox = []
+      for (const frame of this.#outbox) letGo(frame)
       this.#outbox = []
       this.#outboxBytes = 0
       listener.closed(code)
@@ -103,7 +109,7 @@ export class WsClientSocket implements ClientSocket {
   }
 
   send(frame: Frame): void {
-    if (this.#ws.readyState !== 1) return
+    if (this.#ws.readyState !== 1) return letGo(frame)
     this.#outboxBytes += bytesOf(frame)
     if (this.#outbox.push(frame) === 1) this.#flusher.add(this)
   }

@@ -34,9 +34,9 @@ export class SharedFrame {
 export class FrameRun {
   readonly wire: Uint8Array
   /** Called once all of it is with the kernel, or never will be. */
-  readonly written: (() => void) | undefined
+  readonly written: () => void
 
-  constructor(wire: Uint8Array, written?: () => void) {
+  constructor(wire: Uint8Array, written: () => void) {
     this.wire = wire
     this.written = written
   }

@@ -16,7 +16,8 @@ import { offsetOf } from "../../domain/HyperLogLog.ts"
 import { mayRead, type Readers, readRefusal } from "../../domain/PrivateMessage.ts"
 import * as RelayMessage from "../../domain/RelayMessage.ts"
 import * as Metrics from "../../observability/Metrics.ts"
-import { FrameRun, type SharedFrame } from "./Frames.ts"
+import { FramedAnswer } from "./FramedAnswer.ts"
+import type { FrameRun, SharedFrame } from "./Frames.ts"
 import type { Shared } from "./Shared.ts"
 import type { Subscriber } from "./Subscriptions.ts"
 
@@ -58,10 +59,12 @@ class Subscription implements Subscriber {
   state: State = "waiting"
   /** Commits that came while stored events were read and sent. */
   kept: Array<{ readonly commit: Commit; readonly frame: SharedFrame }> = []
-  stored: QueryResult = { asOf: 0, events: [], complete: true }
+  stored: Omit<QueryResult, "messages"> = { asOf: 0, events: [], complete: true }
   /** How many of `stored` were sent. */
   sent = 0
-  /** Bytes of `stored`, which are held until the last of them is sent. */
+  /** The rest of what is stored, where the store had it framed. */
+  framed: FramedAnswer | undefined
+  /** Bytes of `stored` and `framed`, which are held until the last of them is sent. */
   held = 0
   fiber: Fiber.Fiber<unknown, unknown> | undefined
 
@@ -241,10 +244,15 @@ export class OpenSubscriptions {
 
   #found(subscription: Subscription, exit: Exit.Exit<QueryResult, unknown>): void {
     subscription.fiber = undefined
-    if (subscription.state === "closed") return this.#turnOver(subscription)
+    if (subscription.state === "closed") {
+      if (Exit.isSuccess(exit)) exit.value.messages?.giveBack()
+      return this.#turnOver(subscription)
+    }
     subscription.state = "sending"
     if (Exit.isFailure(exit)) return this.#unreadable(subscription.id, exit)
+    const { messages } = exit.value
     subscription.stored = exit.value
+    if (messages !== undefined) subscription.framed = new FramedAnswer(messages)
     this.#sending.add(subscription)
     subscription.held = sizeOf(exit.value)
     this.#held += subscription.held
@@ -261,38 +269,32 @@ export class OpenSubscriptions {
   /** Sends stored events while the client keeps up; then EOSE, and what was committed meanwhile. */
   pump(): void {
     for (const subscription of this.#sending) {
-      const before = subscription.sent
-      const isDone = this.#pumpMessages(subscription) && this.#pumpEvents(subscription)
-      this.#shared.count(Metrics.websocketEventsSent, subscription.sent - before)
+      const isDone = this.#pumpFramed(subscription) && this.#pumpEvents(subscription)
       if (!isDone || !this.#outlet.mayScan()) return
       this.#goLive(subscription)
     }
   }
 
   /** Sends what is framed already, in one piece as far as there is room; true when nothing is left. */
-  #pumpMessages(subscription: Subscription): boolean {
-    const { messages } = subscription.stored
-    if (messages === undefined) return true
-    const { bytes, ends, giveBack } = messages
-    const first = subscription.sent
-    const start = ends[first - 1] ?? 0
-    const until = start + this.#outlet.room()
-    while (subscription.sent < ends.length && (ends[subscription.sent - 1] ?? 0) < until) subscription.sent++
-    const isDone = subscription.sent === ends.length
-    if (subscription.sent > first) {
-      const run = bytes.subarray(start, ends[subscription.sent - 1])
-      this.#outlet.sendStored(new FrameRun(run, isDone ? giveBack : undefined))
-    }
-    return isDone
+  #pumpFramed({ framed }: Subscription): boolean {
+    if (framed === undefined) return true
+    const before = framed.sent
+    const run = framed.run(this.#outlet.room())
+    if (run !== undefined) this.#outlet.sendStored(run)
+    this.#shared.count(Metrics.websocketEventsSent, framed.sent - before)
+    if (framed.isSent) framed.end()
+    return framed.isSent
   }
 
   #pumpEvents(subscription: Subscription): boolean {
     const { events } = subscription.stored
     if (events.length === 0) return true
+    const before = subscription.sent
     const head = RelayMessage.eventHead(subscription.id)
     while (subscription.sent < events.length && this.#outlet.room() > 0) {
       this.#outlet.sendStored(`${head}${textOf(events[subscription.sent++]!)}]`)
     }
+    this.#shared.count(Metrics.websocketEventsSent, subscription.sent - before)
     return subscription.sent === events.length
   }
 
@@ -311,6 +313,8 @@ export class OpenSubscriptions {
   #unhold(subscription: Subscription): void {
     this.#held -= subscription.held
     subscription.held = 0
+    subscription.framed?.end()
+    subscription.framed = undefined
   }
 
   #unkeep(subscription: Subscription): Subscription["kept"] {

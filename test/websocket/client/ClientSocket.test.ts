@@ -44,6 +44,22 @@ describe("WsClientSocket", () => {
     assert.isTrue(chunks.some(({ buffer }) => buffer === memory.buffer), "it is not copied")
     assert.strictEqual(calls, 1, "all by one system call")
   })
+
+  it("lets go of runs that are never written, when the socket ends and after it did", () => {
+    const stream = new Duplex({ read: () => {}, write: () => {} })
+    const ws = Object.assign(new EventEmitter(), { readyState: 1, pause: () => {}, resume: () => {} })
+    const socket = new WsClientSocket(ws as never, stream, new Flusher())
+    socket.listen({ closed: () => {} } as never)
+    let gone = 0
+    const run = () => new FrameRun(new Uint8Array(framed("run")), () => void gone++)
+    socket.send(run())
+    assert.strictEqual(gone, 0)
+    ws.readyState = 3
+    ws.emit("close", 1006)
+    assert.strictEqual(gone, 1)
+    socket.send(run())
+    assert.strictEqual(gone, 2)
+  })
 })
 
 describe("Flusher", () => {

@@ -212,6 +212,31 @@ describe("Connection", () => {
     )
   }
 
+  for (const how of ["closes the subscription", "leaves"]) {
+    test(
+      `gives the memory of an answer back when the client ${how} in the middle of it, once the socket has let go`,
+      Effect.gen(function*() {
+        const { socket, store } = yield* open
+        store.isPacking = true
+        for (const event of notes(200)) yield* store.save({ ...event, content: "x".repeat(4000) })
+        socket.isReading = false
+        socket.say(["REQ", "a", { limit: 200 }])
+        yield* settle
+        assert.isAbove(socket.of("EVENT").length, 0)
+        if (how === "leaves") socket.end(1006)
+        else {
+          socket.say(["CLOSE", "a"])
+          assert.strictEqual(store.givenBack, 0, "the kernel still reads it")
+          socket.drain()
+        }
+        assert.strictEqual(store.givenBack, 1)
+        yield* settle
+        assert.strictEqual(store.givenBack, 1)
+      }),
+      { limits: { outboundBytesMax: 262_144 } }
+    )
+  }
+
   test(
     "cuts a client with 1013 that takes nothing of a scan between two looks",
     Effect.gen(function*() {

@@ -10,8 +10,17 @@
 const keptMin = 65_536
 /** Sizes are multiples of it, so that answers of about the same size fit each other's buffers. */
 const step = 131_072
-/** Bytes that are kept at most; what does not fit is left to the garbage collector. */
+/** Bytes that are kept at most; what does not fit is freed. */
 export const keptMax = 8_388_608
+
+/**
+ * Pages of its own, as V8 gives them to a buffer that could be resized: what comes from `malloc` goes back to the kernel only
+ * where all of its neighbours do, and most of a flood of answers stays with the process.
+ */
+const allocate = (bytes: number): ArrayBuffer => new ArrayBuffer(bytes, { maxByteLength: bytes })
+
+/** At once: a collection that is made for other reasons comes late, and after a flood has ended it never comes. */
+const free = (buffer: ArrayBuffer): void => void buffer.transferToFixedLength(0)
 
 export class AnswerBuffers {
   #kept: Array<ArrayBuffer> = []
@@ -26,18 +35,22 @@ export class AnswerBuffers {
       if (size >= bytes && (best < 0 || size < this.#kept[best]!.byteLength)) best = i
     }
     const [buffer] = best < 0 ? [] : this.#kept.splice(best, 1)
-    if (buffer === undefined) return new ArrayBuffer(Math.ceil(bytes / step) * step)
+    if (buffer === undefined) return allocate(Math.ceil(bytes / step) * step)
     this.#bytes -= buffer.byteLength
     return buffer
   }
 
-  /** Nobody reads it any more. */
+  /** Nobody reads it any more: it is kept for another answer, or detached. */
   give(buffer: ArrayBuffer): void {
-    if (buffer.byteLength < keptMin) return
+    if (buffer.byteLength < keptMin) return free(buffer)
     this.#kept.push(buffer)
     this.#bytes += buffer.byteLength
     // The oldest go, so that what stays has the sizes that are asked for now.
-    while (this.#bytes > keptMax) this.#bytes -= this.#kept.shift()!.byteLength
+    while (this.#bytes > keptMax) {
+      const oldest = this.#kept.shift()!
+      this.#bytes -= oldest.byteLength
+      free(oldest)
+    }
   }
 
   /** All that is kept, for the other thread. */

@@ -97,6 +97,11 @@ export class ReadTurns<A, B> {
     return true
   }
 
+  /** Nothing was asked for in a while: closes all readers but one, with what they keep in memory. */
+  rest(): void {
+    for (const reader of this.#idle.splice(1)) reader.close()
+  }
+
   /** Drops all reads. */
   close(): void {
     this.#fresh.length = 0

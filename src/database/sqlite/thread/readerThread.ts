@@ -1,13 +1,27 @@
-/** Entry of the reader's thread: several reads take turns, so that a long one does not hold up a short one. */
+/**
+ * Entry of the reader's thread: several reads take turns, so that a long one does not hold up a short one.
+ *
+ * After a while in which little was read it gives back what many reads at once have taken: a hundred megabytes of rows that
+ * were sent long ago, and the page caches of further readers.
+ */
+import { getHeapStatistics } from "node:v8"
 import { parentPort, workerData } from "node:worker_threads"
 import { messageOf } from "../../../observability/messageOf.ts"
 import { connect } from "../connection.ts"
 import * as SqliteReader from "../SqliteReader.ts"
 import type { ReadAnswer, ReadRequest } from "../SqliteReader.ts"
 import { AnswerBuffers } from "./AnswerBuffers.ts"
+import { collect } from "./garbage.ts"
 import { pack, type ThreadAnswer } from "./packedSelection.ts"
 import { ReadTurns } from "./ReadTurns.ts"
 import type { FromThread, ToThread } from "./threadProtocol.ts"
+
+/** Milliseconds after which the thread is looked at, when it has read. */
+const lookAfter = 3000
+/** Milliseconds of work in that time up to which it has next to nothing to do. */
+const restUpTo = 150
+/** Bytes of heap that the thread may have all the same: a few times what it needs. */
+const heapAtRest = 33_554_432
 
 const port = parentPort!
 const { path } = workerData as { readonly path: string }
@@ -34,6 +48,23 @@ const reads = new ReadTurns<ReadRequest, ReadAnswer>(
   worked
 )
 let isTurning = false
+let isWatching = false
+
+const rest = () => {
+  reads.rest()
+  if (getHeapStatistics().total_heap_size > heapAtRest) collect()
+}
+
+/** One timer, however many reads there are. */
+const watch = () => {
+  isWatching = true
+  const before = worked()
+  setTimeout(() => {
+    isWatching = false
+    if (isTurning || worked() - before > restUpTo) return watch()
+    rest()
+  }, lookAfter).unref()
+}
 
 const turn = () => {
   // Between two slices, messages come in.
@@ -46,6 +77,7 @@ port.on("message", (message: ToThread<ReadRequest>) => {
     case "Request":
       for (const buffer of message.buffers) buffers.give(buffer)
       reads.ask(message.id, message.payload)
+      if (!isWatching) watch()
       if (!isTurning) setImmediate(turn)
       isTurning = true
       return

@@ -120,4 +120,17 @@ describe("ReadTurns", () => {
     assert.isFalse(turns.turn())
     assert.deepStrictEqual(answered, [])
   })
+
+  it("closes the readers that many reads at once have taken, but for one, when there is little to do", () => {
+    const { turns, ask, run, opened, answered } = make()
+    for (let i = 0; i < 8; i++) ask(100)
+    run(10_000)
+    assert.strictEqual(answered.length, 8)
+    assert.isAbove(opened(), 1)
+    turns.rest()
+    assert.strictEqual(opened(), 1)
+    const next = ask(1)
+    run(1)
+    assert.strictEqual(answered.at(-1), `${next}`)
+  })
 })

@@ -73,11 +73,18 @@ describe("AnswerBuffers", () => {
     for (const buffer of given) buffers.give(buffer)
     assert.deepStrictEqual(buffers.takeAll(), given.slice(4))
     assert.deepStrictEqual(buffers.takeAll(), [])
+    assert.deepStrictEqual(
+      given.map(({ detached }) => detached),
+      given.map((_, i) => i < 4),
+      "what is not kept is freed"
+    )
   })
 
   it("keeps no small one", () => {
     const buffers = new AnswerBuffers()
-    buffers.give(buffers.take(1000))
+    const small = buffers.take(1000)
+    buffers.give(small)
     assert.deepStrictEqual(buffers.takeAll(), [])
+    assert.isTrue(small.detached)
   })
 })
