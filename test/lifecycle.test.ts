@@ -7,7 +7,7 @@ import { Effect, type Fiber, Layer, Option, Redacted, References, Scheduler } fr
 import { TestClock } from "effect/testing"
 import { hash } from "node:crypto"
 import * as Aggregation from "../src/aggregation/Aggregation.ts"
-import { Examiner } from "../src/aggregation/evidence/Examiner.ts"
+import * as Examiner from "../src/aggregation/evidence/Examiner.ts"
 import { Settings } from "../src/config/Settings.ts"
 import * as WorkerVerifier from "../src/crypto/WorkerVerifier.ts"
 import * as SqliteDatabase from "../src/database/sqlite/SqliteDatabase.ts"

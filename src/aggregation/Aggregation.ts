@@ -6,28 +6,28 @@
  * was submitted is answered, then checks end where they are, and the senders are given back.
  */
 import { Layer } from "effect"
-import { GuardedFetch } from "../fetch/GuardedFetch.ts"
+import * as GuardedFetch from "../fetch/GuardedFetch.ts"
 import * as GuardedWebSocket from "../fetch/GuardedWebSocket.ts"
 import { announce } from "../lifecycle/Shutdown.ts"
 import * as AdmissionIntake from "./admission/AdmissionIntake.ts"
-import { Grace } from "./admission/Grace.ts"
-import { Judgement } from "./admission/Judgement.ts"
-import { Moderation } from "./admission/Moderation.ts"
-import { Retries } from "./admission/Retries.ts"
-import { RetryQueue } from "./admission/RetryQueue.ts"
-import { Verdicts } from "./admission/Verdicts.ts"
+import * as Grace from "./admission/Grace.ts"
+import * as Judgement from "./admission/Judgement.ts"
+import * as Moderation from "./admission/Moderation.ts"
+import * as Retries from "./admission/Retries.ts"
+import * as RetryQueue from "./admission/RetryQueue.ts"
+import * as Verdicts from "./admission/Verdicts.ts"
 import * as Dossier from "./Dossier.ts"
-import { Examiner } from "./evidence/Examiner.ts"
-import { NameOwners } from "./evidence/NameOwners.ts"
+import * as Examiner from "./evidence/Examiner.ts"
+import * as NameOwners from "./evidence/NameOwners.ts"
 import * as Nip05Checks from "./evidence/Nip05Checks.ts"
-import { Nip05Documents } from "./evidence/Nip05Documents.ts"
-import { Picture } from "./evidence/Picture.ts"
-import { Posts } from "./evidence/Posts.ts"
+import * as Nip05Documents from "./evidence/Nip05Documents.ts"
+import * as Picture from "./evidence/Picture.ts"
+import * as Posts from "./evidence/Posts.ts"
 import * as RememberedPictures from "./evidence/RememberedPictures.ts"
 import * as Gauges from "./Gauges.ts"
 import * as Harvest from "./harvest/Harvest.ts"
 import * as Housekeeping from "./Housekeeping.ts"
-import { LearntSocket, RelayPool } from "./upstream/RelayPool.ts"
+import * as RelayPool from "./upstream/RelayPool.ts"
 import * as UpstreamSocket from "./upstream/UpstreamSocket.ts"
 
 const component = Harvest.layer.pipe(
@@ -59,7 +59,7 @@ export const examiner = Examiner.layerNetwork.pipe(
  * pass the same guard.
  */
 export const network = UpstreamSocket.layer.pipe(
-  Layer.provideMerge(Layer.effect(LearntSocket, GuardedWebSocket.make())),
+  Layer.provideMerge(Layer.effect(RelayPool.LearntSocket, GuardedWebSocket.make())),
   Layer.provideMerge(GuardedFetch.layer)
 )
 

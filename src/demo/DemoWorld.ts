@@ -39,19 +39,18 @@ const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
 const portsTried = 10
 
 /** The first of a few ports that nobody listens on, so that the usual one serves while it can; 0 when all are taken. */
-const freePort = (first: number): Effect.Effect<number> =>
-  Effect.gen(function*() {
-    if (first === 0) return 0
-    for (let port = first; port < Math.min(first + portsTried, 65_536); port++) {
-      const isFree = yield* Effect.callback<boolean>((resume) => {
-        const probe = createServer()
-        probe.once("error", () => resume(Effect.succeed(false)))
-        probe.listen(port, "127.0.0.1", () => void probe.close(() => resume(Effect.succeed(true))))
-      })
-      if (isFree) return port
-    }
-    return 0
-  })
+const freePort = Effect.fnUntraced(function*(first: number) {
+  if (first === 0) return 0
+  for (let port = first; port < Math.min(first + portsTried, 65_536); port++) {
+    const isFree = yield* Effect.callback<boolean>((resume) => {
+      const probe = createServer()
+      probe.once("error", () => resume(Effect.succeed(false)))
+      probe.listen(port, "127.0.0.1", () => void probe.close(() => resume(Effect.succeed(true))))
+    })
+    if (isFree) return port
+  }
+  return 0
+})
 
 /** Some events are on one upstream, some on another, and many on both, as on the public network. */
 const shareOut = (index: number, upstreams: ReadonlyArray<DemoUpstream.DemoUpstream>) =>

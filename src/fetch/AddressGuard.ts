@@ -47,16 +47,7 @@ export class AddressGuard extends Context.Service<AddressGuard, {
    * those are for `check`.
    */
   readonly lookup: (url: URL) => LookupFunction
-}>()("profile-aggregator/fetch/AddressGuard") {
-  /** `allow`: networks that may be contacted although they are special, and on any port. */
-  static readonly layerWith = (allow: ReadonlyArray<Network>): Layer.Layer<AddressGuard, never, Resolver> =>
-    Layer.effect(AddressGuard, Effect.suspend(() => make(() => allow)))
-
-  static readonly layer: Layer.Layer<AddressGuard, never, Resolver | Settings> = Layer.effect(
-    AddressGuard,
-    Effect.flatMap(Settings, (settings) => make(() => settings.fetchAllow))
-  )
-}
+}>()("profile-aggregator/fetch/AddressGuard") {}
 
 /** Of `http`, `https`, `ws` and `wss`; the parser drops a scheme's own port. */
 const isWebPort = ({ port }: URL): boolean => port === "" || port === "80" || port === "443"
@@ -138,3 +129,12 @@ const make = Effect.fnUntraced(function*(allow: () => ReadonlyArray<Network>) {
 
   return AddressGuard.of({ check, vet, lookup })
 })
+
+/** `allow`: networks that may be contacted although they are special, and on any port. */
+export const layerWith = (allow: ReadonlyArray<Network>): Layer.Layer<AddressGuard, never, Resolver> =>
+  Layer.effect(AddressGuard, make(() => allow))
+
+export const layer: Layer.Layer<AddressGuard, never, Resolver | Settings> = Layer.effect(
+  AddressGuard,
+  Effect.flatMap(Settings, (settings) => make(() => settings.fetchAllow))
+)

@@ -7,10 +7,10 @@
 import { Clock, Context, Effect, Exit, Layer, Result, Scope, type Stream } from "effect"
 import { isUtf8 } from "node:buffer"
 import type { Settings } from "../config/Settings.ts"
-import { AddressGuard, type TargetRefused } from "./AddressGuard.ts"
+import { AddressGuard, layer as addressGuardLayer, type TargetRefused } from "./AddressGuard.ts"
 import { type Answer, type Caps, Deadline, type Deadlines, exchange } from "./Exchange.ts"
 import { FetchError } from "./FetchError.ts"
-import { type BudgetExhausted, HostBudgets, type Reservation } from "./HostBudgets.ts"
+import { type BudgetExhausted, HostBudgets, layer as hostBudgetsLayer, type Reservation } from "./HostBudgets.ts"
 import { type ResolveError, Resolver } from "./Resolver.ts"
 import { retryAfterMillis } from "./RetryAfter.ts"
 
@@ -52,20 +52,7 @@ const redirectsMax = 3
 export class GuardedFetch extends Context.Service<GuardedFetch, {
   /** Succeeds once the headers are there. The scope holds the connection and the host's budget: close it soon. */
   readonly get: (request: Request) => Effect.Effect<Response, FetchError, Scope.Scope>
-}>()("profile-aggregator/fetch/GuardedFetch") {
-  static readonly layerWith = (
-    options: Partial<Options>
-  ): Layer.Layer<GuardedFetch, never, AddressGuard | HostBudgets> =>
-    Layer.effect(GuardedFetch, Effect.suspend(() => make({ ...defaults, ...options })))
-
-  /** With everything beneath it. The guard and the budgets are there for sockets and pages as well. */
-  static readonly layer: Layer.Layer<GuardedFetch | HostBudgets | AddressGuard, never, Settings> = GuardedFetch
-    .layerWith({}).pipe(
-      Layer.provideMerge(HostBudgets.layer),
-      Layer.provideMerge(AddressGuard.layer),
-      Layer.provide(Resolver.layer)
-    )
-}
+}>()("profile-aggregator/fetch/GuardedFetch") {}
 
 const refused = (error: TargetRefused) => new FetchError({ reason: "Refused", detail: error.reason })
 
@@ -198,3 +185,15 @@ const make = Effect.fnUntraced(function*({ deadlines, userAgent }: Options) {
 
   return GuardedFetch.of({ get })
 })
+
+export const layerWith = (
+  options: Partial<Options>
+): Layer.Layer<GuardedFetch, never, AddressGuard | HostBudgets> =>
+  Layer.effect(GuardedFetch, make({ ...defaults, ...options }))
+
+/** With everything beneath it. The guard and the budgets are there for sockets and pages as well. */
+export const layer: Layer.Layer<GuardedFetch | HostBudgets | AddressGuard, never, Settings> = layerWith({}).pipe(
+  Layer.provideMerge(hostBudgetsLayer),
+  Layer.provideMerge(addressGuardLayer),
+  Layer.provide(Resolver.layer)
+)

@@ -83,14 +83,7 @@ export class HostBudgets extends Context.Service<HostBudgets, {
   /** Milliseconds until a time at which nobody else was told to come back, at least `atLeast`. Reserves nothing. */
   readonly later: (host: string, atLeast: number) => Effect.Effect<number>
   readonly hosts: Effect.Effect<ReadonlyArray<HostView>>
-}>()("profile-aggregator/fetch/HostBudgets") {
-  static readonly layerWith = (options: Pick<Options, "perMinuteOf"> & Partial<Options>): Layer.Layer<HostBudgets> =>
-    Layer.effect(HostBudgets, Effect.suspend(() => make({ ...defaults, ...options })))
-
-  static readonly layer: Layer.Layer<HostBudgets, never, Settings> = Layer.unwrap(
-    Effect.map(Settings, (settings) => HostBudgets.layerWith({ perMinuteOf: perMinuteOf(settings) }))
-  )
-}
+}>()("profile-aggregator/fetch/HostBudgets") {}
 
 /** Times are monotonic milliseconds: a step of the wall clock neither ends a pause nor makes one endless. */
 interface Host {
@@ -257,3 +250,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
       })))
   })
 })
+
+export const layerWith = (options: Pick<Options, "perMinuteOf"> & Partial<Options>): Layer.Layer<HostBudgets> =>
+  Layer.effect(HostBudgets, make({ ...defaults, ...options }))
+
+export const layer: Layer.Layer<HostBudgets, never, Settings> = Layer.unwrap(
+  Effect.map(Settings, (settings) => layerWith({ perMinuteOf: perMinuteOf(settings) }))
+)

@@ -285,25 +285,28 @@ export const make = Effect.fn("Mailbox.make")(function*<A, R>(options: Options<A
     Effect.ensuring(abandon)
   )
 
-  const close = (consumer: Fiber.Fiber<void>) =>
-    Effect.gen(function*() {
-      const stragglers = holders()
-      shutdown.journal.stragglers.push(...stragglers)
-      yield* Effect.forEach(stragglers, (holder) =>
+  const close = Effect.fnUntraced(function*(consumer: Fiber.Fiber<void>) {
+    const stragglers = holders()
+    shutdown.journal.stragglers.push(...stragglers)
+    yield* Effect.forEach(
+      stragglers,
+      (holder) =>
         Effect.logError("sender outlived its mailbox").pipe(Effect.annotateLogs({
           mailbox: name,
           holder: holder.label,
           since: new Date(holder.since).toISOString(),
           site: holder.site.join(" ← ")
-        })), { discard: true })
-      yield* Queue.end(queue)
-      const drained = yield* shutdown.bounded(options.budget, Fiber.await(consumer))
-      if (Option.isSome(drained)) {
-        return
-      }
-      shutdown.journal.addDepthAtClose(Queue.sizeUnsafe(queue))
-      consumer.interruptUnsafe()
-    })
+        })),
+      { discard: true }
+    )
+    yield* Queue.end(queue)
+    const drained = yield* shutdown.bounded(options.budget, Fiber.await(consumer))
+    if (Option.isSome(drained)) {
+      return
+    }
+    shutdown.journal.addDepthAtClose(Queue.sizeUnsafe(queue))
+    consumer.interruptUnsafe()
+  })
 
   // Detached, as a scope would wait for a stuck batch without a bound; `close` is the owner that waits, with one.
   const consumer = yield* Effect.acquireRelease(

@@ -3,11 +3,12 @@
  * `HostBudgets` allows. For real sockets there is `HostileHost`.
  */
 import { Clock, Effect, Layer, Stream } from "effect"
-import { Picture } from "../../src/aggregation/evidence/Picture.ts"
+import type { Picture } from "../../src/aggregation/evidence/Picture.ts"
+import { layer as pictureLayer } from "../../src/aggregation/evidence/Picture.ts"
 import { PictureStore } from "../../src/aggregation/evidence/PictureStore.ts"
 import { FetchError } from "../../src/fetch/FetchError.ts"
 import { GuardedFetch } from "../../src/fetch/GuardedFetch.ts"
-import { HostBudgets } from "../../src/fetch/HostBudgets.ts"
+import { HostBudgets, layerWith as hostBudgetsLayerWith } from "../../src/fetch/HostBudgets.ts"
 import { retryAfterMillis } from "../../src/fetch/RetryAfter.ts"
 import { png } from "../support/images.ts"
 
@@ -76,12 +77,12 @@ export const make = (): FakeWeb => {
   const fetch = Layer.effect(
     GuardedFetch,
     Effect.map(HostBudgets, (budgets) => GuardedFetch.of({ get: ({ url }) => get(budgets, url) }))
-  ).pipe(Layer.provideMerge(HostBudgets.layerWith({ perMinuteOf: () => 30 })))
+  ).pipe(Layer.provideMerge(hostBudgetsLayerWith({ perMinuteOf: () => 30 })))
 
   return {
     set: (url, answer) => void answers.set(url, answer),
     requests,
     fetch,
-    pictures: Picture.layer.pipe(Layer.provide(fetch), Layer.provide(PictureStore.layerMemory(1000)))
+    pictures: pictureLayer.pipe(Layer.provide(fetch), Layer.provide(PictureStore.layerMemory(1000)))
   }
 }

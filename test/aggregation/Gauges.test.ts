@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Metric } from "effect"
 import { TestClock } from "effect/testing"
-import { RetryQueue, space } from "../../src/aggregation/admission/RetryQueue.ts"
+import { layer as retryQueueLayer, space } from "../../src/aggregation/admission/RetryQueue.ts"
 import * as Gauges from "../../src/aggregation/Gauges.ts"
 import { Settings } from "../../src/config/Settings.ts"
-import { HostBudgets } from "../../src/fetch/HostBudgets.ts"
+import { HostBudgets, layer as hostBudgetsLayer } from "../../src/fetch/HostBudgets.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { Supervisor } from "../../src/lifecycle/Supervisor.ts"
 import {
@@ -49,9 +49,9 @@ describe("the gauges of what waits", () => {
       disk.records.set(...waiting("one", "not checked yet", now * 1000 - 30_000))
       disk.records.set(...waiting("two", "picture host did not answer", now * 1000 + 3_600_000))
       const layer = Gauges.layer.pipe(
-        Layer.provideMerge(RetryQueue.layer),
+        Layer.provideMerge(retryQueueLayer),
         Layer.provideMerge(databaseLayer(disk)),
-        Layer.provideMerge(HostBudgets.layer),
+        Layer.provideMerge(hostBudgetsLayer),
         Layer.provideMerge(Supervisor.layer),
         Layer.provideMerge(Shutdown.layerTest),
         Layer.provideMerge(Settings.layerTest())

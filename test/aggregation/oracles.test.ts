@@ -8,7 +8,7 @@ import { TestClock } from "effect/testing"
 import { Admission, type AdmissionOutcome } from "../../src/aggregation/admission/Admission.ts"
 import { Retries } from "../../src/aggregation/admission/Retries.ts"
 import { Examiner, withoutFacts } from "../../src/aggregation/evidence/Examiner.ts"
-import { factOf, Picture } from "../../src/aggregation/evidence/Picture.ts"
+import { factOf, layer as pictureLayer, Picture } from "../../src/aggregation/evidence/Picture.ts"
 import { PictureStore } from "../../src/aggregation/evidence/PictureStore.ts"
 import { HarvestStatus } from "../../src/aggregation/harvest/HarvestStatus.ts"
 import { floor } from "../../src/aggregation/harvest/HarvestWalk.ts"
@@ -368,7 +368,7 @@ const looking = (
 ) =>
   Effect.provide(
     test,
-    Picture.layer.pipe(Layer.provide(Guarded.layer(options)), Layer.provide(PictureStore.layerMemory(10)))
+    pictureLayer.pipe(Layer.provide(Guarded.layer(options)), Layer.provide(PictureStore.layerMemory(10)))
   )
 
 describe("oracle 12", () => {
@@ -441,7 +441,7 @@ describe("oracle 15", () => {
           }
           assert.strictEqual(yield* perMinute, 30)
         }).pipe(Effect.provide(
-          Picture.layer.pipe(Layer.provideMerge(web.fetch), Layer.provide(PictureStore.layerMemory(100))),
+          pictureLayer.pipe(Layer.provideMerge(web.fetch), Layer.provide(PictureStore.layerMemory(100))),
           { local: true }
         ))
       })))

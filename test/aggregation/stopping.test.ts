@@ -5,13 +5,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer } from "effect"
 import { space as retrySpace } from "../../src/aggregation/admission/RetryQueue.ts"
-import { Examiner, withoutFacts } from "../../src/aggregation/evidence/Examiner.ts"
+import {
+  Examiner,
+  layerNetwork as examinerLayerNetwork,
+  withoutFacts
+} from "../../src/aggregation/evidence/Examiner.ts"
 import { NameOwners } from "../../src/aggregation/evidence/NameOwners.ts"
 import { Picture } from "../../src/aggregation/evidence/Picture.ts"
 import { Posts } from "../../src/aggregation/evidence/Posts.ts"
 import { addressOf } from "../../src/domain/Event.ts"
 import { Accepted } from "../../src/domain/Quality.ts"
-import { HostBudgets } from "../../src/fetch/HostBudgets.ts"
+import * as HostBudgets from "../../src/fetch/HostBudgets.ts"
 import { certify } from "../../src/lifecycle/Certificate.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { profileEvent } from "../support/events.ts"
@@ -77,7 +81,7 @@ const nobody = () => Effect.die(new Error("nobody is to be asked here"))
 const asking = (what: "posts" | "nip05") => {
   let asked = 0
   const hang = Effect.andThen(Effect.sync(() => void asked++), Effect.never)
-  const examiner = Examiner.layerNetwork.pipe(
+  const examiner = examinerLayerNetwork.pipe(
     Layer.provide(Layer.succeed(Picture, { look: nobody })),
     Layer.provide(Layer.succeed(Posts, { prove: () => hang })),
     Layer.provide(Layer.succeed(NameOwners, {

@@ -11,7 +11,8 @@ import { hash } from "node:crypto"
 import type { Admission } from "../../src/aggregation/admission/Admission.ts"
 import type { Retries } from "../../src/aggregation/admission/Retries.ts"
 import * as Aggregation from "../../src/aggregation/Aggregation.ts"
-import { Examiner } from "../../src/aggregation/evidence/Examiner.ts"
+import type { Examiner } from "../../src/aggregation/evidence/Examiner.ts"
+import { layerNetwork as examinerLayerNetwork } from "../../src/aggregation/evidence/Examiner.ts"
 import { NameOwners } from "../../src/aggregation/evidence/NameOwners.ts"
 import { Picture } from "../../src/aggregation/evidence/Picture.ts"
 import { Posts, type Proof } from "../../src/aggregation/evidence/Posts.ts"
@@ -19,7 +20,7 @@ import type { HarvestStatus } from "../../src/aggregation/harvest/HarvestStatus.
 import { type Overrides, Settings } from "../../src/config/Settings.ts"
 import * as WorkerVerifier from "../../src/crypto/WorkerVerifier.ts"
 import type { Database } from "../../src/database/Database.ts"
-import { HostBudgets } from "../../src/fetch/HostBudgets.ts"
+import * as HostBudgets from "../../src/fetch/HostBudgets.ts"
 import { Shutdown } from "../../src/lifecycle/Shutdown.ts"
 import { Supervisor } from "../../src/lifecycle/Supervisor.ts"
 import { epoch } from "../support/events.ts"
@@ -48,7 +49,7 @@ const nobody = () => Effect.die(new Error("a rule that is off has asked somebody
 const nip05: Omit<NameOwners["Service"], "onStored"> = { check: nobody, recall: nobody, recheck: nobody }
 
 const examinerOf = ({ posts, picture }: Options) =>
-  Examiner.layerNetwork.pipe(
+  examinerLayerNetwork.pipe(
     Layer.provide(picture ?? Layer.succeed(Picture, { look: nobody })),
     Layer.provide(Layer.succeed(Posts, { prove: posts ?? nobody })),
     Layer.provide(Layer.succeed(NameOwners, { ...nip05, onStored: () => Effect.succeed([]) })),

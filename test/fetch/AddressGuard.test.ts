@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Result } from "effect"
 import type { LookupAddress } from "node:dns"
 import type { Network } from "../../src/config/Notation.ts"
-import { AddressGuard } from "../../src/fetch/AddressGuard.ts"
+import { AddressGuard, layerWith as addressGuardLayerWith } from "../../src/fetch/AddressGuard.ts"
 import { isSpecial, parseAddress } from "../../src/fetch/SpecialAddress.ts"
 import * as FakeDns from "../support/FakeDns.ts"
 
@@ -22,7 +22,7 @@ const judge = (url: string, dns = FakeDns.make(), allow: ReadonlyArray<string> =
     return addresses.map(({ address }) => address).join(" ")
   }).pipe(
     Effect.catch(({ reason }) => Effect.succeed<string>(reason)),
-    Effect.provide(Layer.provide(AddressGuard.layerWith(allow.map(network)), dns.layer))
+    Effect.provide(Layer.provide(addressGuardLayerWith(allow.map(network)), dns.layer))
   )
 
 const judgeAll = (urls: ReadonlyArray<string>) =>
@@ -201,7 +201,7 @@ describe("AddressGuard", () => {
       assert.strictEqual(verdict("https://relay.example/"), "scheme is not allowed")
       assert.strictEqual(verdict("ws://127.0.0.1/"), "address is not public")
       assert.strictEqual(verdict("wss://relay.example:7777/"), "port is not allowed")
-    }).pipe(Effect.provide(Layer.provide(AddressGuard.layerWith([]), FakeDns.make().layer))))
+    }).pipe(Effect.provide(Layer.provide(addressGuardLayerWith([]), FakeDns.make().layer))))
 
   it.live("answers a connection's own look-up with addresses it has looked at, or an error", () =>
     Effect.gen(function*() {
@@ -215,7 +215,7 @@ describe("AddressGuard", () => {
             guard.lookup(new URL(`wss://${host}/`))(host, { all }, (error, address) =>
               resume(Effect.succeed(error === null ? address : error.message)))
           )
-        }).pipe(Effect.provide(Layer.provide(AddressGuard.layerWith([]), dns.layer)))
+        }).pipe(Effect.provide(Layer.provide(addressGuardLayerWith([]), dns.layer)))
       assert.deepStrictEqual(yield* lookUp("good.example", true), [
         { address: "2606:4700::1111", family: 6 },
         { address: "93.184.216.34", family: 4 }

@@ -2,7 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { type Overrides, Settings } from "../../src/config/Settings.ts"
-import { HostBudgets, type Options, type Reservation } from "../../src/fetch/HostBudgets.ts"
+import {
+  HostBudgets,
+  layer as hostBudgetsLayer,
+  layerWith as hostBudgetsLayerWith,
+  type Options,
+  type Reservation
+} from "../../src/fetch/HostBudgets.ts"
 
 const perMinuteOf = (host: string) => host === "i.imgur.com" ? 8 : 30
 
@@ -10,7 +16,7 @@ const test = (
   name: string,
   options: Partial<Options>,
   effect: Effect.Effect<void, unknown, HostBudgets | Scope.Scope>
-) => it.effect(name, () => Effect.provide(effect, HostBudgets.layerWith({ perMinuteOf, ...options })))
+) => it.effect(name, () => Effect.provide(effect, hostBudgetsLayerWith({ perMinuteOf, ...options })))
 
 const reserve = (host: string, waitMillis?: number) =>
   Effect.flatMap(HostBudgets, (budgets) => budgets.reserve(host, waitMillis))
@@ -340,7 +346,7 @@ const paces = (settings: Overrides, hosts: ReadonlyArray<string>) =>
     const budgets = yield* HostBudgets
     for (const host of hosts) yield* Effect.scoped(budgets.reserve(host))
     return (yield* budgets.hosts).map(({ host, perMinute }) => [host, perMinute])
-  }).pipe(Effect.provide(HostBudgets.layer.pipe(Layer.provide(Settings.layerTest(settings)))))
+  }).pipe(Effect.provide(hostBudgetsLayer.pipe(Layer.provide(Settings.layerTest(settings)))))
 
 describe("HostBudgets as it is set", () => {
   it.effect("has the pace of the settings, by host and for all others", () =>

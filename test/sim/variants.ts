@@ -29,8 +29,8 @@ export const variants: ReadonlyArray<Variant> = [
     breaks: "what was accepted and not taken yet is dropped",
     rewrites: [{
       file: "lifecycle/Mailbox.ts",
-      from: "      yield* Queue.end(queue)\n",
-      to: "      yield* Queue.shutdown(queue)\n"
+      from: "    yield* Queue.end(queue)\n",
+      to: "    yield* Queue.shutdown(queue)\n"
     }]
   },
   {

@@ -30,12 +30,7 @@ export class Grace extends Context.Service<Grace, {
   readonly onAccepted: (event: Event) => Effect.Effect<ReadonlyArray<Operation>, DatabaseError>
   /** What to write for authors whose grace is over, some of them at a time. */
   readonly expired: Effect.Effect<ReadonlyArray<Operation>, DatabaseError>
-}>()("profile-aggregator/aggregation/admission/Grace") {
-  static readonly layer: Layer.Layer<Grace, never, Database | Settings> = Layer.effect(
-    Grace,
-    Effect.suspend(() => make())
-  )
-}
+}>()("profile-aggregator/aggregation/admission/Grace") {}
 
 /** Authors whose grace ends in one write. */
 const expiredMax = 200
@@ -99,3 +94,8 @@ const make = Effect.fnUntraced(function*() {
     })
   })
 })
+
+export const layer: Layer.Layer<Grace, never, Database | Settings> = Layer.effect(
+  Grace,
+  make()
+)

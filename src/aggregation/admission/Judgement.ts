@@ -22,7 +22,7 @@ import type { AdmissionOutcome } from "./Admission.ts"
 import { Grace } from "./Grace.ts"
 import { Moderation } from "./Moderation.ts"
 import { answer, type Decision, decisionsOf, type Entrant, judgeMany, keep, save, type Steps } from "./Pipeline.ts"
-import { RetryQueue, type Waiting } from "./RetryQueue.ts"
+import { RetryQueue, space as waitingSpace, type Waiting } from "./RetryQueue.ts"
 import * as SharedChecks from "./SharedChecks.ts"
 import { Verdicts } from "./Verdicts.ts"
 
@@ -47,13 +47,7 @@ export class Judgement extends Context.Service<Judgement, {
   readonly asksNobody: boolean
   /** The same for a profile from the retry queue, for as long as it takes. Fails where our side is broken. */
   readonly resume: (waiting: Waiting) => Effect.Effect<Decision, ExaminerError>
-}>()("profile-aggregator/aggregation/admission/Judgement") {
-  static readonly layer: Layer.Layer<
-    Judgement,
-    MailboxClosed,
-    Database | Verifier | Examiner | Moderation | Settings | Verdicts | Grace | RetryQueue
-  > = Layer.effect(Judgement, Effect.suspend(() => make()))
-}
+}>()("profile-aggregator/aggregation/admission/Judgement") {}
 
 const rejected = (reason: RejectionReason): Decision => answer(Rejected(reason))
 const failed = (detail: string): Decision => answer({ _tag: "Failed", detail })
@@ -236,9 +230,8 @@ const make = Effect.fnUntraced(function*() {
 
   /** The profile is settled, and waits no more, unless its check says that it has to. */
   const settle = ({ event }: Waiting, { operations, outcome }: Decision): Decision => {
-    const forget = queue.forget(event)
-    const staysIn = operations.some((operation) => operation._tag === "Record" && operation.space === forget.space)
-    return { operations: staysIn ? operations : [...operations, forget], outcome }
+    const staysIn = operations.some((operation) => waitingSpace.written(operation) !== undefined)
+    return { operations: staysIn ? operations : [...operations, queue.forget(event)], outcome }
   }
 
   /** What follows once the signature was checked. `since`: Unix milliseconds. */
@@ -274,3 +267,9 @@ const make = Effect.fnUntraced(function*() {
     })
   })
 })
+
+export const layer: Layer.Layer<
+  Judgement,
+  MailboxClosed,
+  Database | Verifier | Examiner | Moderation | Settings | Verdicts | Grace | RetryQueue
+> = Layer.effect(Judgement, make())

@@ -31,12 +31,7 @@ export class Moderation extends Context.Service<Moderation, {
   readonly text: (name: "name" | "description" | "icon") => string | undefined
   /** Succeeds once the change is on disk and holds. `by` is the operator's pubkey. */
   readonly apply: (change: Change, by: string) => Effect.Effect<void, DatabaseError | MailboxClosed>
-}>()("profile-aggregator/aggregation/admission/Moderation") {
-  static readonly layer: Layer.Layer<Moderation, DatabaseError, Database | Settings> = Layer.effect(
-    Moderation,
-    Effect.suspend(() => make())
-  )
-}
+}>()("profile-aggregator/aggregation/admission/Moderation") {}
 
 /** Rules by subject and name. */
 export const space = Space.versioned("management", {
@@ -116,3 +111,8 @@ const make = Effect.fnUntraced(function*() {
     apply
   })
 })
+
+export const layer: Layer.Layer<Moderation, DatabaseError, Database | Settings> = Layer.effect(
+  Moderation,
+  make()
+)

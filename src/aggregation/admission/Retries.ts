@@ -30,13 +30,7 @@ export interface RetryStatus extends RetryView {
 
 export class Retries extends Context.Service<Retries, {
   readonly status: Effect.Effect<RetryStatus>
-}>()("profile-aggregator/aggregation/admission/Retries") {
-  static readonly layer: Layer.Layer<
-    Retries,
-    MailboxClosed,
-    Database | Judgement | RetryQueue | Supervisor
-  > = Layer.effect(Retries, Effect.suspend(() => make()))
-}
+}>()("profile-aggregator/aggregation/admission/Retries") {}
 
 const make = Effect.fnUntraced(function*() {
   const database = yield* Database
@@ -139,3 +133,9 @@ const make = Effect.fnUntraced(function*() {
     }))
   })
 })
+
+export const layer: Layer.Layer<
+  Retries,
+  MailboxClosed,
+  Database | Judgement | RetryQueue | Supervisor
+> = Layer.effect(Retries, make())

@@ -94,12 +94,7 @@ export class RetryQueue extends Context.Service<RetryQueue, {
   /** Waits while the queue is full, or too many were never checked. */
   readonly room: Effect.Effect<void>
   readonly view: () => RetryView
-}>()("profile-aggregator/aggregation/admission/RetryQueue") {
-  static readonly layer: Layer.Layer<RetryQueue, DatabaseError, Database | Settings> = Layer.effect(
-    RetryQueue,
-    Effect.suspend(() => make())
-  )
-}
+}>()("profile-aggregator/aggregation/admission/RetryQueue") {}
 
 /** Before the spread of a fifth either way. */
 export const delayOf = (attempts: number): number =>
@@ -218,3 +213,8 @@ const make = Effect.fnUntraced(function*() {
     view: () => ({ waiting: entries.size, unchecked })
   })
 })
+
+export const layer: Layer.Layer<RetryQueue, DatabaseError, Database | Settings> = Layer.effect(
+  RetryQueue,
+  make()
+)

@@ -46,12 +46,7 @@ export class Verdicts extends Context.Service<Verdicts, {
   readonly recall: (event: Event) => Effect.Effect<Rejection | undefined, DatabaseError>
   /** Of an event whose signature is valid: what to write with whatever else becomes of it. `asked`: a network was. */
   readonly remember: (event: Event, rejection: Rejection, asked: boolean) => Effect.Effect<ReadonlyArray<RecordWrite>>
-}>()("profile-aggregator/aggregation/admission/Verdicts") {
-  static readonly layer: Layer.Layer<Verdicts, never, Database | Settings> = Layer.effect(
-    Verdicts,
-    Effect.suspend(() => make())
-  )
-}
+}>()("profile-aggregator/aggregation/admission/Verdicts") {}
 
 const make = Effect.fnUntraced(function*() {
   const database = yield* Database
@@ -87,3 +82,8 @@ const make = Effect.fnUntraced(function*() {
     })
   })
 })
+
+export const layer: Layer.Layer<Verdicts, never, Database | Settings> = Layer.effect(
+  Verdicts,
+  make()
+)

@@ -40,20 +40,7 @@ export class Examiner extends Context.Service<Examiner, {
   readonly examine: (event: Event) => Effect.Effect<Examination, ExaminerError>
   /** What to write with a profile that is stored without having been examined; absent: nothing, ever. */
   readonly onStored?: (event: Event) => Effect.Effect<ReadonlyArray<Operation>, DatabaseError>
-}>()("profile-aggregator/aggregation/evidence/Examiner") {
-  /** Judges by the event alone, whatever the settings say. */
-  static readonly layer: Layer.Layer<Examiner, never, Settings> = Layer.effect(
-    Examiner,
-    Effect.map(Settings, (settings) => {
-      const glance = glanceWith(settings)
-      return Examiner.of({ asks: false, glance, examine: (event) => Effect.map(glance(event), withoutFacts) })
-    })
-  )
-
-  /** Asks pictures' hosts and authors' relays too, where the settings say so. */
-  static readonly layerNetwork: Layer.Layer<Examiner, never, Settings | HostBudgets | NameOwners | Picture | Posts> =
-    Layer.effect(Examiner, Effect.suspend(() => make()))
-}
+}>()("profile-aggregator/aggregation/evidence/Examiner") {}
 
 /** A verdict that nothing was found out for. */
 export const withoutFacts = (verdict: Quality.Verdict): Examination => ({
@@ -190,3 +177,16 @@ const make = Effect.fnUntraced(function*() {
     onStored: nip05.onStored
   })
 })
+
+/** Judges by the event alone, whatever the settings say. */
+export const layer: Layer.Layer<Examiner, never, Settings> = Layer.effect(
+  Examiner,
+  Effect.map(Settings, (settings) => {
+    const glance = glanceWith(settings)
+    return Examiner.of({ asks: false, glance, examine: (event) => Effect.map(glance(event), withoutFacts) })
+  })
+)
+
+/** Asks pictures' hosts and authors' relays too, where the settings say so. */
+export const layerNetwork: Layer.Layer<Examiner, never, Settings | HostBudgets | NameOwners | Picture | Posts> = Layer
+  .effect(Examiner, make())

@@ -67,12 +67,7 @@ export class NameOwners extends Context.Service<NameOwners, {
   readonly onStored: (event: Event) => Effect.Effect<ReadonlyArray<RecordWrite>, DatabaseError>
   /** Asks about an author whose check is due, and says what to write. */
   readonly recheck: (pubkey: string) => Effect.Effect<ReadonlyArray<RecordWrite>, DatabaseError>
-}>()("profile-aggregator/aggregation/evidence/NameOwners") {
-  static readonly layer: Layer.Layer<NameOwners, never, Database | Nip05Documents | Settings> = Layer.effect(
-    NameOwners,
-    Effect.suspend(() => make())
-  )
-}
+}>()("profile-aggregator/aggregation/evidence/NameOwners") {}
 
 /** Forgets all about an author's name. */
 export const forget = (pubkey: string): ReadonlyArray<RecordWrite> => [space.drop(pubkey), checkSpace.drop(pubkey)]
@@ -214,3 +209,8 @@ const make = Effect.fnUntraced(function*() {
     })
   })
 })
+
+export const layer: Layer.Layer<NameOwners, never, Database | Nip05Documents | Settings> = Layer.effect(
+  NameOwners,
+  make()
+)

@@ -55,12 +55,7 @@ export const defaults: Options = {
 export class Nip05Documents extends Context.Service<Nip05Documents, {
   /** Bounded in time; may be interrupted at any moment. */
   readonly lookUp: (name: Nip05Name) => Effect.Effect<Nip05Listing>
-}>()("profile-aggregator/aggregation/evidence/Nip05Documents") {
-  static readonly layerWith = (options: Partial<Options>): Layer.Layer<Nip05Documents, never, GuardedFetch> =>
-    Layer.effect(Nip05Documents, Effect.suspend(() => make({ ...defaults, ...options })))
-
-  static readonly layer: Layer.Layer<Nip05Documents, never, GuardedFetch> = Nip05Documents.layerWith({})
-}
+}>()("profile-aggregator/aggregation/evidence/Nip05Documents") {}
 
 type Unanswered = Extract<Nip05Listing, { readonly _tag: "Unanswered" }>
 
@@ -129,18 +124,17 @@ const make = Effect.fnUntraced(function*(options: Options) {
     return listing._tag === "Unanswered" ? { ...listing, retryAfter: silence.until - now } : listing
   }
 
-  const read = (name: Nip05Name) =>
-    Effect.gen(function*() {
-      const response = yield* fetch.get({
-        url: options.urlOf(name),
-        accept: "application/json",
-        caps: { encoded: options.bytesMax, decoded: options.bytesMax },
-        whole: true,
-        redirectsMax: 0
-      })
-      const text = yield* Stream.mkString(Stream.decodeText(response.body))
-      return nip05DocumentOf(text)
-    }).pipe(Effect.scoped)
+  const read = Effect.fnUntraced(function*(name: Nip05Name) {
+    const response = yield* fetch.get({
+      url: options.urlOf(name),
+      accept: "application/json",
+      caps: { encoded: options.bytesMax, decoded: options.bytesMax },
+      whole: true,
+      redirectsMax: 0
+    })
+    const text = yield* Stream.mkString(Stream.decodeText(response.body))
+    return nip05DocumentOf(text)
+  }, Effect.scoped)
 
   const learn = (domain: Domain, local: string, document: ReadonlyMap<string, string>, now: number, spread: number) => {
     names -= domain.keys.size
@@ -213,3 +207,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   return Nip05Documents.of({ lookUp })
 })
+
+export const layerWith = (options: Partial<Options>): Layer.Layer<Nip05Documents, never, GuardedFetch> =>
+  Layer.effect(Nip05Documents, make({ ...defaults, ...options }))
+
+export const layer: Layer.Layer<Nip05Documents, never, GuardedFetch> = layerWith({})

@@ -70,12 +70,7 @@ export const defaults: Options = {
 export class Picture extends Context.Service<Picture, {
   /** `http:`, `https:` or `data:`. Interrupting it ends the look at once, unless others wait for the same URL. */
   readonly look: (url: string) => Effect.Effect<PictureOutcome>
-}>()("profile-aggregator/aggregation/evidence/Picture") {
-  static readonly layerWith = (options: Partial<Options>): Layer.Layer<Picture, never, GuardedFetch | PictureStore> =>
-    Layer.effect(Picture, Effect.suspend(() => make({ ...defaults, ...options })))
-
-  static readonly layer: Layer.Layer<Picture, never, GuardedFetch | PictureStore> = Picture.layerWith({})
-}
+}>()("profile-aggregator/aggregation/evidence/Picture") {}
 
 /** The same, as the rules take it. */
 export const factOf = (outcome: PictureOutcome): NonNullable<Facts["picture"]> => {
@@ -257,3 +252,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   return Picture.of({ look })
 })
+
+export const layerWith = (options: Partial<Options>): Layer.Layer<Picture, never, GuardedFetch | PictureStore> =>
+  Layer.effect(Picture, make({ ...defaults, ...options }))
+
+export const layer: Layer.Layer<Picture, never, GuardedFetch | PictureStore> = layerWith({})

@@ -53,12 +53,7 @@ export interface Proof {
 export class Posts extends Context.Service<Posts, {
   /** Bounded in time; may be interrupted at any moment. */
   readonly prove: (pubkey: string) => Effect.Effect<Proof, DatabaseError | CryptoError | MailboxClosed>
-}>()("profile-aggregator/aggregation/evidence/Posts") {
-  static readonly layer: Layer.Layer<Posts, MailboxClosed, Database | RelayPool | Settings | Verifier> = Layer.effect(
-    Posts,
-    Effect.suspend(() => make())
-  )
-}
+}>()("profile-aggregator/aggregation/evidence/Posts") {}
 
 /** What was found out, by author; due when it is to be found out again. */
 export const space = Space.versioned("proof", {
@@ -281,3 +276,8 @@ const make = Effect.fnUntraced(function*() {
 
   return Posts.of({ prove })
 })
+
+export const layer: Layer.Layer<Posts, MailboxClosed, Database | RelayPool | Settings | Verifier> = Layer.effect(
+  Posts,
+  make()
+)

@@ -146,11 +146,8 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
   }
 
   /** An answer as long as any that the upstream gives, or a filter allows, may have been cut: half of the authors have room. */
-  const askAbout = (
-    profiles: ReadonlyArray<Event>,
-    since: number
-  ): Effect.Effect<void, UpstreamError> =>
-    Effect.gen(function*() {
+  const askAbout = Effect.fnUntraced(
+    function*(profiles: ReadonlyArray<Event>, since: number): Effect.fn.Return<void, UpstreamError> {
       if (profiles.length > bounds.authorsMax) return yield* halved(profiles, since)
       const filters = filtersOf(profiles, since)
       const asked = yield* Effect.result(pagesOf(filters))
@@ -169,7 +166,8 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
       const longest = Math.min(limit, Math.max(cutMin, progress.longestPage))
       const isCut = !answer.finished && answer.longest >= longest
       return isCut && profiles.length > 1 ? yield* halved(profiles, since) : undefined
-    })
+    }
+  )
 
   /** A pass that has come to the end goes on with whoever is accepted, until it is time to ask about everybody again. */
   const renew = (before: Stored, now: number): Stored | undefined =>

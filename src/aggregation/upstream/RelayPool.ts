@@ -46,13 +46,7 @@ export class RelayPool extends Context.Service<RelayPool, {
   readonly ask: (url: string, filters: ReadonlyArray<Filter>) => Effect.Effect<ReadonlyArray<Event>, UpstreamError>
   /** Open connections, by relay. */
   readonly view: Effect.Effect<ReadonlyArray<{ readonly url: string; readonly users: number }>>
-}>()("profile-aggregator/aggregation/upstream/RelayPool") {
-  static readonly layer: Layer.Layer<
-    RelayPool,
-    MailboxClosed,
-    Settings | Shutdown | Supervisor | Verifier | LearntSocket | Socket.WebSocketConstructor
-  > = Layer.effect(RelayPool, Effect.suspend(() => make()))
-}
+}>()("profile-aggregator/aggregation/upstream/RelayPool") {}
 
 interface Entry {
   /** Name and port. */
@@ -236,3 +230,9 @@ const make = Effect.fnUntraced(function*() {
     view: Effect.sync(() => Array.from(entries.values(), ({ url, users }) => ({ url, users })))
   })
 })
+
+export const layer: Layer.Layer<
+  RelayPool,
+  MailboxClosed,
+  Settings | Shutdown | Supervisor | Verifier | LearntSocket | Socket.WebSocketConstructor
+> = Layer.effect(RelayPool, make())

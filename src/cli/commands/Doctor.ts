@@ -20,7 +20,6 @@ import * as Engine from "../../database/Engine.ts"
 import { npubOf } from "../../domain/PublicKey.ts"
 import { ExitCode } from "../../lifecycle/Certificate.ts"
 import type { ProcessHost } from "../../lifecycle/process.ts"
-import type { Shutdown } from "../../lifecycle/Shutdown.ts"
 import type { StartError } from "../../lifecycle/StartError.ts"
 import { escape } from "../../observability/Escape.ts"
 import { messageOf } from "../../observability/messageOf.ts"
@@ -82,30 +81,29 @@ const key = Effect.fnUntraced(function*({ relayKeyPath, relaySecretKey }: Settin
 })
 
 /** Dials, and asks for one profile. */
-const upstream = (url: string, { limits }: SettingsShape): Effect.Effect<Finding, never, Shutdown> =>
-  Effect.gen(function*() {
-    const begun = yield* Clock.currentTimeMillis
-    const answer = yield* Effect.scoped(Effect.gen(function*() {
-      const connection = yield* Upstream.connect({
-        url,
-        limits,
-        sign: undefined,
-        onLive: () => Effect.void,
-        onDropped: () => {}
-      })
-      return yield* Effect.raceFirst(connection.page({ kinds: [0], limit: 1 }), connection.read)
-    })).pipe(
-      Effect.provide(UpstreamSocket.layer),
-      Effect.timeoutOption(upstreamDeadline),
-      Effect.result
-    )
-    const millis = (yield* Clock.currentTimeMillis) - begun
-    if (answer._tag === "Failure") return warn("upstream", `${url}: ${escape(answer.failure.message, 300)}`)
-    if (Option.isNone(answer.success)) return warn("upstream", `${url}: no answer within ${upstreamDeadline}`)
-    return answer.success.value.events.length === 0
-      ? warn("upstream", `${url} answers in ${millis} ms, and has no profile`)
-      : ok("upstream", `${url} answers in ${millis} ms`)
-  })
+const upstream = Effect.fnUntraced(function*(url: string, { limits }: SettingsShape) {
+  const begun = yield* Clock.currentTimeMillis
+  const answer = yield* Effect.scoped(Effect.gen(function*() {
+    const connection = yield* Upstream.connect({
+      url,
+      limits,
+      sign: undefined,
+      onLive: () => Effect.void,
+      onDropped: () => {}
+    })
+    return yield* Effect.raceFirst(connection.page({ kinds: [0], limit: 1 }), connection.read)
+  })).pipe(
+    Effect.provide(UpstreamSocket.layer),
+    Effect.timeoutOption(upstreamDeadline),
+    Effect.result
+  )
+  const millis = (yield* Clock.currentTimeMillis) - begun
+  if (answer._tag === "Failure") return warn("upstream", `${url}: ${escape(answer.failure.message, 300)}`)
+  if (Option.isNone(answer.success)) return warn("upstream", `${url}: no answer within ${upstreamDeadline}`)
+  return answer.success.value.events.length === 0
+    ? warn("upstream", `${url} answers in ${millis} ms, and has no profile`)
+    : ok("upstream", `${url} answers in ${millis} ms`)
+})
 
 const upstreams = (settings: SettingsShape) =>
   settings.upstreams.length === 0

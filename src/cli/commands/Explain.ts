@@ -7,17 +7,17 @@
  */
 import { Effect, Layer } from "effect"
 import { Argument, Command } from "effect/cli"
-import { Moderation } from "../../aggregation/admission/Moderation.ts"
-import { Verdicts } from "../../aggregation/admission/Verdicts.ts"
+import * as Moderation from "../../aggregation/admission/Moderation.ts"
+import * as Verdicts from "../../aggregation/admission/Verdicts.ts"
 import { network } from "../../aggregation/Aggregation.ts"
 import { type Candidate, explanationOf, stored, waiting } from "../../aggregation/Dossier.ts"
 import * as Examiner from "../../aggregation/evidence/Examiner.ts"
-import { NameOwners } from "../../aggregation/evidence/NameOwners.ts"
-import { Nip05Documents } from "../../aggregation/evidence/Nip05Documents.ts"
-import { Picture } from "../../aggregation/evidence/Picture.ts"
-import { Posts } from "../../aggregation/evidence/Posts.ts"
+import * as NameOwners from "../../aggregation/evidence/NameOwners.ts"
+import * as Nip05Documents from "../../aggregation/evidence/Nip05Documents.ts"
+import * as Picture from "../../aggregation/evidence/Picture.ts"
+import * as Posts from "../../aggregation/evidence/Posts.ts"
 import * as RememberedPictures from "../../aggregation/evidence/RememberedPictures.ts"
-import { RelayPool } from "../../aggregation/upstream/RelayPool.ts"
+import * as RelayPool from "../../aggregation/upstream/RelayPool.ts"
 import { Settings } from "../../config/Settings.ts"
 import { Verifier } from "../../crypto/Verifier.ts"
 import * as Archive from "../../database/Archive.ts"
@@ -39,7 +39,7 @@ const file = Layer.provideMerge(Archive.databaseLayer, Engine.archive)
 const remembered = Layer.provideMerge(Layer.mergeAll(Verdicts.layer, Moderation.layer, RememberedPictures.layer), file)
 
 /** Nobody is asked. */
-const unasked = Layer.succeed(Nip05Documents, {
+const unasked = Layer.succeed(Nip05Documents.Nip05Documents, {
   lookUp: () => Effect.succeed({ _tag: "Unanswered", reason: "not checked yet", retryAfter: 0 })
 })
 
@@ -60,7 +60,7 @@ const askingComponents = Posts.layer.pipe(
 /** The newest profile that an upstream has and that its author has signed. */
 const asked = Effect.fnUntraced(function*(pubkey: string) {
   const { outboxRelays, upstreams } = yield* Settings
-  const pool = yield* RelayPool
+  const pool = yield* RelayPool.RelayPool
   const verifier = yield* (yield* Verifier).sender("explain")
   const filter = { authors: [pubkey], kinds: [0], limit: 1 }
   const answers = yield* Effect.forEach(

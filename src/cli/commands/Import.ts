@@ -254,23 +254,22 @@ const progressOf = (tally: Tally, begun: number): Effect.Effect<void> => {
 }
 
 /** How far it got, whatever ended it. */
-const conclude = (tally: Tally, isWhole: boolean): Effect.Effect<void> =>
-  Effect.gen(function*() {
-    for (const [kind, count] of [...tally.addedByKind].toSorted(([a], [b]) => a - b)) {
-      yield* say(`Added: ${count} of kind ${kind}`)
-    }
-    if (tally.skipped > 0) yield* say(`Skipped: ${tally.skipped} of other kinds`)
-    for (const [reason, count] of tally.byReason) yield* say(`Rejected: ${count} × ${reason}`)
-    yield* say(
-      isWhole
-        ? `Done. ${tally.summary}`
-        : `Stopped after line ${tally.line}, up to which everything is stored. ${tally.summary}. ` +
-          "The same input again goes on from there: what is stored is skipped."
-    )
-    if (isWhole && tally.added === 0) {
-      yield* say(tally.lines === 0 ? "Nothing was added: there was nothing on stdin." : "Nothing was added.")
-    }
-  })
+const conclude = Effect.fnUntraced(function*(tally: Tally, isWhole: boolean) {
+  for (const [kind, count] of [...tally.addedByKind].toSorted(([a], [b]) => a - b)) {
+    yield* say(`Added: ${count} of kind ${kind}`)
+  }
+  if (tally.skipped > 0) yield* say(`Skipped: ${tally.skipped} of other kinds`)
+  for (const [reason, count] of tally.byReason) yield* say(`Rejected: ${count} × ${reason}`)
+  yield* say(
+    isWhole
+      ? `Done. ${tally.summary}`
+      : `Stopped after line ${tally.line}, up to which everything is stored. ${tally.summary}. ` +
+        "The same input again goes on from there: what is stored is skipped."
+  )
+  if (isWhole && tally.added === 0) {
+    yield* say(tally.lines === 0 ? "Nothing was added: there was nothing on stdin." : "Nothing was added.")
+  }
+})
 
 /** What was typed; wrong where it is no number, or none that makes sense. */
 const checked = Effect.fnUntraced(function*(

@@ -209,19 +209,18 @@ export const migrate = (filename: string): Effect.Effect<void, StartError> =>
 const run = Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: migrationTable })
 
 /** Locks, checks and migrates the file; the locks are held by the scope. */
-export const open = (named: string): Effect.Effect<WatchedFile, StartError, Scope.Scope> =>
-  Effect.gen(function*() {
-    const locks = yield* Effect.promise(InodeLock.load)
-    const path = realPathOf(named)
-    const held = yield* holdBoth(path, locks)
-    const walBytes = yield* attempt("cannot open the database", () => check(path))
-    const { inode } = held ?? (yield* holdInode(path, locks)) ?? (yield* broken(`${path} cannot be opened for writing`))
-    yield* migrate(path)
-    if (walBytes > 0) {
-      yield* Effect.logInfo("recovered").pipe(Effect.annotateLogs({ component: "database", file: path, walBytes }))
-    }
-    return { named, path, inode }
-  })
+export const open = Effect.fnUntraced(function*(named: string): Effect.fn.Return<WatchedFile, StartError, Scope.Scope> {
+  const locks = yield* Effect.promise(InodeLock.load)
+  const path = realPathOf(named)
+  const held = yield* holdBoth(path, locks)
+  const walBytes = yield* attempt("cannot open the database", () => check(path))
+  const { inode } = held ?? (yield* holdInode(path, locks)) ?? (yield* broken(`${path} cannot be opened for writing`))
+  yield* migrate(path)
+  if (walBytes > 0) {
+    yield* Effect.logInfo("recovered").pipe(Effect.annotateLogs({ component: "database", file: path, walBytes }))
+  }
+  return { named, path, inode }
+})
 
 /**
  * A connection that only reads, of a file that another process may have open and be writing to: no lock, no migration, no

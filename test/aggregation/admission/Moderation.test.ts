@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { join } from "node:path"
-import { Moderation } from "../../../src/aggregation/admission/Moderation.ts"
+import { layer as moderationLayer, Moderation } from "../../../src/aggregation/admission/Moderation.ts"
 import { type Overrides, Settings } from "../../../src/config/Settings.ts"
 import { Database } from "../../../src/database/Database.ts"
 import { refusalOf } from "../../../src/domain/Gate.ts"
@@ -26,7 +26,7 @@ const within = <A, E>(
 ) =>
   use.pipe(
     Effect.provide(
-      Moderation.layer.pipe(Layer.provideMerge(at(path)), Layer.provideMerge(Settings.layerTest(settings))),
+      moderationLayer.pipe(Layer.provideMerge(at(path)), Layer.provideMerge(Settings.layerTest(settings))),
       { local: true }
     )
   )

@@ -6,7 +6,7 @@ import { answerTimeout, patience } from "../../../src/aggregation/admission/Admi
 import { checksMax, Retries } from "../../../src/aggregation/admission/Retries.ts"
 import { attemptsMax, delayMax, delayOf, space } from "../../../src/aggregation/admission/RetryQueue.ts"
 import { Examiner, withoutFacts } from "../../../src/aggregation/evidence/Examiner.ts"
-import { Picture } from "../../../src/aggregation/evidence/Picture.ts"
+import * as Picture from "../../../src/aggregation/evidence/Picture.ts"
 import { PictureStore } from "../../../src/aggregation/evidence/PictureStore.ts"
 import type { Event } from "../../../src/domain/Event.ts"
 import { Accepted, Rejected, Undetermined, type Verdict } from "../../../src/domain/Quality.ts"

@@ -1,7 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { checkSpace, NameOwners, space } from "../../../src/aggregation/evidence/NameOwners.ts"
+import {
+  checkSpace,
+  layer as nameOwnersLayer,
+  NameOwners,
+  space
+} from "../../../src/aggregation/evidence/NameOwners.ts"
 import * as Nip05Checks from "../../../src/aggregation/evidence/Nip05Checks.ts"
 import { Nip05Documents, type Nip05Listing } from "../../../src/aggregation/evidence/Nip05Documents.ts"
 import { Settings } from "../../../src/config/Settings.ts"
@@ -9,7 +14,8 @@ import { Database } from "../../../src/database/Database.ts"
 import { verifiedNames } from "../../../src/database/Spaces.ts"
 import type { Event } from "../../../src/domain/Event.ts"
 import { nip05TextOf } from "../../../src/domain/Nip05.ts"
-import { HostBudgets } from "../../../src/fetch/HostBudgets.ts"
+import type { HostBudgets } from "../../../src/fetch/HostBudgets.ts"
+import { layer as hostBudgetsLayer } from "../../../src/fetch/HostBudgets.ts"
 import { Shutdown } from "../../../src/lifecycle/Shutdown.ts"
 import { Supervisor } from "../../../src/lifecycle/Supervisor.ts"
 import { epoch, keyOf, profileEvent } from "../../support/events.ts"
@@ -77,12 +83,12 @@ const run = (
         return Effect.map(happens, () => says)
       })
   })
-  const layer = NameOwners.layer.pipe(
+  const layer = nameOwnersLayer.pipe(
     Layer.provideMerge(documents),
     Layer.provideMerge(databaseLayer(disk)),
     Layer.provideMerge(Supervisor.layer),
     Layer.provideMerge(Shutdown.layerTest),
-    Layer.provideMerge(HostBudgets.layer),
+    Layer.provideMerge(hostBudgetsLayer),
     Layer.provideMerge(Settings.layerTest({ nip05 }))
   )
   return Effect.andThen(

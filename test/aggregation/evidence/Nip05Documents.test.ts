@@ -1,7 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, type Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { Nip05Documents, type Nip05Listing, type Options } from "../../../src/aggregation/evidence/Nip05Documents.ts"
+import {
+  layerWith as nip05DocumentsLayerWith,
+  Nip05Documents,
+  type Nip05Listing,
+  type Options
+} from "../../../src/aggregation/evidence/Nip05Documents.ts"
 import { nip05NameOf, nip05UrlOf } from "../../../src/domain/Nip05.ts"
 import { keyOf } from "../../support/events.ts"
 import * as Guarded from "../../support/guarded.ts"
@@ -39,7 +44,7 @@ const live = (
     Effect.gen(function*() {
       const host = yield* HostileHost.make()
       const urlOf: Options["urlOf"] = (name) => nip05UrlOf(name).replace(`https://${name.domain}`, host.origin)
-      const layer = Nip05Documents.layerWith({ urlOf, ...options }).pipe(Layer.provide(Guarded.layer()))
+      const layer = nip05DocumentsLayerWith({ urlOf, ...options }).pipe(Layer.provide(Guarded.layer()))
       yield* Effect.provide(test(host), layer)
     }).pipe(Effect.timeout("9 seconds")))
 
@@ -112,7 +117,7 @@ describe("Nip05Documents.lookUp", () => {
     Effect.gen(function*() {
       const host = yield* HostileHost.make()
       const urlOf: Options["urlOf"] = (name) => nip05UrlOf(name).replace(`https://${name.domain}`, host.origin)
-      const layer = Nip05Documents.layerWith({ urlOf }).pipe(Layer.provide(Guarded.layer({ allow: [] })))
+      const layer = nip05DocumentsLayerWith({ urlOf }).pipe(Layer.provide(Guarded.layer({ allow: [] })))
       assert.strictEqual(yield* Effect.provide(said("mira@boats.example"), layer), "Refused")
       assert.strictEqual(host.accepted(), 0)
     }))
@@ -132,7 +137,7 @@ const web = (
 ) =>
   it.effect(title, () => {
     const fake = FakeWeb.make()
-    return Effect.provide(test(fake), Nip05Documents.layerWith(options).pipe(Layer.provide(fake.fetch)))
+    return Effect.provide(test(fake), nip05DocumentsLayerWith(options).pipe(Layer.provide(fake.fetch)))
   })
 
 describe("what is kept of a domain", () => {

@@ -2,7 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Schema, type Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { createHash } from "node:crypto"
-import { factOf, type Options, Picture, type PictureOutcome } from "../../../src/aggregation/evidence/Picture.ts"
+import {
+  factOf,
+  layer as pictureLayer,
+  layerWith as pictureLayerWith,
+  type Options,
+  Picture,
+  type PictureOutcome
+} from "../../../src/aggregation/evidence/Picture.ts"
 import { PictureRecord, PictureStore } from "../../../src/aggregation/evidence/PictureStore.ts"
 import { FetchError } from "../../../src/fetch/FetchError.ts"
 import { GuardedFetch, type Request, type Response } from "../../../src/fetch/GuardedFetch.ts"
@@ -29,7 +36,7 @@ const live = (
   it.live(name, () =>
     Effect.gen(function*() {
       const host = yield* HostileHost.make()
-      const layer = Picture.layerWith(options).pipe(
+      const layer = pictureLayerWith(options).pipe(
         Layer.provide(Guarded.layer({ deadlines: { total: 600 } })),
         Layer.provideMerge(PictureStore.layerMemory(100))
       )
@@ -346,7 +353,7 @@ const scripted = (
           return Effect.succeed({ url: new URL(request.url), status: 200, headers: {}, body: Stream.make(answer) })
         })
     })
-    const layer = Picture.layerWith(options).pipe(
+    const layer = pictureLayerWith(options).pipe(
       Layer.provide(fetch),
       Layer.provideMerge(PictureStore.layerMemory(100))
     )
@@ -520,7 +527,7 @@ describe("Picture: silence", () => {
             Effect.onInterrupt(() => Deferred.succeed(ended, undefined))
           )
       })
-      const layer = Picture.layer.pipe(Layer.provide(fetch), Layer.provide(PictureStore.layerMemory(1)))
+      const layer = pictureLayer.pipe(Layer.provide(fetch), Layer.provide(PictureStore.layerMemory(1)))
       const fiber = yield* Effect.forkScoped(Effect.provide(look(url), layer), { startImmediately: true })
       yield* Deferred.await(started)
       yield* Fiber.interrupt(fiber)

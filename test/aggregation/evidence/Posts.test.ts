@@ -2,8 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Metric, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { hash } from "node:crypto"
-import { Posts, proveTimeout, space } from "../../../src/aggregation/evidence/Posts.ts"
-import { connectionsMax, idleMax, RelayPool } from "../../../src/aggregation/upstream/RelayPool.ts"
+import { layer as postsLayer, Posts, proveTimeout, space } from "../../../src/aggregation/evidence/Posts.ts"
+import {
+  connectionsMax,
+  idleMax,
+  layer as relayPoolLayer,
+  RelayPool
+} from "../../../src/aggregation/upstream/RelayPool.ts"
 import { type Overrides, Settings } from "../../../src/config/Settings.ts"
 import * as WorkerVerifier from "../../../src/crypto/WorkerVerifier.ts"
 import { Database } from "../../../src/database/Database.ts"
@@ -58,8 +63,8 @@ const run = <A, E>(
     TestClock.setTime(now * 1000),
     Effect.provide(
       test,
-      Posts.layer.pipe(
-        Layer.provideMerge(RelayPool.layer),
+      postsLayer.pipe(
+        Layer.provideMerge(relayPoolLayer),
         Layer.provideMerge(Relays.layer(relays)),
         Layer.provideMerge(WorkerVerifier.layerInline),
         Layer.provideMerge(databaseLayer(disk)),

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Metric } from "effect"
 import { createHash } from "node:crypto"
-import { Picture } from "../../../src/aggregation/evidence/Picture.ts"
+import { layer as pictureLayer, Picture } from "../../../src/aggregation/evidence/Picture.ts"
 import * as RememberedPictures from "../../../src/aggregation/evidence/RememberedPictures.ts"
 import { aggregationPictureLooks } from "../../../src/observability/Metrics.ts"
 import * as Guarded from "../../support/guarded.ts"
@@ -11,7 +11,7 @@ import { blank, type Disk, layer as databaseLayer } from "../FakeDatabase.ts"
 
 /** A service that finds this disk, as at each of its starts. */
 const pictures = (disk: Disk["Service"]) =>
-  Picture.layer.pipe(
+  pictureLayer.pipe(
     Layer.provide(Guarded.layer()),
     Layer.provide(RememberedPictures.layer),
     Layer.provide(databaseLayer(disk))

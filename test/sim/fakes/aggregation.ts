@@ -2,7 +2,7 @@
 import { Effect, Layer } from "effect"
 import { Socket } from "effect/socket"
 import { layerWithout } from "../../../src/aggregation/Aggregation.ts"
-import { Examiner } from "../../../src/aggregation/evidence/Examiner.ts"
+import * as Examiner from "../../../src/aggregation/evidence/Examiner.ts"
 import { run } from "../Run.ts"
 
 const sockets = Layer.effect(

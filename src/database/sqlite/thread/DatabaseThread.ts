@@ -33,88 +33,87 @@ export interface DatabaseThread<A, B> {
 }
 
 /** Starts a thread and waits until it has opened the file. A thread that is still there when the scope closes is cut. */
-export const make = <A, B>(options: {
+export const make = Effect.fnUntraced(function*<A, B>(options: {
   readonly name: string
   readonly entry: URL
   readonly workerData: unknown
-}): Effect.Effect<DatabaseThread<A, B>, StartError, Scope.Scope> =>
-  Effect.gen(function*() {
-    const { name } = options
-    const ready = Deferred.makeUnsafe<void, ThreadFailed>()
-    const closed = Deferred.makeUnsafe<string, ThreadFailed>()
-    const exited = Deferred.makeUnsafe<void>()
-    const died = Deferred.makeUnsafe<never, ThreadFailed>()
-    const pending = new Map<number, (answer: Effect.Effect<B, ThreadFailed>) => void>()
-    let asked = 0
-    let isClosing = false
-    let isGone = false
-    let lastError: string | undefined
+}): Effect.fn.Return<DatabaseThread<A, B>, StartError, Scope.Scope> {
+  const { name } = options
+  const ready = Deferred.makeUnsafe<void, ThreadFailed>()
+  const closed = Deferred.makeUnsafe<string, ThreadFailed>()
+  const exited = Deferred.makeUnsafe<void>()
+  const died = Deferred.makeUnsafe<never, ThreadFailed>()
+  const pending = new Map<number, (answer: Effect.Effect<B, ThreadFailed>) => void>()
+  let asked = 0
+  let isClosing = false
+  let isGone = false
+  let lastError: string | undefined
 
-    const worker = yield* Effect.acquireRelease(
-      Effect.sync(() => new Worker(options.entry, { name, workerData: options.workerData, env: threadEnv() })),
-      (worker) => isGone ? Effect.void : Effect.promise(() => worker.terminate())
-    )
-    const failed = (detail: string) => new ThreadFailed({ thread: name, detail })
-    const settle = (id: number, answer: Effect.Effect<B, ThreadFailed>) => {
-      const resume = pending.get(id)
-      pending.delete(id)
-      resume?.(answer)
-    }
-    const buffers = new AnswerBuffers()
-    const post = (message: ToThread<A>, handedOver: Array<ArrayBuffer> = []) => worker.postMessage(message, handedOver)
+  const worker = yield* Effect.acquireRelease(
+    Effect.sync(() => new Worker(options.entry, { name, workerData: options.workerData, env: threadEnv() })),
+    (worker) => isGone ? Effect.void : Effect.promise(() => worker.terminate())
+  )
+  const failed = (detail: string) => new ThreadFailed({ thread: name, detail })
+  const settle = (id: number, answer: Effect.Effect<B, ThreadFailed>) => {
+    const resume = pending.get(id)
+    pending.delete(id)
+    resume?.(answer)
+  }
+  const buffers = new AnswerBuffers()
+  const post = (message: ToThread<A>, handedOver: Array<ArrayBuffer> = []) => worker.postMessage(message, handedOver)
 
-    worker.on("message", (message: FromThread<B>) => {
-      switch (message._tag) {
-        case "Ready":
-          return Deferred.doneUnsafe(ready, Effect.void)
-        case "Answer":
-          return settle(message.id, Effect.succeed(message.payload))
-        case "Failed":
-          return settle(message.id, Effect.fail(failed(message.detail)))
-        case "Closed":
-          return Deferred.doneUnsafe(closed, Effect.succeed(message.detail))
-      }
-    })
-    worker.on("error", (error) => {
-      lastError = messageOf(error)
-    })
-    worker.on("exit", (code) => {
-      isGone = true
-      const failure = failed(lastError ?? `ended with code ${code}`)
-      for (const id of pending.keys()) settle(id, Effect.fail(failure))
-      Deferred.doneUnsafe(ready, Effect.fail(failure))
-      Deferred.doneUnsafe(closed, Effect.fail(failure))
-      if (!isClosing) Deferred.doneUnsafe(died, Effect.fail(failure))
-      Deferred.doneUnsafe(exited, Effect.void)
-    })
-
-    const request = (payload: A): Effect.Effect<B, ThreadFailed> =>
-      Effect.callback((resume) => {
-        if (isGone || isClosing) return resume(Effect.fail(failed("is closed")))
-        const id = ++asked
-        pending.set(id, resume)
-        const handedOver = buffers.takeAll()
-        post({ _tag: "Request", id, payload, buffers: handedOver }, handedOver)
-        return Effect.sync(() => {
-          if (pending.delete(id) && !isGone) post({ _tag: "Cancel", id })
-        })
-      })
-
-    yield* Deferred.await(ready).pipe(
-      Effect.mapError((error) =>
-        new StartError({ component: "database", message: error.message, exitCode: ExitCode.Storage, cause: error })
-      )
-    )
-    return {
-      request,
-      buffers,
-      close: Effect.suspend(() => {
-        if (!isClosing && !isGone) post({ _tag: "Close" })
-        isClosing = true
-        return Deferred.await(closed)
-      }),
-      exited: Deferred.await(exited),
-      died: Deferred.await(died),
-      terminate: Effect.promise(() => worker.terminate())
+  worker.on("message", (message: FromThread<B>) => {
+    switch (message._tag) {
+      case "Ready":
+        return Deferred.doneUnsafe(ready, Effect.void)
+      case "Answer":
+        return settle(message.id, Effect.succeed(message.payload))
+      case "Failed":
+        return settle(message.id, Effect.fail(failed(message.detail)))
+      case "Closed":
+        return Deferred.doneUnsafe(closed, Effect.succeed(message.detail))
     }
   })
+  worker.on("error", (error) => {
+    lastError = messageOf(error)
+  })
+  worker.on("exit", (code) => {
+    isGone = true
+    const failure = failed(lastError ?? `ended with code ${code}`)
+    for (const id of pending.keys()) settle(id, Effect.fail(failure))
+    Deferred.doneUnsafe(ready, Effect.fail(failure))
+    Deferred.doneUnsafe(closed, Effect.fail(failure))
+    if (!isClosing) Deferred.doneUnsafe(died, Effect.fail(failure))
+    Deferred.doneUnsafe(exited, Effect.void)
+  })
+
+  const request = (payload: A): Effect.Effect<B, ThreadFailed> =>
+    Effect.callback((resume) => {
+      if (isGone || isClosing) return resume(Effect.fail(failed("is closed")))
+      const id = ++asked
+      pending.set(id, resume)
+      const handedOver = buffers.takeAll()
+      post({ _tag: "Request", id, payload, buffers: handedOver }, handedOver)
+      return Effect.sync(() => {
+        if (pending.delete(id) && !isGone) post({ _tag: "Cancel", id })
+      })
+    })
+
+  yield* Deferred.await(ready).pipe(
+    Effect.mapError((error) =>
+      new StartError({ component: "database", message: error.message, exitCode: ExitCode.Storage, cause: error })
+    )
+  )
+  return {
+    request,
+    buffers,
+    close: Effect.suspend(() => {
+      if (!isClosing && !isGone) post({ _tag: "Close" })
+      isClosing = true
+      return Deferred.await(closed)
+    }),
+    exited: Deferred.await(exited),
+    died: Deferred.await(died),
+    terminate: Effect.promise(() => worker.terminate())
+  }
+})
