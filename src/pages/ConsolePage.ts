@@ -31,8 +31,8 @@ const table = (
   const cell = (content: Cell, at: number) =>
     at === 0
       ? html`<th scope="row" class="${classOf(at)}">${content}</th>`
-      : html`<td class="${classOf(at)}">${content}</td>`
-  return html`<section class="box wide"><table>
+      : html`<td class="${classOf(at)}" data-of="${columns[at]?.name}">${content}</td>`
+  return html`<section class="box wide"><table class="stack">
 <caption>${caption}</caption>
 <thead><tr>${columns.map(({ name }, at) => html`<th scope="col" class="${classOf(at)}">${name}</th>`)}</tr></thead>
 <tbody>
