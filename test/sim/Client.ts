@@ -4,9 +4,10 @@
  * It checks what it is told at the moment it is told it: an `OK true` must already be on the disk, as any later moment may
  * be a power cut.
  */
+import type { Event } from "../../src/domain/Event.ts"
 import { type ClientSocket, type ClientSocketListener } from "../../src/websocket/client/ClientSocket.ts"
 import { type Frame, FrameRun } from "../../src/websocket/client/Frames.ts"
-import { forged, notes } from "./events.ts"
+import { burden, forged, notes } from "./events.ts"
 import { FakeStream } from "./fakes/http.ts"
 import type { Action, ClientPlan } from "./Plan.ts"
 import type { Run } from "./Run.ts"
@@ -18,6 +19,8 @@ interface Subscription {
   /** Seqs of the notes it was sent, in order; how many of them were stored ones. */
   readonly seqs: Array<number>
   stored: number
+  /** The last event that was stored when it was opened: what was gone by then is not to be sent. */
+  readonly openedAt: number
   /** Events that somebody had been told `OK true` of when it was opened: each is to be among the stored ones. */
   readonly owed: ReadonlyArray<string>
   isLive: boolean
@@ -33,6 +36,8 @@ export class Client {
   /** EVENTs the service took, and answers it gave, by id. */
   readonly taken = new Map<string, number>()
   readonly answers = new Map<string, Array<boolean>>()
+  /** What it has published, by id. */
+  readonly #published = new Map<string, Event>()
   readonly subscriptions: Array<Subscription> = []
   readonly #open = new Map<string, Subscription>()
   /** It ended the connection by itself. */
@@ -70,6 +75,8 @@ export class Client {
         if (note === undefined) return
         return this.#say(["EVENT", action.forged ? forged(note) : note])
       }
+      case "Burden":
+        return this.#say(["EVENT", burden(action.what, action.author, action.n)])
       case "Req":
         return this.#say(["REQ", action.subscription, { kinds: [1] }])
       case "Close":
@@ -85,14 +92,17 @@ export class Client {
   /** The service has taken the message: from here on it owes an answer. */
   took([type, argument]: ReadonlyArray<unknown>): void {
     if (type === "EVENT") {
-      const { id } = argument as { readonly id: string }
-      this.#run.world.note(() => `${this.name} published ${id.slice(0, 6)}`)
+      const event = argument as Event
+      const { id } = event
+      this.#published.set(id, event)
+      this.#run.world.note(() => `${this.name} published ${id.slice(0, 6)} of kind ${event.kind}`)
       this.taken.set(id, (this.taken.get(id) ?? 0) + 1)
       this.#run.reach("taken")
     } else if (type === "REQ") {
       const subscription = {
         seqs: [],
         stored: 0,
+        openedAt: this.#run.disk.sizes.seq,
         owed: [...this.#run.disk.acknowledged],
         isLive: false,
         isClosed: false
@@ -111,7 +121,7 @@ export class Client {
         world.note(() => `${this.name} was told OK ${name.slice(0, 6)} ${String(third)}`)
         const all = this.answers.get(name) ?? []
         this.answers.set(name, [...all, third === true])
-        if (third === true && !disk.events.has(name)) {
+        if (third === true && disk.kept.find(name) === undefined) {
           this.#run.violate("I1", `${this.name} was told OK true of ${name.slice(0, 6)}, which is not on the disk`)
         }
         if (all.length + 1 > (this.taken.get(name) ?? 0)) {
@@ -127,12 +137,16 @@ export class Client {
       }
       case "EVENT": {
         const { id } = third as { readonly id: string }
-        const stored = disk.events.get(id)
+        const stored = disk.kept.find(id)
         if (stored === undefined) {
           return this.#run.violate("I1", `${this.name} was sent ${id}, which is not on the disk`)
         }
         if (subscription === undefined || subscription.isClosed) {
           return this.#run.violate("subscription", `${this.name} was sent an event for ${name}, which is not open`)
+        }
+        const goneSince = disk.kept.gone.get(id)?.since ?? Infinity
+        if (goneSince <= subscription.openedAt) {
+          this.#run.violate("removal", `${this.name} was sent ${id}, which is gone since ${goneSince}`)
         }
         if (subscription.seqs.includes(stored.seq)) {
           this.#run.violate("subscription", `${this.name} was sent ${id} twice for ${name}`)
@@ -145,7 +159,10 @@ export class Client {
         if (subscription !== undefined) {
           subscription.isLive = true
           subscription.stored = subscription.seqs.length
-          const lost = subscription.owed.filter((id) => !subscription.seqs.includes(disk.events.get(id)?.seq ?? -1))
+          const lost = subscription.owed.filter((id) => {
+            const stored = disk.kept.there.get(id)
+            return stored?.event.kind === 1 && !subscription.seqs.includes(stored.seq)
+          })
           if (lost.length > 0) {
             this.#run.violate("I1", `${this.name} was not sent ${lost.length} events that had been acknowledged`)
           }
@@ -162,13 +179,21 @@ export class Client {
     }
   }
 
-  /** A forgery is, and so is anything once the service stops or its disk has failed. */
+  /**
+   * A forgery is, what its author wants removed or has had too much removed for, and anything once the service stops, its disk
+   * has failed, or a transaction takes longer than a client is kept waiting.
+   */
   #mayBeRefused(id: string, reason: string): boolean {
     if (reason.startsWith("invalid: ")) {
       return this.plan.actions.some(({ action }) =>
         action._tag === "Event" && action.forged && notes[action.note % notes.length]?.id === id
       )
     }
+    const event = this.#published.get(id)
+    if (reason.startsWith("blocked: ")) {
+      return event !== undefined && (event.kind === 5 || this.#run.disk.kept.isUnwanted(event))
+    }
+    if (reason === "error: not checked in time, try again later" && this.#run.plan.disk.crawls > 0) return true
     return reason.startsWith("error: ") && (this.#run.stoppedAt !== undefined || this.#run.disk.hasFailed)
   }
 
@@ -182,7 +207,7 @@ export class Client {
         this.#run.violate("subscription", `${this.name} was sent live events out of order: ${live.join(" ")}`)
       }
       const last = Math.max(0, ...seqs)
-      const missing = [...disk.events.values()]
+      const missing = [...disk.kept.there.values()]
         .filter(({ event, seq }) => event.kind === 1 && seq <= last && !seqs.includes(seq))
       if (missing.length > 0) {
         this.#run.violate(

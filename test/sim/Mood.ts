@@ -12,6 +12,8 @@ export interface Mood {
   /** An EVENT is one of a few that everybody publishes. */
   readonly repeats: number
   readonly forgeries: number
+  /** An action is of an author whose events are much work, or has them removed. */
+  readonly removals: number
   /** A peer does not answer Close, or does not read. */
   readonly rudeness: number
   readonly departures: number
@@ -37,6 +39,7 @@ export const draw = (dice: Dice.Dice): Mood => {
     bursts: dice.pick([0.2, 0.5, 0.9]),
     repeats: dice.pick([0.1, 0.3, 0.7]),
     forgeries: sometimes(0.12),
+    removals: sometimes(0.3),
     rudeness: sometimes(0.25),
     departures: sometimes(0.35),
     upstreamFaults: sometimes(0.5),

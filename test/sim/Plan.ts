@@ -8,6 +8,13 @@ import type { Mood } from "./Mood.ts"
 export type Action =
   /** Publishes the world's note of this number; several clients may publish the same one. */
   | { readonly _tag: "Event"; readonly note: number; readonly forged: boolean }
+  /** Publishes an event that is much work to store, or has such events removed, one by one or all of an author. */
+  | {
+    readonly _tag: "Burden"
+    readonly what: "heavy" | "deletion" | "vanish"
+    readonly author: number
+    readonly n: number
+  }
   | { readonly _tag: "Req"; readonly subscription: string }
   | { readonly _tag: "Close"; readonly subscription: string }
 
@@ -73,6 +80,10 @@ export interface Plan {
     readonly writeMillis: number
     readonly syncMillis: number
     readonly closeMillis: number
+    /** A row or index entry takes so long. */
+    readonly entryMillis: number
+    /** Transactions of some size that take seconds each, though the disk gets on with them. */
+    readonly crawls: number
     /** The transaction that fails, and whether it had reached the disk all the same. */
     readonly fails: { readonly at: number; readonly written: boolean } | undefined
   }
@@ -82,6 +93,10 @@ export interface Plan {
   readonly stop: Moment
   /** A second signal, so many milliseconds after the first. */
   readonly hurryAfter: number | undefined
+  /** Milliseconds until the stop at the latest, if it is to come at a step and there are none any more. */
+  readonly stopAtLatest: number
+  /** Nothing has happened for a while when the stop comes. */
+  readonly isQuietAtEnd: boolean
   /** The power is cut: nothing runs any more, and what is not on the disk is gone. */
   readonly powerCut: Moment | undefined
 }
@@ -93,6 +108,10 @@ const times = <A>(count: number, make: (n: number) => A): ReadonlyArray<A> =>
   Array.from({ length: count }, (_, n) => make(n))
 
 const drawAction = (dice: Dice.Dice, mood: Mood, note: number): Action => {
+  if (dice.chance(mood.removals)) {
+    const what = dice.pick(["heavy", "heavy", "heavy", "deletion", "vanish"] as const)
+    return { _tag: "Burden", what, author: dice.between(0, 1), n: dice.between(0, what === "heavy" ? 11 : 2) }
+  }
   const kind = dice.fraction()
   if (kind < 0.76) {
     return {
@@ -176,6 +195,8 @@ export const draw = (dice: Dice.Dice, mood: Mood, life: number, relays: number):
       writeMillis: dice.chance(mood.slowWrites) ? dice.between(100, 600) : dice.pick([0, 1, 10, dice.between(0, 60)]),
       syncMillis: dice.pick([0, 1, 10, dice.between(0, 60)]),
       closeMillis: dice.pick([0, 5, dice.between(0, 200)]),
+      entryMillis: dice.pick([0, 0.1, 0.3]),
+      crawls: 0,
       fails: dice.chance(mood.diskFaults) ? { at: dice.between(1, 12), written: dice.chance(0.5) } : undefined
     },
     threads: {
@@ -184,6 +205,8 @@ export const draw = (dice: Dice.Dice, mood: Mood, life: number, relays: number):
     },
     portTaken: dice.chance(0.01),
     stop: drawMoment(dice, mood),
+    stopAtLatest: 1500,
+    isQuietAtEnd: false,
     hurryAfter: dice.chance(mood.impatience)
       ? dice.pick([0, 1, dice.between(0, 50), dice.between(250, 1500)])
       : undefined,

@@ -23,9 +23,6 @@ import { begin } from "./World.ts"
 /** Milliseconds from the stop to the forced exit, which never comes in a run that goes well. */
 const hardDeadline = 9000
 
-/** A stop that is meant to come at a step comes now if the service takes none any more. */
-const stopAtLatest = 1500
-
 /** Milliseconds between two lives. */
 const pauseMillis = 60_000
 
@@ -94,6 +91,7 @@ export const simulate = async ({ lives }: History, traced = false): Promise<Outc
     if (life.violations.length > 0) break
     startsAt = life.endedAt + pauseMillis
   }
+  disk.close()
   return {
     lives: played,
     violations: played.flatMap(({ violations }) => violations),
@@ -106,7 +104,7 @@ export const simulate = async ({ lives }: History, traced = false): Promise<Outc
 const live = async (run: Run): Promise<Life> => {
   enter(run)
   const { disk, journal, plan, world } = run
-  disk.boot()
+  disk.boot(run.violate.bind(run))
   plan.upstreams.forEach((upstream) => run.upstreams.push(new Upstream(upstream, run)))
   let impatience: Effect.Effect<void> = Effect.void
   let open = 0
@@ -143,7 +141,7 @@ const live = async (run: Run): Promise<Life> => {
     })
   }
   run.at(plan.stop, "stop", stop)
-  world.later(stopAtLatest, "stop at the latest", stop)
+  world.later(plan.stopAtLatest, "stop at the latest", stop)
   if (plan.powerCut !== undefined) {
     run.at(plan.powerCut, "power cut", () => {
       if (isDone()) return
@@ -164,7 +162,7 @@ const live = async (run: Run): Promise<Life> => {
     dial(client.connectAt)
   })
 
-  const verdict = await world.run(isDone, () => (run.stoppedAt ?? run.startsAt + stopAtLatest) + hardDeadline)
+  const verdict = await world.run(isDone, () => (run.stoppedAt ?? run.startsAt + plan.stopAtLatest) + hardDeadline)
   if (!run.isCut) {
     await world.drain()
     judge(run, verdict)
@@ -252,8 +250,10 @@ const judge = (run: Run, verdict: "done" | "deadlock" | "livelock"): void => {
   expect("count", certificate.answered.true >= told, () => `${told} told, ${certificate.answered.true} counted`)
   expect(
     "count",
-    !isWhole || disk.eventsBefore + certificate.committed === disk.events.size,
-    () => `${certificate.committed} counted as committed, ${disk.events.size - disk.eventsBefore} on the disk`
+    !isWhole || certificate.committed === disk.saved,
+    () => `${certificate.committed} counted as committed, ${disk.saved} on the disk`
   )
   for (const client of run.clients) client.judge()
+  disk.judge()
+  expect("sweep", !plan.isQuietAtEnd || disk.leftover === 0, () => `${disk.leftover} rows are still to be swept`)
 }

@@ -93,10 +93,10 @@ export class Upstream {
 
   /** At every sync: coverage never runs ahead of the events it stands for. */
   judge(): void {
-    const { events, records } = this.#run.disk
+    const { kept, records } = this.#run.disk
     const coverage = decodeCoverage(records.get(`coverage ${this.url}`)?.value ?? "") ?? []
     const ahead = this.#first.filter(({ created_at, id }) =>
-      !events.has(id) && coverage.some(([since, until]) => since <= created_at && created_at <= until)
+      kept.find(id) === undefined && coverage.some(([since, until]) => since <= created_at && created_at <= until)
     )
     if (ahead.length > 0) {
       this.#run.violate("I10", `${this.url} is covered, and ${ahead.length} of its events are not stored`)

@@ -25,7 +25,7 @@ const edges: ReadonlyArray<readonly [from: string, specifier: string, fake: stri
   ["database/sqlite/SqliteDatabase.ts", "./DatabaseFile.ts", "databaseFile.ts"],
   ["database/sqlite/SqliteDatabase.ts", "./FileWatch.ts", "databaseFile.ts"],
   ["database/sqlite/SqliteDatabase.ts", "./StoreReader.ts", "storeReader.ts"],
-  ["database/sqlite/SqliteDatabase.ts", "./SqliteReader.ts", "storeReader.ts"],
+  ["database/sqlite/SqliteDatabase.ts", "./SqliteReader.ts", "sqliteReader.ts"],
   ["main.ts", "./config/StateFolder.ts", "stateFolder.ts"],
   // Signatures, and their threads.
   ["crypto/WorkerVerifier.ts", "./engines/EngineSelection.ts", "engineSelection.ts"],

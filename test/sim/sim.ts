@@ -12,6 +12,7 @@ import { parseArgs } from "node:util"
 import { detect } from "./Detection.ts"
 import * as edges from "./edges.ts"
 import { install } from "./rewriting.ts"
+import { rewrites } from "./scale.ts"
 import { rewritesOf, variants } from "./variants.ts"
 
 const { values } = parseArgs({
@@ -34,7 +35,7 @@ if (values.variants) {
 }
 
 const unmet = edges.install()
-install(rewritesOf(values.variant))
+install([...rewrites, ...rewritesOf(values.variant)])
 const { explain, summaryOf, sweep } = await import("./Sweep.ts")
 
 if (unmet().length > 0) throw new Error(`edges that the source does not have any more: ${unmet().join("; ")}`)

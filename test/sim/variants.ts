@@ -120,6 +120,86 @@ export const variants: ReadonlyArray<Variant> = [
       to:
         "  yield* Effect.addFinalizer(() => Effect.andThen(Effect.sync(() => void (open = false)), Fiber.await(consumer)))\n"
     }]
+  },
+  {
+    name: "vanish in one transaction",
+    breaks:
+      "the transaction of a request to vanish removes all of its author's events, however many index entries they have",
+    rewrites: [
+      {
+        file: "database/sqlite/Removal.ts",
+        from: "      if (++looked < vanishRowsMax) continue\n",
+        to: "      if (++looked < Infinity) continue\n"
+      },
+      {
+        file: "database/sqlite/Removal.ts",
+        from: "    if (this.#left > 0) return this.#remove(stored)\n",
+        to: "    if (this.#left > -Infinity) return this.#remove(stored)\n"
+      }
+    ]
+  },
+  {
+    name: "sweep in one transaction",
+    breaks: "a sweep removes all there is to remove at once",
+    rewrites: [{
+      file: "database/sqlite/Removal.ts",
+      from: "    while (this.#left > 0) {\n      this.#sweeping ??= this.#nextLeaving()\n",
+      to: "    while (this.#left > -Infinity) {\n      this.#sweeping ??= this.#nextLeaving()\n"
+    }]
+  },
+  {
+    name: "sweep that never wakes",
+    breaks: "what a transaction has hidden is not swept before the next minute",
+    rewrites: [{
+      file: "database/Ingester.ts",
+      from: "    if (answer.hasLeftover === true) leftover.openUnsafe()\n",
+      to: ""
+    }]
+  },
+  {
+    name: "hidden only when swept",
+    breaks: "what is left of an author who vanished is shown until the sweep comes to it",
+    rewrites: [{
+      file: "database/sqlite/Hidden.ts",
+      from: "    if (version <= 0) return undefined\n",
+      to: "    if (version <= Infinity) return undefined\n"
+    }]
+  },
+  {
+    name: "batch that is not cut by work",
+    breaks: "a transaction is bounded by operations and characters, whatever these cost",
+    rewrites: [{
+      file: "database/Ingester.ts",
+      from: " || characters > charactersMax || work > workMax) {\n",
+      to: " || characters > charactersMax) {\n"
+    }]
+  },
+  {
+    name: "removals without a bound",
+    breaks: "as many tombstones are kept of one author as they ask for",
+    rewrites: [{
+      file: "database/sqlite/Removal.ts",
+      from: "      if (before + added > removalsMax) return undefined\n      targets.set(id, stored)\n",
+      to: "      targets.set(id, stored)\n"
+    }]
+  },
+  {
+    name: "tombstones that are forgotten",
+    breaks: "what was deleted by its id comes back when somebody publishes it again",
+    rewrites: [{
+      file: "database/sqlite/Removal.ts",
+      from: "    this.#statements.removedId.run(bytesOf(id), bytesOf(pubkey))\n",
+      to: ""
+    }]
+  },
+  {
+    name: "hung disk by total time",
+    breaks: "a transaction that takes long is taken for a disk that does nothing",
+    rewrites: [{
+      file: "database/sqlite/SqliteWriter.ts",
+      from: "      if (counted !== count) return stuck(counted, 0)\n",
+      to: ""
+    }]
   }
 ]
 

@@ -29,7 +29,7 @@ export const connection = (_path: string, _role: string) =>
     const db = {
       isOpen: true,
       close: () => void (db.isOpen = false),
-      prepare: () => ({ setReturnArrays: () => {}, get: () => [run().disk.seq, run().disk.events.size] })
+      prepare: () => ({ setReturnArrays: () => {}, get: () => [run().disk.sizes.seq, run().disk.sizes.events] })
     }
     return db
   })

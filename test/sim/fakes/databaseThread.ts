@@ -2,17 +2,28 @@
 import { Deferred, Effect, Exit } from "effect"
 import { ThreadFailed } from "../../../src/database/sqlite/thread/DatabaseThread.ts"
 import type { StoreAnswer, StoreRequest, SweepAnswer } from "../../../src/database/storeProtocol.ts"
+import type { Cost } from "../Disk.ts"
 import { run } from "../Run.ts"
 
 const idle = () => {}
 
-export const make = (options: { readonly name: string }) =>
+/** Milliseconds that a row or index entry takes on a disk that crawls, and entries of a transaction that is worth it. */
+const crawlMillis = 75
+const crawlsFrom = 140
+
+interface Options {
+  readonly name: string
+  readonly workerData: { readonly progress?: SharedArrayBuffer }
+}
+
+export const make = (options: Options) =>
   Effect.gen(function*() {
     const { disk, journal, plan, world, upstreams } = run()
     const violate = run().violate.bind(run())
     const { name } = options
     const closed = Deferred.makeUnsafe<string>()
     const exited = Deferred.makeUnsafe<void>()
+    const progress = new Int32Array(options.workerData.progress ?? new SharedArrayBuffer(4))
     let isClosing = false
     let isGone = false
     /** Fails what is in hand. */
@@ -36,7 +47,7 @@ export const make = (options: { readonly name: string }) =>
           return resume(failed("is closed"))
         }
         if (disk.isWriting) violate("writer", "two transactions at a time")
-        const { fails, syncMillis, writeMillis } = plan.disk
+        const { crawls, entryMillis, fails, syncMillis, writeMillis } = plan.disk
         disk.isWriting = true
         lose = () => {
           disk.isWriting = false
@@ -48,15 +59,25 @@ export const make = (options: { readonly name: string }) =>
         world.later(world.dice.between(0, writeMillis), "sync", () => {
           if (isGone) return
           if (!disk.isOpen && journal.forced.length === 0) violate("I3", "a sync after the file was closed")
-          const answer: StoreAnswer | SweepAnswer = request._tag === "Apply"
-            ? fail && !fails.written
-              ? { results: [], seq: disk.seq, events: disk.events.size }
-              : disk.sync(request.batch)
-            : { done: true, indexed: 0, seq: disk.seq, events: disk.events.size }
-          world.note(() => `${request._tag} ${number} ${fail ? "fails" : "is on the disk"}`)
+          const { answer, cost }: { answer: StoreAnswer | SweepAnswer; cost: Cost } = fail && !fails.written
+            ? { answer: { results: [], ...disk.sizes }, cost: { changes: 0, signs: 0 } }
+            : request._tag === "Apply"
+            ? disk.sync(request.batch)
+            : disk.sweep(request.now)
+          world.note(() =>
+            `${request._tag} ${number} ${fail ? "fails" : "is on the disk"}, ${cost.changes} rows and entries`
+          )
+          const isCrawling = cost.changes >= crawlsFrom && disk.crawls < crawls
+          if (isCrawling) disk.crawls++
+          const millis = Math.ceil(cost.changes * (isCrawling ? crawlMillis : entryMillis))
+          // It goes on counting what it does, at an even pace.
+          const signs = isCrawling ? cost.signs : 0
+          for (let sign = 1; sign <= signs; sign++) {
+            world.later(Math.floor((millis * sign) / signs), "progress", () => void Atomics.add(progress, 0, 1))
+          }
           for (const upstream of upstreams) upstream.judge()
           run().reach("written")
-          world.later(world.dice.between(0, syncMillis), "synced", () => {
+          world.later(millis + world.dice.between(0, syncMillis), "synced", () => {
             if (isGone) return
             lose = idle
             disk.isWriting = false
