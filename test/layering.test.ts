@@ -43,7 +43,7 @@ const table: ReadonlyArray<{
   // What programs may ask, as schemas and nothing else.
   { files: ["api/"], may: [], packages: "any" },
   { files: ["observability/"], may: ["domain/"], packages: "any" },
-  { files: ["lifecycle/"], may: ["observability/"], packages: "any" },
+  { files: ["lifecycle/"], may: ["observability/", "domain/Time.ts"], packages: "any" },
   {
     files: ["config/"],
     may: ["domain/", "lifecycle/", "observability/"],

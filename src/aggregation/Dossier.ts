@@ -9,6 +9,7 @@ import { type Event, newestFirst } from "../domain/Event.ts"
 import { nip05NameOf, nip05TextOf } from "../domain/Nip05.ts"
 import { type Facts, judge, type Verdict } from "../domain/Quality.ts"
 import { type RuleRow, ruleTable, timeOf } from "../domain/RuleTable.ts"
+import { secondsOf } from "../domain/Time.ts"
 import { escape } from "../observability/Escape.ts"
 import * as Grace from "./admission/Grace.ts"
 import { Moderation } from "./admission/Moderation.ts"
@@ -146,7 +147,7 @@ const make = Effect.gen(function*() {
       const said = check?.name === text ? check.said : undefined
       return {
         verified: owned?.value === text ? true : said === undefined || said === "verified" ? undefined : false,
-        checkedAt: check?.name === text && check.at !== undefined ? Math.floor(check.at / 1000) : undefined
+        checkedAt: check?.name === text && check.at !== undefined ? secondsOf(check.at) : undefined
       }
     }),
 

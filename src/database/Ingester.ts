@@ -7,6 +7,7 @@
  */
 import { Cause, Deferred, Effect, Exit, Latch, Metric, Option, PubSub, Schema } from "effect"
 import { rawOf } from "../domain/Event.ts"
+import { secondsOf } from "../domain/Time.ts"
 import { removalWork, vanishRowsMax, workOf } from "../domain/Work.ts"
 import * as Mailbox from "../lifecycle/Mailbox.ts"
 import { Shutdown } from "../lifecycle/Shutdown.ts"
@@ -173,7 +174,7 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
   const commit = Effect.fnUntraced(function*(writes: ReadonlyArray<Prepared>) {
     const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
     const answer = yield* writer.apply({
-      now: Math.floor(now / 1000),
+      now: secondsOf(now),
       writes: writes.map(({ operations }) => operations)
     })
     const commits: Array<Commit> = []
@@ -230,7 +231,7 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
 
   const sweep = (replies: ReadonlyArray<Sweep>): Effect.Effect<void> =>
     Effect.clockWith((clock) => clock.currentTimeMillis).pipe(
-      Effect.flatMap((now) => failure === undefined ? writer.sweep(Math.floor(now / 1000)) : Effect.fail(failure)),
+      Effect.flatMap((now) => failure === undefined ? writer.sweep(secondsOf(now)) : Effect.fail(failure)),
       Effect.tap((answer) => tellIndexing(answer.indexed)),
       Effect.map((answer) => {
         sizes = answer

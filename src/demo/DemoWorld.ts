@@ -2,13 +2,14 @@
  * Everything the demo needs from outside, on this machine: upstream relays full of made-up people, hosts with their
  * pictures, and a folder to forget afterwards. Released after the service that reads from it.
  */
-import { Clock, Context, Effect, Layer, type Scope } from "effect"
+import { Context, Effect, Layer, type Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Settings, type SettingsShape } from "../config/Settings.ts"
 import type { Event } from "../domain/Event.ts"
+import { nowSeconds } from "../lifecycle/Now.ts"
 import { DemoImages } from "./DemoImages.ts"
 import * as DemoUpstream from "./DemoUpstream.ts"
 import * as HarvestReport from "./HarvestReport.ts"
@@ -60,8 +61,6 @@ const eventsOf = (
   { lists, notes, profiles }: Population.Person
 ): ReadonlyArray<Event> => [...profiles, ...lists, ...notes]
 
-const seconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
-
 /** People signed between two looks at the world: some milliseconds. */
 const batch = 100
 
@@ -77,7 +76,7 @@ const make = Effect.fnUntraced(function*(options: Options, screen: Screen) {
   } as const
 
   let count = 0
-  for (const person of Population.people(options.profiles, { ...people, now: yield* seconds })) {
+  for (const person of Population.people(options.profiles, { ...people, now: yield* nowSeconds })) {
     for (const upstream of shareOut(count, upstreams)) upstream.add(eventsOf(person))
     count += 1
     if (count % batch !== 0) continue
@@ -92,7 +91,7 @@ const make = Effect.fnUntraced(function*(options: Options, screen: Screen) {
   const newcomers = Population.newcomers(people, () => now)
   return DemoWorld.of({
     upstreams,
-    arrive: Effect.map(seconds, (second) => {
+    arrive: Effect.map(nowSeconds, (second) => {
       now = second
       const person = newcomers.next().value
       // What proves that somebody posts is there before anybody can ask for it.

@@ -7,6 +7,7 @@
  */
 import { Clock, Context, Effect, Layer, Schema, type Scope, Semaphore } from "effect"
 import { madeOf, Settings, type SettingsShape } from "../config/Settings.ts"
+import { doubled } from "../domain/Backoff.ts"
 
 export interface Options {
   /** A host's pace: so many requests at once when it has been idle, and so many per minute. */
@@ -170,7 +171,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const refused = (host: Host, at: number, asked: number | undefined): number => {
     host.refusals = at - host.refusedAt > options.refusalMemoryMillis ? 1 : host.refusals + 1
     host.refusedAt = at
-    const own = Math.min(options.refusalMillis * 2 ** Math.min(host.refusals - 1, 4), options.refusalMillisMax)
+    const own = doubled(options.refusalMillis, host.refusals, options.refusalMillisMax)
     const pause = Math.min(asked === undefined || asked === 0 ? own : asked, options.pauseMillisMax)
     refill(host, at)
     host.perMinute = Math.max(1, host.perMinute / 2)

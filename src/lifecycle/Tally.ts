@@ -1,9 +1,9 @@
 /** A count of things that are under way, which can be waited for to come to nothing. */
-import { Effect } from "effect"
+import { type Effect, Latch } from "effect"
 
 export class Tally {
   #count = 0
-  readonly #waiting = new Set<() => void>()
+  readonly #none = Latch.makeUnsafe(true)
 
   get count(): number {
     return this.#count
@@ -11,21 +11,13 @@ export class Tally {
 
   add(): void {
     this.#count++
+    this.#none.closeUnsafe()
   }
 
   done(): void {
-    if (--this.#count > 0) return
-    for (const resume of this.#waiting) resume()
+    if (--this.#count === 0) this.#none.openUnsafe()
   }
 
   /** Waits until the count is zero. */
-  readonly zero: Effect.Effect<void> = Effect.callback<void>((resume) => {
-    if (this.#count === 0) return resume(Effect.void)
-    const done = () => {
-      this.#waiting.delete(done)
-      resume(Effect.void)
-    }
-    this.#waiting.add(done)
-    return Effect.sync(() => this.#waiting.delete(done))
-  })
+  readonly zero: Effect.Effect<void> = this.#none.await
 }

@@ -3,6 +3,7 @@ import { Clock, Effect, Metric } from "effect"
 import { HarvestStatus, type UpstreamStatus } from "../aggregation/harvest/HarvestStatus.ts"
 import { Settings } from "../config/Settings.ts"
 import { Database } from "../database/Database.ts"
+import { secondsOf } from "../domain/Time.ts"
 import type { LiveFacts } from "../pages/LivePage.ts"
 import type { UpstreamFacts, UpstreamsFacts } from "../pages/RelaysPage.ts"
 import type { People } from "./People.ts"
@@ -53,7 +54,7 @@ export const make = Effect.fnUntraced(function*(people: People) {
     return {
       upstreams: all.map((status) => upstreamOf(status, now)),
       since: rules.createdAtMin,
-      now: Math.floor(now / 1000)
+      now: secondsOf(now)
     } satisfies UpstreamsFacts
   })
 

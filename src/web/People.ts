@@ -1,5 +1,5 @@
 /** People, as pages and the API show them, out of the store and the dossier. */
-import { Clock, Effect } from "effect"
+import { Effect } from "effect"
 import { Dossier, type Explanation } from "../aggregation/Dossier.ts"
 import type { PictureRecord } from "../aggregation/evidence/PictureStore.ts"
 import { Settings } from "../config/Settings.ts"
@@ -8,6 +8,8 @@ import type { Event } from "../domain/Event.ts"
 import type { Filter } from "../domain/Filter.ts"
 import { lineOf, profileOf } from "../domain/Profile.ts"
 import { messageRelaysOf, relayListOf } from "../domain/RelayList.ts"
+import { secondsOf } from "../domain/Time.ts"
+import { nowSeconds } from "../lifecycle/Now.ts"
 import { type Nip05Name, type Person, personOf } from "../pages/Person.ts"
 import type { PictureFacts, RelayUse } from "../pages/ProfilePage.ts"
 
@@ -60,7 +62,7 @@ export const pictureFactsOf = (url: string, record: PictureRecord | undefined): 
       : record.outcome._tag === "NoImage"
       ? record.outcome.reason
       : pictureStates[record.outcome._tag],
-    checkedAt: record && Math.floor(record.checkedAt / 1000)
+    checkedAt: record && secondsOf(record.checkedAt)
   }
 }
 
@@ -82,7 +84,6 @@ export const make = Effect.gen(function*() {
   const database = yield* Database
   const dossier = yield* Dossier
   const settings = yield* Settings
-  const seconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
 
   const read = (filter: Filter, limitMax: number) =>
     Effect.map(database.query([filter], { limitMax, ...publicly }), ({ events }) => events)
@@ -109,7 +110,7 @@ export const make = Effect.gen(function*() {
   let counted: { readonly at: number; readonly profiles: number } | undefined
   /** How many profiles there are, or were a moment ago. */
   const total = Effect.gen(function*() {
-    const at = yield* seconds
+    const at = yield* nowSeconds
     if (counted === undefined || at - counted.at >= countedFor) {
       counted = { at, profiles: yield* database.count([{ kinds: [0] }], publicly) }
     }
@@ -223,7 +224,7 @@ export const make = Effect.gen(function*() {
   })
 
   return {
-    seconds,
+    seconds: nowSeconds,
     total,
     events,
     newest,

@@ -16,6 +16,7 @@ import { type Policy, refusalOf, type Source } from "../../domain/Gate.ts"
 import { deletesKept, deletionKind, profileKind, vanishKind } from "../../domain/Kinds.ts"
 import { Rejected, type RejectionReason, Undetermined } from "../../domain/Quality.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
+import { nowSeconds } from "../../lifecycle/Now.ts"
 import { type Examination, Examiner, type ExaminerError, withoutFacts } from "../evidence/Examiner.ts"
 import * as Space from "../Space.ts"
 import type { AdmissionOutcome } from "./Admission.ts"
@@ -155,7 +156,7 @@ const make = Effect.fnUntraced(function*() {
   })
 
   const accept = Effect.fnUntraced(function*(event: Event, { companions, onceStored, operations }: Examination) {
-    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    const now = yield* nowSeconds
     const kept = companions.filter((companion) =>
       refusalOf(companion, { source: found, now, policy: policy() }) === undefined
     )

@@ -11,6 +11,7 @@ import type { Verification } from "../../crypto/Verifier.ts"
 import type { Operation, Preview } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import { type Policy, refusalOf, type Source } from "../../domain/Gate.ts"
+import { secondsOf } from "../../domain/Time.ts"
 import type { AdmissionOutcome } from "./Admission.ts"
 import type { Checked } from "./SharedChecks.ts"
 
@@ -78,7 +79,7 @@ export const judgeMany = Effect.fnUntraced(function*<T extends Entrant, E>(
   { conclude, memory, policy, previewAll, verifyAll }: Steps<T, E>
 ): Effect.fn.Return<Judged<E>> {
   const since = yield* Clock.currentTimeMillis
-  const now = Math.floor(since / 1000)
+  const now = secondsOf(since)
   const judged: Array<Decision | Cause.Cause<E> | undefined> = entrants.map(({ event, source }) => {
     const refusal = refusalOf(event, { source, now, policy })
     return refusal === undefined ? undefined : unseen(refusal)

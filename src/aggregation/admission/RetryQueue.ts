@@ -8,6 +8,7 @@
 import { Clock, Context, Effect, Latch, Layer, Random, Schema } from "effect"
 import { Settings } from "../../config/Settings.ts"
 import { Database, type DatabaseError, type Operation, type RecordWrite } from "../../database/Database.ts"
+import { doubled, spread } from "../../domain/Backoff.ts"
 import type { Event } from "../../domain/Event.ts"
 import { isBelievedPause, type UndeterminedReason, type Verdict } from "../../domain/Quality.ts"
 import * as Space from "../Space.ts"
@@ -97,8 +98,7 @@ export class RetryQueue extends Context.Service<RetryQueue, {
 }>()("profile-aggregator/aggregation/admission/RetryQueue") {}
 
 /** Before the spread of a fifth either way. */
-export const delayOf = (attempts: number): number =>
-  attempts === 0 ? 0 : Math.min(delayMax, firstDelay * 2 ** Math.min(attempts - 1, 20))
+export const delayOf = (attempts: number): number => doubled(firstDelay, attempts, delayMax)
 
 const entryOf = ({ due, value: stored }: Space.Kept<Space.Value<typeof space>>): Entry | undefined => {
   if (stored === undefined) return undefined
@@ -150,10 +150,10 @@ const make = Effect.fnUntraced(function*() {
   const dueAt = Effect.fnUntraced(function*(attempts: number, why: Undetermined | undefined) {
     const now = yield* Clock.currentTimeMillis
     if (why === undefined) return now
-    const spread = yield* Random.next
-    const own = isBelievedPause(why.reason, attempts) ? 0 : delayOf(attempts) * (0.8 + 0.4 * spread)
+    const chance = yield* Random.next
+    const own = isBelievedPause(why.reason, attempts) ? 0 : spread(delayOf(attempts), chance)
     // Never before the time that was asked for.
-    return now + Math.round(Math.max(own, why.retryAfter * (1 + 0.1 * spread)))
+    return now + Math.round(Math.max(own, why.retryAfter * (1 + 0.1 * chance)))
   })
 
   return RetryQueue.of({

@@ -7,12 +7,13 @@
 import { Clock, Context, Effect, Layer, Random, Schema } from "effect"
 import { madeOf, Settings } from "../../config/Settings.ts"
 import { Database, type DatabaseError, type RecordWrite } from "../../database/Database.ts"
+import { spread } from "../../domain/Backoff.ts"
 import type { Event } from "../../domain/Event.ts"
 import { profileKind } from "../../domain/Kinds.ts"
-import { Rejected, type RejectionReason } from "../../domain/Quality.ts"
+import { LruMap } from "../../domain/LruMap.ts"
+import { Rejected, type RejectionReason, type Verdict } from "../../domain/Quality.ts"
 import { rulesIdOf } from "../evidence/Rules.ts"
 import * as Space from "../Space.ts"
-import { RecentRejections, type Rejection } from "./RecentRejections.ts"
 
 const day = 24 * 3_600_000
 
@@ -41,6 +42,17 @@ export const space = Space.versioned("verdict", {
   retryAt: Schema.Int
 })
 
+export type Rejection = Extract<Verdict, { readonly _tag: "Rejected" }>
+
+/** A rejection, and until when it holds, in Unix milliseconds. */
+interface Remembered {
+  readonly rejection: Rejection
+  readonly until: number
+}
+
+/** Rejections kept in memory, by id: the same profile comes from every upstream, and again with every pass. 100 bytes each. */
+const recentMax = 50_000
+
 export class Verdicts extends Context.Service<Verdicts, {
   /** The rejection of exactly this event, while it holds. */
   readonly recall: (event: Event) => Effect.Effect<Rejection | undefined, DatabaseError>
@@ -54,7 +66,7 @@ const make = Effect.fnUntraced(function*() {
   /** Otherwise nothing is kept that would hold. */
   const keepsAny = () => settings.pictures === "on" || settings.proof === "on" || settings.nip05 === "require"
   /** By the rules as they are; with other rules it begins anew. */
-  const recent = madeOf(() => rulesIdOf(settings.now), () => new RecentRejections())
+  const recent = madeOf(() => rulesIdOf(settings.now), () => new LruMap<string, Remembered>(recentMax))
 
   return Verdicts.of({
     recall: Effect.fnUntraced(function*(event) {
@@ -66,7 +78,7 @@ const make = Effect.fnUntraced(function*() {
       const verdict = (yield* space.get(database, event.id))?.value
       if (verdict === undefined || verdict.rules !== rulesIdOf(settings.now) || verdict.retryAt <= now) return undefined
       const rejection = Rejected(verdict.reason as RejectionReason)
-      recent().add(event.id, { rejection, until: verdict.retryAt })
+      recent().set(event.id, { rejection, until: verdict.retryAt })
       return rejection
     }),
 
@@ -75,8 +87,8 @@ const make = Effect.fnUntraced(function*() {
       const at = yield* Clock.currentTimeMillis
       const retryAt = lifetime === undefined
         ? Number.POSITIVE_INFINITY
-        : at + Math.round(lifetime * (0.8 + 0.4 * (yield* Random.next)))
-      recent().add(event.id, { rejection, until: retryAt })
+        : at + Math.round(spread(lifetime, yield* Random.next))
+      recent().set(event.id, { rejection, until: retryAt })
       if (!asked || lifetime === undefined) return []
       return [space.put(event.id, { reason: rejection.reason, rules: rulesIdOf(settings.now), at, retryAt }, retryAt)]
     })

@@ -11,6 +11,7 @@ import type { CryptoError } from "../../crypto/Verifier.ts"
 import type { DatabaseError, Operation } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import * as Quality from "../../domain/Quality.ts"
+import { secondsOf } from "../../domain/Time.ts"
 import { HostBudgets } from "../../fetch/HostBudgets.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { NameOwners } from "./NameOwners.ts"
@@ -51,7 +52,7 @@ export const withoutFacts = (verdict: Quality.Verdict): Examination => ({
 })
 
 const factsNow = (event: Event, policy: Quality.Policy) =>
-  Effect.map(Clock.currentTimeMillis, (now) => Quality.factsOf(event, Math.floor(now / 1000), policy))
+  Effect.map(Clock.currentTimeMillis, (now) => Quality.factsOf(event, secondsOf(now), policy))
 
 /**
  * All facts about a profile as far as they are known here, whatever the rules make of them. Contacts nobody: what nobody has

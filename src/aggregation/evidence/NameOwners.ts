@@ -8,6 +8,7 @@
 import { Clock, Context, Effect, Layer, Random, Schema } from "effect"
 import { Settings } from "../../config/Settings.ts"
 import { Database, type DatabaseError, type RecordWrite, textOf } from "../../database/Database.ts"
+import { doubled, spread } from "../../domain/Backoff.ts"
 import type { Event } from "../../domain/Event.ts"
 import { type Nip05Name, nip05NameOf, nip05TextOf } from "../../domain/Nip05.ts"
 import { profileOf } from "../../domain/Profile.ts"
@@ -113,7 +114,7 @@ const make = Effect.fnUntraced(function*() {
   /** So many milliseconds from now, give or take a fifth, so that not all are asked again together. */
   const later = Effect.fnUntraced(function*(millis: number) {
     const now = yield* Clock.currentTimeMillis
-    return now + Math.round(millis * (0.8 + 0.4 * (yield* Random.next)))
+    return now + Math.round(spread(millis, yield* Random.next))
   })
 
   const find = Effect.fnUntraced(function*(pubkey: string) {
@@ -135,8 +136,8 @@ const make = Effect.fnUntraced(function*() {
     function*(pubkey: string, name: string, before: Stored | undefined, listing: Unanswered) {
       // Our own pace says nothing about the domain.
       const attempts = (before?.attempts ?? 0) + (listing.reason === "not checked in time" ? 0 : 1)
-      const isPaced = attempts > 0 && !isBelievedPause(listing.reason, attempts)
-      const own = !isPaced ? 0 : Math.min(silenceMax, silenceFirst * 2 ** Math.min(attempts - 1, 10))
+      const isPaced = !isBelievedPause(listing.reason, attempts)
+      const own = isPaced ? doubled(silenceFirst, attempts, silenceMax) : 0
       const due = yield* later(Math.max(own, listing.retryAfter * 1.25))
       const stored: Stored = { name, ...believedOf(before, yield* Clock.currentTimeMillis), attempts }
       return {
@@ -158,7 +159,7 @@ const make = Effect.fnUntraced(function*() {
     const attempts = said === "verified" ? 0 : (before?.attempts ?? 0) + 1
     const fresh = said === "verified"
       ? verifiedFresh
-      : Math.min(problemMax, problemFresh * 2 ** Math.min(attempts - 1, 10))
+      : doubled(problemFresh, attempts, problemMax)
     const stored: Stored = { name: text, said, at, attempts }
     const check = checkSpace.put(pubkey, stored, yield* later(fresh))
     if (said === "verified") {

@@ -6,6 +6,7 @@
  * names. Redirects are not followed (NIP-05, "Security Constraints"), and say nothing about the name.
  */
 import { Clock, Context, Effect, Layer, Metric, Random, type Result, Semaphore, Stream } from "effect"
+import { doubled, spread } from "../../domain/Backoff.ts"
 import { nip05DocumentOf, type Nip05Name, nip05UrlOf } from "../../domain/Nip05.ts"
 import { isBelievedPause, type UndeterminedReason } from "../../domain/Quality.ts"
 import type { FetchError } from "../../fetch/FetchError.ts"
@@ -136,11 +137,11 @@ const make = Effect.fnUntraced(function*(options: Options) {
     return nip05DocumentOf(text)
   }, Effect.scoped)
 
-  const learn = (domain: Domain, local: string, document: ReadonlyMap<string, string>, now: number, spread: number) => {
+  const learn = (domain: Domain, local: string, document: ReadonlyMap<string, string>, now: number, chance: number) => {
     names -= domain.keys.size
     if (domain.freshUntil <= now) {
       domain.keys.clear()
-      domain.freshUntil = now + options.fresh * spread
+      domain.freshUntil = now + spread(options.fresh, chance)
     }
     for (const [name, key] of document) domain.keys.set(name, key)
     domain.keys.set(local, document.get(local))
@@ -151,9 +152,9 @@ const make = Effect.fnUntraced(function*(options: Options) {
   }
 
   /** A failure, for all names of the domain. */
-  const fall = (domain: Domain, { detail, reason, retryAfter }: FetchError, now: number, spread: number) => {
+  const fall = (domain: Domain, { detail, reason, retryAfter }: FetchError, now: number, chance: number) => {
     if (reason === "Refused") {
-      domain.silence = { listing: refused, until: now + options.pauseMax * spread }
+      domain.silence = { listing: refused, until: now + spread(options.pauseMax, chance) }
       return refused
     }
     if (reason === "Budget" && detail !== "paused") return { ...notInTime, retryAfter: retryAfter ?? options.pause }
@@ -162,7 +163,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     const why = isAsked ? "NIP-05 domain asked for a pause" : "NIP-05 domain did not answer"
     const own = isBelievedPause(why, domain.silences)
       ? 0
-      : Math.min(options.pauseMax, options.pause * 2 ** Math.min(domain.silences - 1, 10)) * spread
+      : spread(doubled(options.pause, domain.silences, options.pauseMax), chance)
     // Never before the time that was asked for.
     const pause = Math.round(Math.max(own, retryAfter ?? 0))
     const listing: Unanswered = { _tag: "Unanswered", reason: why, retryAfter: pause }
@@ -177,11 +178,11 @@ const make = Effect.fnUntraced(function*(options: Options) {
     answer: Result.Result<ReadonlyMap<string, string>, FetchError>
   ) {
     const now = yield* Clock.currentTimeMillis
-    const spread = 0.8 + 0.4 * (yield* Random.next)
-    if (answer._tag === "Success") learn(domain, name.local, answer.success, now, spread)
+    const chance = yield* Random.next
+    if (answer._tag === "Success") learn(domain, name.local, answer.success, now, chance)
     // That there is no document is an answer about this name; others of the domain may have one of their own.
-    else if (answer.failure.reason === "Gone") learn(domain, name.local, new Map(), now, spread)
-    else return fall(domain, answer.failure, now, spread)
+    else if (answer.failure.reason === "Gone") learn(domain, name.local, new Map(), now, chance)
+    else return fall(domain, answer.failure, now, chance)
     return listed(domain.keys.get(name.local))
   })
 

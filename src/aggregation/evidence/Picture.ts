@@ -6,6 +6,7 @@
  * same time, and not again while what is known about it is fresh.
  */
 import { Cause, Clock, Context, Effect, Exit, Fiber, Layer, Metric, Random, RcMap, Result } from "effect"
+import { doubled, spread } from "../../domain/Backoff.ts"
 import { decodeDataUrl } from "../../domain/DataUrl.ts"
 import type { Facts, PictureProblem } from "../../domain/Quality.ts"
 import { FetchError, type FetchReason } from "../../fetch/FetchError.ts"
@@ -189,8 +190,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const lookAgain = Effect.fnUntraced(function*(url: string, before: PictureRecord | undefined) {
     const answer = yield* Effect.result(ask(url))
     const checkedAt = yield* Clock.currentTimeMillis
-    const spread = yield* Random.next
-    const around = (millis: number) => Math.round(millis * (0.8 + 0.4 * spread))
+    const chance = yield* Random.next
+    const around = (millis: number) => Math.round(spread(millis, chance))
     const record = (outcome: Outcome, status: number | undefined, fresh: number, attempts: number): PictureRecord => ({
       outcome,
       ...(status === undefined ? {} : { status }),
@@ -209,8 +210,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
     const attempts = before?.outcome._tag === "Unanswered" ? before.attempts + 1 : 1
     // Never before the host's own time, and spread out after it.
     const fresh = retryAfter === undefined
-      ? Math.min(options.retryMax, around(firstRetry(reason) * 2 ** Math.min(attempts - 1, 10)))
-      : Math.round(retryAfter * (1 + 0.2 * spread))
+      ? Math.min(options.retryMax, around(doubled(firstRetry(reason), attempts, options.retryMax)))
+      : Math.round(retryAfter * (1 + 0.2 * chance))
     // Our own budget says nothing about the picture, so nothing is remembered.
     return record(outcome, status, fresh, reason === "Budget" ? 0 : attempts)
   })

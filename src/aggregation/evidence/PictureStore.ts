@@ -4,6 +4,7 @@
  * A contract, so that memory serves the tests and the database the service. Losing a record costs one more look.
  */
 import { Context, Effect, Layer, Schema } from "effect"
+import { LruMap } from "../../domain/LruMap.ts"
 
 /** A picture as its bytes describe it. */
 export const PictureFacts = Schema.Struct({
@@ -59,23 +60,10 @@ export class PictureStore extends Context.Service<PictureStore, {
   /** Of so many URLs; the one that was used longest ago is forgotten first. */
   static readonly layerMemory = (urlsMax: number): Layer.Layer<PictureStore> =>
     Layer.sync(PictureStore, () => {
-      const records = new Map<string, PictureRecord>()
-      const put = (url: string, record: PictureRecord) => {
-        records.delete(url)
-        records.set(url, record)
-        for (const oldest of records.keys()) {
-          if (records.size <= urlsMax) break
-          records.delete(oldest)
-        }
-      }
+      const records = new LruMap<string, PictureRecord>(urlsMax)
       return {
-        get: (url) =>
-          Effect.sync(() => {
-            const record = records.get(url)
-            if (record !== undefined) put(url, record)
-            return record
-          }),
-        set: (url, record) => Effect.sync(() => put(url, record))
+        get: (url) => Effect.sync(() => records.get(url)),
+        set: (url, record) => Effect.sync(() => records.set(url, record))
       }
     })
 }

@@ -11,6 +11,7 @@ import { Clock, Context, Deferred, Effect, Layer, Metric, Option, Random, Schema
 import { madeOf, Settings, type SettingsShape } from "../../config/Settings.ts"
 import { type CryptoError, Verifier } from "../../crypto/Verifier.ts"
 import { Database, type DatabaseError, type RecordWrite, textOf } from "../../database/Database.ts"
+import { spread } from "../../domain/Backoff.ts"
 import { type BridgeEvidence, bridgeEvidenceOf } from "../../domain/Bridge.ts"
 import { type Event, newestFirst } from "../../domain/Event.ts"
 import { type Filter, matchesAny } from "../../domain/Filter.ts"
@@ -19,6 +20,7 @@ import type { Facts } from "../../domain/Quality.ts"
 import { relayListOf } from "../../domain/RelayList.ts"
 import { aliasOf } from "../../domain/RelayUrl.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
+import { nowSeconds } from "../../lifecycle/Now.ts"
 import { aggregationOutboxAsks } from "../../observability/Metrics.ts"
 import * as Space from "../Space.ts"
 import { RelayPool } from "../upstream/RelayPool.ts"
@@ -139,7 +141,7 @@ const make = Effect.fnUntraced(function*() {
     events: ReadonlyArray<Event>
   ) {
     const { proofKinds, proofMin } = findings.question
-    const latest = Math.floor((yield* Clock.currentTimeMillis) / 1000) + settings.limits.createdAtFutureMax
+    const latest = (yield* nowSeconds) + settings.limits.createdAtFutureMax
     let valid = 0
     for (const event of events.slice(0, proofMin + 2 * companionKinds.length)) {
       if (!matchesAny(filters, event) || event.created_at > latest) continue
@@ -208,7 +210,7 @@ const make = Effect.fnUntraced(function*() {
 
   const remember = Effect.fnUntraced(function*(pubkey: string, stored: Stored) {
     const now = yield* Clock.currentTimeMillis
-    const fresh = (stored.found ? foundFresh : noneFresh) * (0.8 + 0.4 * (yield* Random.next))
+    const fresh = spread(stored.found ? foundFresh : noneFresh, yield* Random.next)
     return space.put(pubkey, stored, now + Math.round(fresh))
   })
 

@@ -13,6 +13,7 @@ import type { Event } from "../../domain/Event.ts"
 import { type Filter, matchesAny } from "../../domain/Filter.ts"
 import { cutMin } from "../../domain/HarvestWindow.ts"
 import { companionKinds, deletionKind, keptAddressesOf, profileKind } from "../../domain/Kinds.ts"
+import { secondsOf } from "../../domain/Time.ts"
 import * as Space from "../Space.ts"
 import type { PageAnswer, PagedConnection } from "../upstream/PagedConnection.ts"
 import * as Refusal from "../upstream/Refusal.ts"
@@ -175,7 +176,7 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
       ...before,
       at: 0,
       askedTo: before.at,
-      since: Math.max(floor, Math.floor(before.begunAt / 1000) - reachBack),
+      since: Math.max(floor, secondsOf(before.begunAt) - reachBack),
       begunAt: now
     }
 

@@ -6,7 +6,9 @@
  */
 import { Cause, Clock, Duration, Effect, Exit, Fiber, Layer, Metric, Random } from "effect"
 import { Settings } from "../../config/Settings.ts"
+import { doubled, spreadBelow } from "../../domain/Backoff.ts"
 import { aliasOf } from "../../domain/RelayUrl.ts"
+import { secondsOf } from "../../domain/Time.ts"
 import { Supervisor } from "../../lifecycle/Supervisor.ts"
 import { aggregationDialsFailed, aggregationUpstreamsConnected } from "../../observability/Metrics.ts"
 import { Retries, type RetryStatus } from "../admission/Retries.ts"
@@ -22,10 +24,6 @@ export const stablePeriod = Duration.minutes(1)
 export const forbiddenPause = Duration.hours(1)
 
 export const logPeriod = Duration.seconds(20)
-
-/** Milliseconds to wait after so many failures in a row, at least one; `spread` is random, from 0 to 1. */
-export const backoff = (failures: number, initial: number, max: number, spread: number): number =>
-  Math.min(max, initial * 2 ** Math.min(failures - 1, 30)) * (0.8 + 0.2 * spread)
 
 /** Why a session ended; it never ends by itself. */
 const errorOf = (exit: Exit.Exit<unknown, UpstreamError>): UpstreamError => {
@@ -58,12 +56,12 @@ const keepHarvesting = Effect.fnUntraced(function*(progress: Progress) {
     const now = yield* Clock.currentTimeMillis
     const isStable = connectedAt !== undefined && now - connectedAt >= Duration.toMillis(stablePeriod)
     failures = isStable && error.reason !== "misbehaved" ? 1 : failures + 1
-    const spread = yield* Random.next
+    const chance = yield* Random.next
     const { initialBackoff, maxBackoff } = settings.now
-    const own = backoff(failures, Duration.toMillis(initialBackoff), Duration.toMillis(maxBackoff), spread)
+    const own = doubled(Duration.toMillis(initialBackoff), failures, Duration.toMillis(maxBackoff))
     // Who does not want us today does not want us in a minute.
-    const least = error.reason === "forbidden" ? Duration.toMillis(forbiddenPause) * (0.8 + 0.2 * spread) : 0
-    const millis = Math.round(Math.max(own, least))
+    const least = error.reason === "forbidden" ? Duration.toMillis(forbiddenPause) : 0
+    const millis = Math.round(spreadBelow(Math.max(own, least), chance))
     progress.state = "waiting"
     progress.lastError = error.message
     progress.nextAttempt = now + millis
@@ -106,7 +104,7 @@ const logProgress = Effect.fnUntraced(function*(all: ReadonlyArray<Progress>, re
   const views = all.map((progress) => progress.view())
   const outcomes = [...views.map((view) => view.outcomes), retries.outcomes]
   const judged = total(views.flatMap((view) => Object.values(view.outcomes)))
-  const told = views.slice(0, toldMax).map((view) => tell(view, Math.floor(now / 1000)))
+  const told = views.slice(0, toldMax).map((view) => tell(view, secondsOf(now)))
   yield* Effect.logInfo("harvest").pipe(Effect.annotateLogs({
     connected: `${views.filter((view) => view.state === "connected").length}/${views.length}`,
     live: views.filter((view) => view.state === "connected" && view.phase === "live").length,

@@ -1,7 +1,7 @@
 /**
  * One page of a walk backwards through what an upstream has: asked for, and read with suspicion.
  */
-import { Clock, Effect } from "effect"
+import { Effect } from "effect"
 import type { Event } from "../../domain/Event.ts"
 import { type Filter, matches } from "../../domain/Filter.ts"
 import { networkBegin, type Page, type Walk } from "../../domain/HarvestWindow.ts"
@@ -17,8 +17,6 @@ export const overlap = 300
 
 /** An upstream that refuses so small a page does not mind its size. */
 const pageSizeMin = 50
-
-export const nowSeconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
 
 /** A page, and the walk that it answers: it may have had to ask for less. */
 export interface Answered {

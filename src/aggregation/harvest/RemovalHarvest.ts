@@ -11,11 +11,12 @@ import { Database, type RecordWrite } from "../../database/Database.ts"
 import type { Filter } from "../../domain/Filter.ts"
 import * as HarvestWindow from "../../domain/HarvestWindow.ts"
 import { deletionKind, keptKinds, vanishKind } from "../../domain/Kinds.ts"
+import { nowSeconds } from "../../lifecycle/Now.ts"
 import * as Space from "../Space.ts"
 import type { PagedConnection } from "../upstream/PagedConnection.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 import type { Progress } from "./HarvestStatus.ts"
-import { ask, floor, nowSeconds, overlap, readPage } from "./HarvestWalk.ts"
+import { ask, floor, overlap, readPage } from "./HarvestWalk.ts"
 import type { Admit } from "./PageAdmission.ts"
 
 /** Seconds that may be missing at the top before it is looked at again: what arrives meanwhile arrives live. */

@@ -4,9 +4,10 @@
  * Only to relays that the operator configured. One that was learnt from an event was named by a stranger, who may have put
  * it there to find out which service, behind which address, comes to look: what it hides from strangers it hides from us.
  */
-import { Clock, Deferred, Effect } from "effect"
+import { Deferred, Effect } from "effect"
 import type { VerifierSender } from "../../crypto/Verifier.ts"
 import { authenticationKind } from "../../domain/ClientAuth.ts"
+import { nowSeconds } from "../../lifecycle/Now.ts"
 import { forbidden } from "./Refusal.ts"
 import { UpstreamError } from "./UpstreamError.ts"
 import type { UpstreamMessage } from "./UpstreamMessage.ts"
@@ -75,7 +76,7 @@ export const make = ({ send, sign, url }: Options): Introduction => {
   }
 
   const say = Effect.fnUntraced(function*(to: string, own: Answer, signed: VerifierSender["sign"]) {
-    const created_at = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    const created_at = yield* nowSeconds
     const tags = [["relay", url], ["challenge", to]]
     const event = yield* Effect.mapError(
       signed({ kind: authenticationKind, created_at, tags, content: "" }),

@@ -9,8 +9,10 @@ import { Clock, Context, Deferred, Effect, type Fiber, FiberSet, Layer, Random }
 import { Socket } from "effect/socket"
 import { madeOf, Settings } from "../../config/Settings.ts"
 import { Verifier } from "../../crypto/Verifier.ts"
+import { doubled, spreadBelow } from "../../domain/Backoff.ts"
 import type { Event } from "../../domain/Event.ts"
 import type { Filter } from "../../domain/Filter.ts"
+import { LruMap } from "../../domain/LruMap.ts"
 import { aliasOf } from "../../domain/RelayUrl.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { Shutdown } from "../../lifecycle/Shutdown.ts"
@@ -81,7 +83,7 @@ const make = Effect.fnUntraced(function*() {
     ({ outboxRelays, upstreams }) => new Map([...upstreams, ...outboxRelays].map((url) => [aliasOf(url), url]))
   )
   const entries = new Map<string, Entry>()
-  const failures = new Map<string, Failure>()
+  const failures = new LruMap<string, Failure>(failuresMax)
 
   // Its scope ends all of them together, as each may wait for its relay's goodbye.
   const fibers = yield* FiberSet.make<void>()
@@ -89,13 +91,8 @@ const make = Effect.fnUntraced(function*() {
   const fail = Effect.fnUntraced(function*(alias: string, atLeast = firstPause) {
     const now = yield* Clock.currentTimeMillis
     const count = (failures.get(alias)?.count ?? 0) + 1
-    const pause = Math.min(pauseMax, atLeast * 2 ** Math.min(count - 1, 10)) * (0.8 + 0.2 * (yield* Random.next))
-    failures.delete(alias)
+    const pause = spreadBelow(doubled(atLeast, count, pauseMax), yield* Random.next)
     failures.set(alias, { count, until: now + Math.round(pause) })
-    for (const oldest of failures.keys()) {
-      if (failures.size <= failuresMax) break
-      failures.delete(oldest)
-    }
   })
 
   /** Dials, and lives as long as the connection; forgets it when it is over. */

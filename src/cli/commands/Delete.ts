@@ -3,12 +3,13 @@
  *
  * An operator's decision leaves no tombstone: an event that is harvested, imported or published again comes back.
  */
-import { Clock, Effect, Layer, Option } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Archive } from "../../database/Archive.ts"
 import { Database } from "../../database/Database.ts"
 import * as Engine from "../../database/Engine.ts"
 import type { Filter } from "../../domain/Filter.ts"
+import { nowSeconds } from "../../lifecycle/Now.ts"
 import type { ProcessHost } from "../../lifecycle/process.ts"
 import * as DataCommand from "../DataCommand.ts"
 import { say, usage } from "../DataCommand.ts"
@@ -28,7 +29,7 @@ const olderThan = Effect.fnUntraced(function*(
     return filters ?? (yield* usage("say what to delete: a filter, --age, or both"))
   }
   if (age.value < 0) return yield* usage("--age is a number of seconds, 0 or more")
-  const until = Math.max(0, Math.floor((yield* Clock.currentTimeMillis) / 1000) - age.value)
+  const until = Math.max(0, (yield* nowSeconds) - age.value)
   const all = filters ?? [{}]
   if (all.some((filter) => filter.until !== undefined)) {
     return yield* usage("--age does not go together with a filter that has an until")

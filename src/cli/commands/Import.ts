@@ -17,6 +17,7 @@ import * as Engine from "../../database/Engine.ts"
 import { type Event, type EventLimits, eventOf } from "../../domain/Event.ts"
 import { factsOf, judge as rule } from "../../domain/Quality.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
+import { nowSeconds } from "../../lifecycle/Now.ts"
 import type { ProcessHost } from "../../lifecycle/process.ts"
 import * as DataCommand from "../DataCommand.ts"
 import { say, usage } from "../DataCommand.ts"
@@ -176,7 +177,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     const rejections: Array<Rejection> = []
     const events: Array<Candidate> = []
     let skipped = 0
-    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    const now = yield* nowSeconds
     for (const line of lines) {
       const event = eventOn(line, limits)
       const verdict = typeof event === "string" ? undefined : ruling(event, now)

@@ -7,7 +7,7 @@
  * that cannot reconcile is asked for all it has instead (`SyncPages`). Longer than other files: the loop and what it does
  * with each message are one state machine.
  */
-import { Clock, Duration, Effect, Layer, Option } from "effect"
+import { Duration, Effect, Layer, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { hash } from "node:crypto"
 import * as fs from "node:fs"
@@ -27,6 +27,7 @@ import { ItemSet } from "../../domain/negentropy/ItemSet.ts"
 import { frameBytesMin, Initiator } from "../../domain/negentropy/Session.ts"
 import { relayUrlOf } from "../../domain/RelayUrl.ts"
 import { ExitCode } from "../../lifecycle/Certificate.ts"
+import { nowSeconds } from "../../lifecycle/Now.ts"
 import type { ProcessHost } from "../../lifecycle/process.ts"
 import { escape } from "../../observability/Escape.ts"
 import * as DataCommand from "../DataCommand.ts"
@@ -234,7 +235,7 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
     yield* Effect.logWarning("relay does not reconcile, asking for everything").pipe(
       Effect.annotateLogs({ reason: escape(reason, 200) })
     )
-    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    const now = yield* nowSeconds
     const { limit: _, ...filter } = options.filter.decoded
     run.pages = new SyncPages(filter, now)
   })

@@ -3,9 +3,11 @@
  *
  * Everything is read on the calling thread, in short pieces, through one connection that cannot write.
  */
-import { Clock, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { resolve } from "node:path"
 import { Settings } from "../../config/Settings.ts"
+import { nowSeconds } from "../../lifecycle/Now.ts"
+import { slice } from "../../lifecycle/Slice.ts"
 import type { StartError } from "../../lifecycle/StartError.ts"
 import { Archive, type ArchivedEvent } from "../Archive.ts"
 import { DatabaseError } from "../Database.ts"
@@ -16,24 +18,17 @@ import * as SqliteReader from "./SqliteReader.ts"
 import * as StoreReader from "./StoreReader.ts"
 
 /** Milliseconds of reading before others have the thread, and events and characters of one batch. */
-const slice = 8
+const sliceMillis = 8
 const batchMax = 1000
 const charactersMax = 256 * 1024
 
 const attempt = <A>(body: () => A): Effect.Effect<A, DatabaseError> =>
   Effect.try({ try: body, catch: (cause) => new DatabaseError({ operation: "read", cause }) })
 
-const now = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
-
 /** Drives a generator to its end, a slice at a time. */
 const drive = Effect.fnUntraced(function*<A>(work: SqliteReader.Work<A>) {
   for (;;) {
-    const step = yield* attempt(() => {
-      const until = performance.now() + slice
-      let step = work.next()
-      while (step.done !== true && performance.now() < until) step = work.next()
-      return step
-    })
+    const step = yield* attempt(() => slice(work, sliceMillis))
     if (step.done === true) return step.value
     yield* Effect.yieldNow
   }
@@ -42,7 +37,7 @@ const drive = Effect.fnUntraced(function*<A>(work: SqliteReader.Work<A>) {
 /** The next events of a walk; empty when there is only more to look for. */
 const batchOf = (walk: EventWalk.Walk) => {
   const events: Array<ArchivedEvent> = []
-  const until = performance.now() + slice
+  const until = performance.now() + sliceMillis
   for (let characters = 0;;) {
     const { done, value } = walk.next()
     if (done === true) return { events, isLast: true }
@@ -71,7 +66,7 @@ const make = Effect.fnUntraced(function*() {
       Effect.acquireUseRelease(
         attempt(() => statements.begin.run()),
         Effect.fnUntraced(function*() {
-          const walk = (order === "newest first" ? walks.newestFirst : walks.oldestFirst)(filters, yield* now)
+          const walk = (order === "newest first" ? walks.newestFirst : walks.oldestFirst)(filters, yield* nowSeconds)
           for (;;) {
             const { events, isLast } = yield* attempt(() => batchOf(walk))
             if (events.length > 0) yield* handle(events)
@@ -82,7 +77,7 @@ const make = Effect.fnUntraced(function*() {
         () => Effect.ignore(attempt(() => statements.commit.run()))
       ),
     count: Effect.fnUntraced(function*(filters) {
-      const work = reader.work({ _tag: "Count", filters, now: yield* now }) as SqliteReader.Work<number>
+      const work = reader.work({ _tag: "Count", filters, now: yield* nowSeconds }) as SqliteReader.Work<number>
       // Gives its snapshot back, also when it is interrupted.
       return yield* Effect.ensuring(drive(work), Effect.sync(() => work.return(0)))
     }),

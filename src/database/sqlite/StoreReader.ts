@@ -7,6 +7,7 @@
 import { Effect } from "effect"
 import { type Event, isReplaceable } from "../../domain/Event.ts"
 import type { Filter } from "../../domain/Filter.ts"
+import { nowSeconds } from "../../lifecycle/Now.ts"
 import {
   type AskedBy,
   DatabaseError,
@@ -73,7 +74,6 @@ const failed = (cause: unknown) => new DatabaseError({ operation: "read", cause 
 const attempt = <A>(body: () => A): Effect.Effect<A, DatabaseError> => Effect.try({ try: body, catch: failed })
 
 /** Unix seconds. */
-const now = Effect.clockWith((clock) => Effect.map(clock.currentTimeMillis, (millis) => Math.floor(millis / 1000)))
 
 /** As the contract has it: messages where it was asked for a subscription, and otherwise events. */
 const resultOf = (packed: PackedSelection, request: ReadRequest, buffers: AnswerBuffers): QueryResult => {
@@ -116,25 +116,26 @@ export const make = (reader: SqliteReader, thread: DatabaseThread<ReadRequest, T
       options: { readonly limitMax: number; readonly subscription?: string } & AskedBy
     ) =>
       Effect.flatMap(
-        now,
+        nowSeconds,
         (now) => ask<QueryResult>({ _tag: "Query", filters, now, ...options }, isShort(filters, options.limitMax))
       ),
     count: (filters: ReadonlyArray<Filter>, { readers }: AskedBy = {}) =>
-      Effect.flatMap(now, (now) => ask<number>({ _tag: "Count", filters, now, readers }, false)),
+      Effect.flatMap(nowSeconds, (now) => ask<number>({ _tag: "Count", filters, now, readers }, false)),
     sketch: (filter: Filter, options: { readonly offset: number } & AskedBy) =>
-      Effect.flatMap(now, (now) => ask<Sketch>({ _tag: "Sketch", filter, now, ...options }, false)),
+      Effect.flatMap(nowSeconds, (now) => ask<Sketch>({ _tag: "Sketch", filter, now, ...options }, false)),
     items: (filter: Filter, options: { readonly itemsMax: number } & AskedBy) =>
-      Effect.flatMap(now, (now) => ask<Items>({ _tag: "Items", filter, now, ...options }, false)),
+      Effect.flatMap(nowSeconds, (now) => ask<Items>({ _tag: "Items", filter, now, ...options }, false)),
     draw: (request: DrawRequest): Effect.Effect<Drawn, DatabaseError> =>
-      Effect.flatMap(now, (now) =>
+      Effect.flatMap(nowSeconds, (now) =>
         Effect.map(
           ask<DrawAnswer>({ _tag: "Draw", now, ...request }, request.count <= drawnInline),
           ({ drawn, next, top }) => ({ top, next, events: drawn })
         )),
     committedAfter: (seq: number, limit: number) => attempt(() => here(() => reader.committedAfter(seq, limit))),
-    preview: (event: Event) => Effect.flatMap(now, (now) => attempt(() => here(() => reader.preview(event, now)))),
+    preview: (event: Event) =>
+      Effect.flatMap(nowSeconds, (now) => attempt(() => here(() => reader.preview(event, now)))),
     previewAll: (events: ReadonlyArray<Event>) =>
-      Effect.flatMap(now, (now) => attempt(() => here(() => events.map((event) => reader.preview(event, now))))),
+      Effect.flatMap(nowSeconds, (now) => attempt(() => here(() => events.map((event) => reader.preview(event, now))))),
     record: (space: string, key: string) => attempt(() => here(() => reader.record(space, key))),
     records: (space: string) => ask<ReadonlyArray<StoredRecord>>({ _tag: "Records", space }, false),
     due: (space: string, now: number, limit: number) => attempt(() => here(() => reader.due(space, now, limit)))

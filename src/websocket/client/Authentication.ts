@@ -10,6 +10,7 @@ import type { CryptoError, VerifierSender } from "../../crypto/Verifier.ts"
 import { authenticationProblem } from "../../domain/ClientAuth.ts"
 import type { Event } from "../../domain/Event.ts"
 import * as RelayMessage from "../../domain/RelayMessage.ts"
+import { secondsOf } from "../../domain/Time.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import type { Answer } from "./publish.ts"
 
@@ -73,7 +74,7 @@ export class Authentication {
       const expected = { challenge: this.#challenge ?? "", relayUrl: this.#options.relayUrl }
       const problem = this.#challenge === undefined
         ? "no challenge was sent"
-        : authenticationProblem(event, expected, Math.floor(now / 1000))
+        : authenticationProblem(event, expected, secondsOf(now))
       if (problem !== undefined) return Effect.succeed(refused(`invalid: ${problem}`))
       if (this.readers.size >= readersMax && !this.readers.has(event.pubkey)) {
         return Effect.succeed(refused(`restricted: at most ${readersMax} keys for a connection`))

@@ -6,13 +6,14 @@
  * is next asked for: at once where that is quick, otherwise after ten times as long as it took.
  */
 import { Clock, Deferred, Effect, Exit, PubSub, Semaphore } from "effect"
-import { type Commit, Database, type DatabaseError } from "../../database/Database.ts"
+import { type Commit, Database, type DatabaseError, type Items } from "../../database/Database.ts"
 import { expirationOf, isAddressable, isEphemeral, isReplaceable } from "../../domain/Event.ts"
 import { type Filter, matches } from "../../domain/Filter.ts"
 import { isRemoval, keptKinds } from "../../domain/Kinds.ts"
 import { ItemSet } from "../../domain/negentropy/ItemSet.ts"
 import type { SortedItems } from "../../domain/negentropy/SortedItems.ts"
 import { isPrivate, mayRead, type Readers } from "../../domain/PrivateMessage.ts"
+import { inSlices } from "../../lifecycle/Slice.ts"
 import { Supervisor } from "../../lifecycle/Supervisor.ts"
 
 /** Sets that are kept. */
@@ -110,6 +111,14 @@ const follow = (entry: Kept, commit: Commit, itemsMax: number): void => {
   entry.isTooBig = entry.set.size > itemsMax
 }
 
+/** Enters what a read has found, in pieces. */
+function* entering(entry: Kept, { ids, timestamps }: Items) {
+  for (let i = 0; !entry.isTooBig && i < timestamps.length; i++) {
+    entry.set.insert(timestamps[i] ?? 0, ids.subarray(32 * i, 32 * i + 32))
+    if (i % 128 === 127) yield
+  }
+}
+
 export const make = Effect.fnUntraced(function*(itemsMax: () => number) {
   const database = yield* Database
   const supervisor = yield* Supervisor
@@ -121,19 +130,13 @@ export const make = Effect.fnUntraced(function*(itemsMax: () => number) {
   const fill = (entry: Kept) =>
     permits.withPermit(Effect.gen(function*() {
       entry.readAt = yield* Clock.currentTimeMillis
-      const { complete, expiresAt, ids, timestamps } = yield* database.items(entry.filter, {
+      const found = yield* database.items(entry.filter, {
         itemsMax: itemsMax(),
         readers: [...entry.readers]
       })
-      entry.isTooBig ||= !complete
-      entry.expiresAt = Math.min(entry.expiresAt, expiresAt)
-      let until = performance.now() + sliceMillis
-      for (let i = 0; !entry.isTooBig && i < timestamps.length; i++) {
-        entry.set.insert(timestamps[i] ?? 0, ids.subarray(32 * i, 32 * i + 32))
-        if (i % 128 !== 127 || performance.now() < until) continue
-        yield* Effect.yieldNow
-        until = performance.now() + sliceMillis
-      }
+      entry.isTooBig ||= !found.complete
+      entry.expiresAt = Math.min(entry.expiresAt, found.expiresAt)
+      yield* inSlices(entering(entry, found), sliceMillis)
       entry.fillMillis = (yield* Clock.currentTimeMillis) - entry.readAt
     }))
 

@@ -12,6 +12,7 @@ import { respond } from "../../domain/negentropy/Session.ts"
 import type { SortedItems } from "../../domain/negentropy/SortedItems.ts"
 import { type Readers, readRefusal } from "../../domain/PrivateMessage.ts"
 import * as RelayMessage from "../../domain/RelayMessage.ts"
+import { inSlices } from "../../lifecycle/Slice.ts"
 import type { Shared } from "./Shared.ts"
 
 /** Reconciliations of one client at once. */
@@ -48,17 +49,7 @@ const sha256 = (bytes: Uint8Array): Uint8Array => hash("sha256", bytes, "buffer"
 
 /** The answer to one message. */
 const turn = (items: SortedItems, message: string) =>
-  Effect.gen(function*() {
-    const slices = respond(items, Buffer.from(message, "hex"), { frameBytesMax, sha256 })
-    for (;;) {
-      const until = performance.now() + sliceMillis
-      do {
-        const { done, value } = slices.next()
-        if (done === true) return value
-      } while (performance.now() < until)
-      yield* Effect.yieldNow
-    }
-  })
+  Effect.suspend(() => inSlices(respond(items, Buffer.from(message, "hex"), { frameBytesMax, sha256 }), sliceMillis))
 
 export class Reconciliations {
   readonly #shared: Shared

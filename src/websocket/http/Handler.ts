@@ -6,6 +6,7 @@ import type { BlockList } from "node:net"
 import { type Change, Moderation } from "../../aggregation/admission/Moderation.ts"
 import { Settings } from "../../config/Settings.ts"
 import { Verifier, type VerifierSender } from "../../crypto/Verifier.ts"
+import { secondsOf } from "../../domain/Time.ts"
 import { Shutdown } from "../../lifecycle/Shutdown.ts"
 import { WebApp, WebClient } from "../../web/WebApp.ts"
 import * as Operators from "./Operators.ts"
@@ -46,7 +47,7 @@ export const make = Effect.fnUntraced(
     const own = (others: Others) =>
       routes({
         others,
-        information: () => relayInformation(settings, pubkey, moderation.text, Math.floor(journal.wallTime() / 1000)),
+        information: () => relayInformation(settings, pubkey, moderation.text, secondsOf(journal.wallTime())),
         journal,
         management: {
           operatorOf,

@@ -1,8 +1,10 @@
 /** Who may ask for what only an operator may: a request that one of them has signed (NIP-98). */
-import { Clock, Effect } from "effect"
+import { Effect } from "effect"
 import type { VerifierSender } from "../../crypto/Verifier.ts"
 import { type Event, type EventLimits, eventOf } from "../../domain/Event.ts"
 import { authorizationOf, httpAuthProblem, ReplayGuard, type SignedRequest } from "../../domain/HttpAuth.ts"
+import { secondsOf } from "../../domain/Time.ts"
+import { nowSeconds } from "../../lifecycle/Now.ts"
 
 const decodeBase64 = (text: string): string => Buffer.from(text, "base64").toString()
 
@@ -20,13 +22,13 @@ export const make = (options: {
   /** When this process began, in Unix milliseconds. */
   readonly since: number
 }): Operators => {
-  const replays = new ReplayGuard(Math.floor(options.since / 1000))
+  const replays = new ReplayGuard(secondsOf(options.since))
   return Effect.fnUntraced(function*(header, request) {
     const authorization = authorizationOf(header, decodeBase64)
     if (typeof authorization === "string") return authorization
     const event = eventOf(authorization.value, options.limits)
     if (typeof event === "string") return "authorization is no event"
-    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    const now = yield* nowSeconds
     const problem = httpAuthProblem(event, request, now)
     if (problem !== undefined) return problem
     if (!options.operators().includes(event.pubkey)) return "not an operator of this relay"

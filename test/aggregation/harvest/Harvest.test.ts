@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Examiner, withoutFacts } from "../../../src/aggregation/evidence/Examiner.ts"
-import { backoff, stablePeriod } from "../../../src/aggregation/harvest/Harvest.ts"
+import { stablePeriod } from "../../../src/aggregation/harvest/Harvest.ts"
 import { refreshPeriod, space } from "../../../src/aggregation/harvest/HarvestSession.ts"
 import { floor, overlap } from "../../../src/aggregation/harvest/HarvestWalk.ts"
 import { pageDeadline } from "../../../src/aggregation/upstream/PagedConnection.ts"
@@ -471,13 +471,6 @@ const isJittered = (wait: number | undefined, max: number) =>
   assert.isTrue(wait !== undefined && wait >= max * 0.8 && wait <= max, String(wait))
 
 describe("dialling again", () => {
-  it("waits twice as long after each failure, up to a bound, and a little less at random", () => {
-    const delays = [1, 2, 3, 8, 9, 1000].map((failures) => backoff(failures, 2000, 300_000, 1))
-    assert.deepStrictEqual(delays, [2000, 4000, 8000, 256_000, 300_000, 300_000])
-    assert.strictEqual(backoff(1, 2000, 300_000, 0), 1600)
-    assert.strictEqual(backoff(9, 2000, 300_000, 0), 240_000)
-  })
-
   it.effect("gives a dial ten seconds, says why it failed and when it tries again, and does so then (fault 36)", () =>
     within(
       byHandOptions,
