@@ -3,6 +3,7 @@
  *
  * What components read (`Settings`), the command-line flags (`Flags`), the table in `docs/configuration.md` and
  * `.env.example` all come from here, so none of them can say something else. Pure.
+ * Longer than other files: it is one table, and what it is for is that there is no second one.
  */
 import { keptInWords } from "../domain/Kinds.ts"
 import { killMillis } from "../lifecycle/watchdog.ts"

@@ -12,6 +12,8 @@
  * 3. the queue ends: what was accepted stays, later sends are refused;
  * 4. the consumer handles the rest and ends by itself, within the `ingester drain` or `worker stop` budget;
  * 5. a request that is still unanswered is answered `MailboxClosed`, so that nobody waits for ever.
+ *
+ * Longer than other files: leases, register, queue and consumer are one invariant, that nobody outside can see half of.
  */
 import {
   type Cause,

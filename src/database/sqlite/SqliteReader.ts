@@ -3,7 +3,7 @@
  *
  * What may take long is a generator that yields after each bounded piece of work: run to its end in one go, or driven in
  * slices by the reader thread. It holds one snapshot from its first step to its last, and gives it back when it is
- * abandoned.
+ * abandoned. Longer than other files: each question is short, and all of them share the one connection's statements and snapshot.
  */
 import type { DatabaseSync } from "node:sqlite"
 import { type Event, expirationOf, newestFirst } from "../../domain/Event.ts"

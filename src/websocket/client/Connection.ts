@@ -12,6 +12,9 @@
  * What a client may leave unread is bounded (`outboundBytesMax`). Answers and live events never wait: a client over the
  * bound is cut with 1013. Stored events do: their scan pauses while a client has a quarter of it waiting, and a client
  * that takes nothing for long is cut too.
+ *
+ * Longer than other files: it is the one place where the parts of a client meet, and the state they share (read or not, open
+ * or closing) would have to be public to be split.
  */
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { Admission, type AdmissionSender } from "../../aggregation/admission/Admission.ts"

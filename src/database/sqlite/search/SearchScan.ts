@@ -8,6 +8,8 @@
  *
  * Several common words may stand together in few profiles, far apart in their lists. These are walked together through a
  * stretch of bounded length; where one word is much rarer than another, its profiles are looked at one by one instead.
+ *
+ * Longer than other files: all ways to an answer draw on one budget of work, and are read beside each other.
  */
 import type { DatabaseSync } from "node:sqlite"
 import type { Filter } from "../../../domain/Filter.ts"
