@@ -2,8 +2,8 @@
  * The process around the program: signals, stray errors, deadlines and the last line.
  *
  * Nothing here imports Effect, so that the handlers stand a few milliseconds after the process starts, long before the
- * application is loaded: as process 1 of a container, a SIGTERM without a handler would be discarded by the kernel. They
- * stay to the very end, as a late signal would otherwise end a finished stop by its default action.
+ * application is loaded; what comes before that, `entry.js` keeps for them. They stay to the very end, as a late signal would
+ * otherwise end a finished stop by its default action.
  */
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -42,9 +42,9 @@ export interface ProcessHost {
    * commands that are no service and have no certificate.
    */
   readonly finish: (code: number) => void
-  /** Turns a clean stop by a signal into 128 + its number, for tooling that wants it. */
   /** Milliseconds for which the event loop may stand still. */
   readonly setWatchdogKill: (millis: number) => void
+  /** Turns a clean stop by a signal into 128 + its number, for tooling that wants it. */
   readonly setSignalExit: (convention: "zero" | "conventional") => void
   /**
    * Keeps the certificate in that file, for the next process to show. What the last one left there is taken out now, so

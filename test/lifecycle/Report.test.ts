@@ -55,6 +55,7 @@ describe("report", () => {
 
   it("does not change when the journal does", () => {
     const journal = journalled()
+    journal.count("committed")
     const before = report(journal)
     journal.counters.committed = 1
     journal.forced.push("drain")

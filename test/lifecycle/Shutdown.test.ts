@@ -155,6 +155,23 @@ describe("the exit code of a stop whose ingester was not seen to end", () => {
     Effect.map(released({ close: Effect.never }), (code) => assert.strictEqual(code, ExitCode.Clean)))
 })
 
+describe("a forced end", () => {
+  it.effect("says of an open store that it is open", () =>
+    Effect.gen(function*() {
+      const { journal } = yield* Shutdown
+      assert.strictEqual(certify(journal, []).wal, "not opened")
+      yield* StoreWriter.guarded({
+        apply: () => Effect.never,
+        sweep: () => Effect.never,
+        died: Effect.never,
+        close: Effect.succeed("checkpointed"),
+        exited: Effect.void,
+        sizes: { seq: 0, events: 0 }
+      }, { isDrained: () => false })
+      assert.strictEqual(certify(journal, []).wal, "open: the next start reads the log")
+    }).pipe(Effect.provide(lifecycle)))
+})
+
 describe("a journal", () => {
   it("says once that a stop has begun, whoever began it", () => {
     let begun = 0

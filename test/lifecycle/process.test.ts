@@ -53,7 +53,9 @@ describe("a signal", () => {
       yield* ready(child)
       for (let i = 0; i < 200; i++) yield* child.signal(i % 2 === 0 ? "SIGINT" : "SIGTERM")
       const { certificate, code } = yield* child.ended
-      assert.deepStrictEqual([code, certificate?.cause, certificate?.forced], [0, "SIGINT", []])
+      assert.deepStrictEqual([code, certificate?.forced], [0, []])
+      // Two that are pending at the same moment come in any order.
+      assert.include(["SIGINT", "SIGTERM"], certificate?.cause)
     }).pipe(Effect.scoped))
 
   for (const [millis, expected] of [[0, 0], [100, 0], [300, 75], [1000, 75]] as const) {

@@ -16,11 +16,13 @@ afterAll(() => rmSync(folder, { recursive: true }))
 const beside = (looks: { readonly warnLooks: number; readonly killLooks: number }, script: string) =>
   run(`
     import { Worker } from "node:worker_threads"
-    const shared = new Int32Array(new SharedArrayBuffer(8))
+    const { killLooks, warnLooks } = ${JSON.stringify(looks)}
+    const shared = new Int32Array(new SharedArrayBuffer(12))
+    shared[2] = killLooks
     const beat = () => Atomics.add(shared, 0, 1)
     const warn = () => Atomics.store(shared, 1, 1)
     const stall = (millis) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis)
-    const workerData = { shared, lookMillis: 20, ...${JSON.stringify(looks)} }
+    const workerData = { shared, lookMillis: 20, warnLooks }
     const thread = new Worker(new URL(${urlOf("watchdogThread")}), { workerData })
     await new Promise((resolve) => thread.once("online", resolve))
     ${script}

@@ -64,6 +64,26 @@ const used = Effect.gen(function*() {
   return { folder, path: join(folder, "profiles.db") }
 })
 
+/** Sends the process a signal when it loads the first file that its entry imports. */
+const signalledWhileImporting = (signal: NodeJS.Signals) => `
+  import { registerHooks } from "node:module"
+  registerHooks({ load: (url, context, next) => {
+    if (url.endsWith("/lifecycle/compileCache.js")) process.kill(process.pid, "${signal}")
+    return next(url, context)
+  } })`
+
+describe("a stop that comes before anything is imported", () => {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    it.live(`${signal} is heard`, () =>
+      Effect.gen(function*() {
+        const preload = `data:text/javascript,${encodeURIComponent(signalledWhileImporting(signal))}`
+        const service = yield* Service.start({ execArgv: ["--import", preload] })
+        const { certificate, code } = yield* service.ended
+        assert.deepStrictEqual([code, certificate?.cause, certificate?.forced], [0, signal, []])
+      }).pipe(Effect.scoped), 40_000)
+  }
+})
+
 describe("the state folder", () => {
   it.live("in use by another instance: 69, and its key and certificate are left alone", () =>
     Effect.gen(function*() {
