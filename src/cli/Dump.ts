@@ -12,12 +12,22 @@ const byteOrderMark: ReadonlySet<number> = new Set([0xef, 0xbb, 0xbf])
 
 const isSpace = (byte: number): boolean => byte === space || byte === tab || byte === newline || byte === carriageReturn
 
-/** Puts the elements of arrays on lines of their own; leaves lines of anything else as they are. */
+/**
+ * Puts the elements of arrays on lines of their own; leaves lines of anything else as they are.
+ *
+ * An array that is not one, as its file was cut or put together of others, ends where that shows: at a line break within a text,
+ * and at a line that begins with an object where none may stand, as no event holds one. What came before is a line that is no
+ * event, and is told of as such; from there on lines are lines again.
+ */
 export class ArrayLines {
   #state: "line begins" | "line" | "bracket" | "array" = "line begins"
   #depth = 0
   #isString = false
   #isEscaped = false
+  /** A line has ended within the array; what that means shows in the next byte. */
+  #isLineEnded = false
+  /** An element may begin here. */
+  #isBetween = true
 
   push(chunk: Uint8Array): Buffer {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
@@ -27,7 +37,7 @@ export class ArrayLines {
     for (let n = 0; n < bytes.length; n++) {
       const byte = bytes[n]!
       if (this.#state === "bracket" && !isSpace(byte)) {
-        if (byte === openBrace) this.#state = "array"
+        if (byte === openBrace) this.#beginArray()
         else if (byte === closeBracket) {
           this.#state = "line"
           continue
@@ -36,6 +46,12 @@ export class ArrayLines {
           out[to++] = openBracket
           this.#state = "line"
         }
+      }
+      if (this.#isLineEnded) {
+        this.#isLineEnded = false
+        const isBroken = byte === openBrace && (this.#depth > 0 || !this.#isBetween)
+        out[to++] = isBroken ? newline : space
+        if (isBroken) this.#state = "line"
       }
       switch (this.#state) {
         case "line begins":
@@ -57,27 +73,40 @@ export class ArrayLines {
         case "bracket":
           continue
         default:
-          out[to++] = this.#inArray(byte)
+          this.#isLineEnded = byte === newline && !this.#isString
+          if (!this.#isLineEnded) out[to++] = this.#inArray(byte)
       }
     }
     return out.subarray(0, to)
   }
 
+  #beginArray(): void {
+    this.#state = "array"
+    this.#depth = 0
+    this.#isString = false
+    this.#isEscaped = false
+    this.#isBetween = true
+  }
+
   /** What a byte of an array becomes. */
   #inArray(byte: number): number {
     if (this.#isString) {
-      if (this.#isEscaped) this.#isEscaped = false
+      if (byte === newline) this.#state = "line begins"
+      else if (this.#isEscaped) this.#isEscaped = false
       else if (byte === backslash) this.#isEscaped = true
       else if (byte === quote) this.#isString = false
       return byte
     }
-    if (byte === newline || byte === carriageReturn) return space
+    if (byte === carriageReturn) return space
+    if (byte === comma && this.#depth === 0) {
+      this.#isBetween = true
+      return newline
+    }
+    if (!isSpace(byte)) this.#isBetween = false
     if (byte === quote) this.#isString = true
     else if (byte === openBrace || byte === openBracket) this.#depth++
     else if (byte === closeBrace) this.#depth--
-    else if (byte === comma && this.#depth === 0) return newline
     else if (byte === closeBracket && this.#depth-- === 0) {
-      this.#depth = 0
       this.#state = "line begins"
       return newline
     }

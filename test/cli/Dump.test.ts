@@ -36,6 +36,18 @@ describe("a dump", () => {
       "[\"EVENT\",{\"a\":[{}]}]",
       "[\"EVENT\",\"s\",{}]"
     ]],
+    ["an array that never closes, cut within a text", "[{\"a\":\"x\n{\"b\":1}\r\n{\"c\":[2]}\n", [
+      "{\"a\":\"x",
+      "{\"b\":1}",
+      "{\"c\":[2]}"
+    ]],
+    ["one cut within an element", "[{\"a\":1},\n{\"tags\":[[\"p\"\n{\"b\":1}\n[{\"c\":2}]", [
+      "{\"a\":1}",
+      "{\"tags\":[[\"p\"",
+      "{\"b\":1}",
+      "{\"c\":2}"
+    ]],
+    ["one without commas", "[{\"a\":1}\n\n{\"b\":1}\n{\"c\":2}", ["{\"a\":1}", "{\"b\":1}", "{\"c\":2}"]],
     ["arrays in a row, one of them empty", "[]\n[{}][{\"b\":2}]\n", ["{}", "{\"b\":2}"]]
   ]
   for (const [what, text, lines] of cases) {
