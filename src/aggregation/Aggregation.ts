@@ -51,7 +51,8 @@ export const examiner = Examiner.layerNetwork.pipe(
   Layer.provide(Picture.layer),
   Layer.provide(RememberedPictures.layer),
   Layer.provide(Posts.layer),
-  Layer.provide(RelayPool.layer)
+  Layer.provide(RelayPool.layer),
+  Layer.provide(Moderation.takenDownLayer)
 )
 
 /**
@@ -68,7 +69,7 @@ export const names = Nip05Checks.layer.pipe(Layer.provideMerge(NameOwners.layer)
 
 /** Over whatever contacts hosts. */
 export const layerUnconnected = Gauges.layer.pipe(
-  Layer.provideMerge(Layer.provide(Dossier.layer, RememberedPictures.layer)),
+  Layer.provideMerge(Layer.provide(Dossier.layer, [RememberedPictures.layer, Moderation.takenDownLayer])),
   Layer.provideMerge(component),
   Layer.provide(examiner),
   Layer.provide(names),

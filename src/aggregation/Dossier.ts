@@ -7,7 +7,8 @@ import { Settings } from "../config/Settings.ts"
 import { Database, type DatabaseError, textOf } from "../database/Database.ts"
 import { type Event, newestFirst } from "../domain/Event.ts"
 import { nip05NameOf, nip05TextOf } from "../domain/Nip05.ts"
-import { type Facts, judge, type Verdict } from "../domain/Quality.ts"
+import { pictureUrlOf } from "../domain/PictureUrl.ts"
+import { type Facts, factsOf, judge, type Verdict } from "../domain/Quality.ts"
 import { type RuleRow, ruleTable, timeOf } from "../domain/RuleTable.ts"
 import { secondsOf } from "../domain/Time.ts"
 import { escape } from "../observability/Escape.ts"
@@ -66,14 +67,17 @@ export const waiting = Effect.fnUntraced(function*(pubkey: string) {
   })
 })
 
-const decisionsOn = Effect.fnUntraced(function*({ id, kind, pubkey }: Event) {
-  const { isTrusted, rules } = yield* Moderation
+const decisionsOn = Effect.fnUntraced(function*(event: Event) {
+  const { id, kind, pubkey } = event
+  const { isTakenDown, isTrusted, rules } = yield* Moderation
+  const { pictureUrl } = factsOf(event, event.created_at, yield* Settings)
   const names = { pubkey, event: id, kind: String(kind) }
   const bans = (["pubkey", "event", "kind"] as const).flatMap((subject) =>
     rules(subject, "banned").filter(({ name }) => name === names[subject])
   )
   return [
     ...bans.map(({ subject, text }) => `this ${subject} is banned${text === "" ? "" : `: ${escape(text, 100)}`}`),
+    ...(isTakenDown(pictureUrl) ? ["the picture is taken down: it is neither looked at nor shown"] : []),
     ...(isTrusted(pubkey) ? ["the author is allowed: no rule is asked"] : [])
   ]
 })
@@ -121,13 +125,15 @@ export class Dossier extends Context.Service<Dossier, {
   readonly explain: (pubkey: string) => Effect.Effect<Explanation, DatabaseError>
   /** Of a NIP-05 name as it stands in the author's profile; undefined where it is none. */
   readonly nameOf: (pubkey: string, nip05: string) => Effect.Effect<NameKnown | undefined, DatabaseError>
-  /** The last look at a picture. */
+  /** The last look at a picture; nothing of one that the operator has taken down, which is not to be shown or linked. */
   readonly pictureAt: (url: string) => Effect.Effect<PictureRecord | undefined>
 }>()("profile-aggregator/aggregation/Dossier") {}
 
 const make = Effect.gen(function*() {
   const database = yield* Database
   const pictures = yield* PictureStore
+  const settings = yield* Settings
+  const { isTakenDown } = yield* Moderation
   const context = yield* Effect.context<
     Database | Settings | Moderation | Verdicts | NameOwners.NameOwners | PictureStore
   >()
@@ -151,7 +157,11 @@ const make = Effect.gen(function*() {
       }
     }),
 
-    pictureAt: pictures.get
+    pictureAt: Effect.fnUntraced(function*(url) {
+      const record = yield* pictures.get(url)
+      const sha256 = record?.outcome._tag === "Known" ? record.outcome.facts.sha256 : undefined
+      return isTakenDown(pictureUrlOf(url, settings.rules), sha256) ? undefined : record
+    })
   })
 })
 

@@ -7,12 +7,12 @@
 import { isHex, isText } from "./Event.ts"
 import { isRemoval } from "./Kinds.ts"
 
-export type Subject = "pubkey" | "event" | "kind" | "ip" | "relay"
+export type Subject = "pubkey" | "event" | "kind" | "ip" | "picture" | "relay"
 
 /** One rule that stands. A subject and a name have one at most, so that a ban lifts a permission and the other way round. */
 export interface Rule {
   readonly subject: Subject
-  /** A pubkey, an event id, a kind, an address, or what of the relay is changed: `name`, `description`, `icon`. */
+  /** A pubkey, an event id, a kind, an address, a picture's SHA-256 or host, or what of the relay is changed: `name`, `description`, `icon`. */
   readonly name: string
   readonly state: "banned" | "allowed" | "changed"
   /** Why, in the operator's words; for `changed`, the new text. */
@@ -54,6 +54,10 @@ const methods = {
   blockip: { does: "put", subject: "ip", state: "banned" },
   unblockip: { does: "remove", subject: "ip", state: "banned" },
   listblockedips: { does: "list", subject: "ip", state: "banned" },
+  // No method of the NIP's: what is taken down without its author.
+  banpicture: { does: "put", subject: "picture", state: "banned" },
+  unbanpicture: { does: "remove", subject: "picture", state: "banned" },
+  listbannedpictures: { does: "list", subject: "picture", state: "banned" },
   changerelayname: { does: "change", name: "name" },
   changerelaydescription: { does: "change", name: "description" },
   changerelayicon: { does: "change", name: "icon" }
@@ -63,6 +67,13 @@ export type Method = keyof typeof methods
 
 /** Those of NIP-86 that apply: there are no roles here, and nothing waits for an operator's decision. */
 export const supportedMethods = Object.keys(methods) as ReadonlyArray<Method>
+
+/** As the host of a URL is written; undefined where it is none. */
+const hostOf = (text: string): string | undefined => {
+  if (text.length > 253 || /[\s/\\?#@:%]/.test(text)) return undefined
+  const host = URL.parse(`https://${text}`)?.hostname.replace(/\.$/, "")
+  return host === undefined || host === "" ? undefined : host
+}
 
 /** The rule's name in one spelling, or what was expected. */
 const nameOf = (subject: Subject, value: unknown): { readonly name: string } | string => {
@@ -74,6 +85,12 @@ const nameOf = (subject: Subject, value: unknown): { readonly name: string } | s
       return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 65_535
         ? { name: String(value) }
         : "the first parameter must be a kind, 0 to 65535"
+    case "picture": {
+      const name = typeof value !== "string" ? undefined : isHex(value, 64) ? value : hostOf(value)
+      return name === undefined
+        ? "the first parameter must be a SHA-256 of 64 lower-case hex characters, or a host"
+        : { name }
+    }
     default:
       return typeof value === "string" && /^[0-9a-f.:]{2,45}$/i.test(value)
         ? { name: value.toLowerCase() }
@@ -112,10 +129,15 @@ export const managementRequestOf = (value: unknown): ManagementRequest | string 
   return { _tag: "Put", method, rule: { subject, name: named.name, state, text: second } }
 }
 
+const listKeys: { readonly [method in Method]?: string } = {
+  listbannedevents: "id",
+  listblockedips: "ip",
+  listbannedpictures: "picture"
+}
+
 /** A list as NIP-86 shapes it. */
 export const listed = (method: Method, rules: ReadonlyArray<Rule>): ReadonlyArray<unknown> => {
-  const key = method === "listbannedevents" ? "id" : method === "listblockedips" ? "ip" : "pubkey"
-  return method === "listallowedkinds"
-    ? rules.map(({ name }) => Number(name)).toSorted((a, b) => a - b)
-    : rules.map(({ name, text }) => ({ [key]: name, reason: text }))
+  if (method === "listallowedkinds") return rules.map(({ name }) => Number(name)).toSorted((a, b) => a - b)
+  const key = listKeys[method] ?? "pubkey"
+  return rules.map(({ name, text }) => ({ [key]: name, reason: text }))
 }

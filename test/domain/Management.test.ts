@@ -5,7 +5,21 @@ import { hex } from "./arbitraries.ts"
 const asked = (method: unknown, ...params: ReadonlyArray<unknown>) => managementRequestOf({ method, params })
 
 const parameter = (method: string) =>
-  method.includes("kind") ? 1 : method.includes("ip") ? "::1" : method.startsWith("change") ? "text" : hex(1)
+  method.includes("kind")
+    ? 1
+    : method.includes("picture")
+    ? "Pics.Example"
+    : method.includes("ip")
+    ? "::1"
+    : method.startsWith("change")
+    ? "text"
+    : hex(1)
+
+/** Under which name a picture is taken down; undefined where it is refused. */
+const nameOf = (value: unknown) => {
+  const request = asked("banpicture", value, "why")
+  return typeof request !== "string" && request._tag === "Put" ? request.rule.name : undefined
+}
 
 describe("NIP-86 requests", () => {
   it("puts a ban with its reason, and lifts it", () => {
@@ -50,11 +64,21 @@ describe("NIP-86 requests", () => {
     it(`refuses ${name}`, () => assert.isString(managementRequestOf(value)))
   }
 
+  it("takes a picture down by its hash or its host, in one spelling", () => {
+    assert.strictEqual(nameOf(hex(7)), hex(7))
+    assert.strictEqual(nameOf("Pics.Example."), "pics.example")
+    assert.strictEqual(nameOf("bücher.example"), "xn--bcher-kva.example")
+    for (const wrong of ["", "https://pics.example/a.png", "pics.example/a", "a@b", "a b", 7, "x".repeat(300)]) {
+      assert.isUndefined(nameOf(wrong), String(wrong))
+    }
+  })
+
   it("lists by the keys of the NIP", () => {
     const rule = { subject: "pubkey", name: "x", state: "banned", text: "why" } as const
     assert.deepStrictEqual(listed("listbannedpubkeys", [rule]), [{ pubkey: "x", reason: "why" }])
     assert.deepStrictEqual(listed("listbannedevents", [rule]), [{ id: "x", reason: "why" }])
     assert.deepStrictEqual(listed("listblockedips", [rule]), [{ ip: "x", reason: "why" }])
+    assert.deepStrictEqual(listed("listbannedpictures", [rule]), [{ picture: "x", reason: "why" }])
     const kinds = ["10002", "3"].map((name) => ({ ...rule, subject: "kind", name }) as const)
     assert.deepStrictEqual(listed("listallowedkinds", kinds), [3, 10_002])
   })

@@ -137,6 +137,7 @@ const layerModeration = Layer.succeed(Moderation, {
   isTrusted: () => false,
   rules: () => [],
   text: () => undefined,
+  isTakenDown: () => false,
   apply: () => Effect.void
 })
 

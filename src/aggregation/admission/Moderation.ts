@@ -2,8 +2,8 @@
  * What the operator has said about authors, events, kinds and addresses (NIP-86), remembered across restarts.
  *
  * Asked for every event, so it is all in memory; changed rarely, and then first on disk. A ban removes what is stored, and
- * keeps out what comes later, whoever brings it. Deletions and requests to vanish are taken from anybody: that is their
- * authors' right.
+ * keeps out what comes later, whoever brings it; of a picture, it keeps us from looking at it and from showing it, and leaves its
+ * author alone. Deletions and requests to vanish are taken from anybody: that is their authors' right.
  */
 import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { Settings } from "../../config/Settings.ts"
@@ -11,7 +11,9 @@ import { Database, type DatabaseError, type DatabaseSender } from "../../databas
 import type { Filter } from "../../domain/Filter.ts"
 import { keptKinds, removalKinds } from "../../domain/Kinds.ts"
 import type { ManagementRequest, Rule, Subject } from "../../domain/Management.ts"
+import type { PictureUrl } from "../../domain/PictureUrl.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
+import { TakenDown } from "../evidence/TakenDown.ts"
 import * as Space from "../Space.ts"
 
 /** Ids that are removed in one write. */
@@ -29,6 +31,8 @@ export class Moderation extends Context.Service<Moderation, {
   readonly rules: (subject: Subject, state: Rule["state"]) => ReadonlyArray<Rule>
   /** What a text of the relay's was changed to. */
   readonly text: (name: "name" | "description" | "icon") => string | undefined
+  /** Is this picture taken down, by its host or by its SHA-256, which is its file's name or what was found by looking? */
+  readonly isTakenDown: (url: PictureUrl, sha256?: string) => boolean
   /** Succeeds once the change is on disk and holds. `by` is the operator's pubkey. */
   readonly apply: (change: Change, by: string) => Effect.Effect<void, DatabaseError | MailboxClosed>
 }>()("profile-aggregator/aggregation/admission/Moderation") {}
@@ -43,7 +47,9 @@ export const space = Space.versioned("management", {
 })
 type Stored = Space.Value<typeof space>
 
-const subjects: ReadonlyArray<string> = ["pubkey", "event", "kind", "ip", "relay"] satisfies ReadonlyArray<Subject>
+const subjects: ReadonlyArray<string> = ["pubkey", "event", "kind", "ip", "picture", "relay"] satisfies ReadonlyArray<
+  Subject
+>
 const isSubject = (text: string): text is Subject => subjects.includes(text)
 
 const keyOf = (subject: Subject, name: string): string => `${subject} ${name}`
@@ -67,6 +73,21 @@ const make = Effect.fnUntraced(function*() {
   // Most operators have said nothing, and this is asked of every event.
   const stateOf = (subject: Subject, name: string) =>
     standing.size === 0 ? undefined : standing.get(keyOf(subject, name))?.state
+
+  const isPictureBanned = (name: string | undefined): boolean =>
+    name !== undefined && stateOf("picture", name) === "banned"
+
+  const isTakenDown = (url: PictureUrl, sha256?: string): boolean => {
+    if (standing.size === 0) return false
+    if (isPictureBanned(sha256)) return true
+    if (url._tag !== "Web") return false
+    if (isPictureBanned(url.sha256) || isPictureBanned(url.host)) return true
+    // A host stands for all below it.
+    for (let dot = url.host.indexOf("."); dot >= 0; dot = url.host.indexOf(".", dot + 1)) {
+      if (isPictureBanned(url.host.slice(dot + 1))) return true
+    }
+    return false
+  }
 
   /** Removes what is stored of somebody, however much that is. */
   const remove = Effect.fnUntraced(function*(sender: DatabaseSender, filter: Filter) {
@@ -107,6 +128,7 @@ const make = Effect.fnUntraced(function*() {
       const usual = [...keptKinds, ...removalKinds].filter((kind) => stateOf("kind", String(kind)) === undefined)
       return [...rules, ...usual.map((kind): Rule => ({ subject, name: String(kind), state, text: "" }))]
     },
+    isTakenDown,
     text: (name) => standing.get(keyOf("relay", name))?.text,
     apply
   })
@@ -115,4 +137,10 @@ const make = Effect.fnUntraced(function*() {
 export const layer: Layer.Layer<Moderation, DatabaseError, Database | Settings> = Layer.effect(
   Moderation,
   make()
+)
+
+/** What the operator has said of pictures, for those who look at them. */
+export const takenDownLayer: Layer.Layer<never, DatabaseError, Database | Settings> = Layer.provide(
+  Layer.effect(TakenDown, Moderation.useSync(({ isTakenDown }) => isTakenDown)),
+  layer
 )

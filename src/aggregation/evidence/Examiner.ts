@@ -10,14 +10,16 @@ import { Settings } from "../../config/Settings.ts"
 import type { CryptoError } from "../../crypto/Verifier.ts"
 import type { DatabaseError, Operation } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
+import type { PictureUrl } from "../../domain/PictureUrl.ts"
 import * as Quality from "../../domain/Quality.ts"
 import { secondsOf } from "../../domain/Time.ts"
 import { HostBudgets } from "../../fetch/HostBudgets.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { NameOwners } from "./NameOwners.ts"
-import { factOf, Picture } from "./Picture.ts"
+import { factOf, Picture, type PictureOutcome } from "./Picture.ts"
 import { PictureStore } from "./PictureStore.ts"
 import { Posts, recallPosts } from "./Posts.ts"
+import { type IsTakenDown, TakenDown } from "./TakenDown.ts"
 
 export interface Examination {
   readonly verdict: Quality.Verdict
@@ -54,6 +56,12 @@ export const withoutFacts = (verdict: Quality.Verdict): Examination => ({
 const factsNow = (event: Event, policy: Quality.Policy) =>
   Effect.map(Clock.currentTimeMillis, (now) => Quality.factsOf(event, secondsOf(now), policy))
 
+/** A picture that the operator has taken down says nothing about its author: not for them, and not against. */
+const factOfShown = (isTakenDown: IsTakenDown, url: PictureUrl, outcome: PictureOutcome): Quality.Facts["picture"] => {
+  const sha256 = outcome._tag === "Known" ? outcome.facts.sha256 : undefined
+  return isTakenDown(url, sha256) ? undefined : factOf(outcome)
+}
+
 /**
  * All facts about a profile as far as they are known here, whatever the rules make of them. Contacts nobody: what nobody has
  * found out yet is missing.
@@ -68,7 +76,9 @@ export const recall = Effect.fn("Examiner.recall")(function*(event: Event) {
   return {
     ...said,
     nip05: typeof nip05Name === "string" ? undefined : yield* names.recall(event.pubkey, nip05Name),
-    picture: look === undefined ? undefined : factOf(
+    picture: look === undefined ? undefined : factOfShown(
+      yield* TakenDown,
+      pictureUrl,
       look.outcome._tag === "Unanswered"
         ? { ...look.outcome, retryAfter: 0 }
         : { ...look.outcome, checkedAt: look.checkedAt }
@@ -86,9 +96,15 @@ export const inquire = Effect.fn("Examiner.inquire")(function*(event: Event) {
   const posts = yield* Posts
   const said = yield* factsNow(event, policy)
   const { nip05Name, pictureUrl, profile } = said
-  const look = pictures === "off" || typeof profile === "string" || pictureUrl._tag === "Refused"
+  const isTakenDown = yield* TakenDown
+  const look = pictures === "off" || typeof profile === "string" || pictureUrl._tag === "Refused" ||
+      isTakenDown(pictureUrl)
     ? undefined
-    : factOf(yield* picture.look(pictureUrl._tag === "Web" ? pictureUrl.url : profile.picture))
+    : factOfShown(
+      isTakenDown,
+      pictureUrl,
+      yield* picture.look(pictureUrl._tag === "Web" ? pictureUrl.url : profile.picture)
+    )
   const named = nip05 === "off" || typeof nip05Name === "string"
     ? undefined
     : (yield* names.check(event.pubkey, nip05Name)).fact
@@ -110,6 +126,7 @@ const make = Effect.fnUntraced(function*() {
   const picture = yield* Picture
   const posts = yield* Posts
   const nip05 = yield* NameOwners
+  const isTakenDown = yield* TakenDown
   const budgets = yield* HostBudgets
 
   /** Our own pace: everybody who waits for this host gets a turn of their own, instead of all trying at once. */
@@ -125,8 +142,10 @@ const make = Effect.fnUntraced(function*() {
 
   const lookAtPicture = Effect.fnUntraced(function*({ pictureUrl, profile }: Quality.Facts) {
     if (settings.pictures === "off" || pictureUrl._tag === "Refused" || typeof profile === "string") return undefined
-    if (pictureUrl._tag === "Inline") return factOf(yield* picture.look(profile.picture))
-    return yield* paced(pictureUrl.host, factOf(yield* picture.look(pictureUrl.url)))
+    if (isTakenDown(pictureUrl)) return undefined
+    const outcome = yield* picture.look(pictureUrl._tag === "Inline" ? profile.picture : pictureUrl.url)
+    const fact = factOfShown(isTakenDown, pictureUrl, outcome)
+    return fact === undefined || pictureUrl._tag === "Inline" ? fact : yield* paced(pictureUrl.host, fact)
   })
 
   /** Where the name decides nothing, it is looked at when the profile is stored. */

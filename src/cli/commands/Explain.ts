@@ -36,7 +36,10 @@ import { verifierLayer } from "../verifierLayer.ts"
 
 const file = Layer.provideMerge(Archive.databaseLayer, Engine.archive)
 
-const remembered = Layer.provideMerge(Layer.mergeAll(Verdicts.layer, Moderation.layer, RememberedPictures.layer), file)
+const remembered = Layer.provideMerge(
+  Layer.mergeAll(Verdicts.layer, Moderation.layer, Moderation.takenDownLayer, RememberedPictures.layer),
+  file
+)
 
 /** Nobody is asked. */
 const unasked = Layer.succeed(Nip05Documents.Nip05Documents, {

@@ -2,10 +2,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { join } from "node:path"
-import { layer as moderationLayer, Moderation } from "../../../src/aggregation/admission/Moderation.ts"
+import { layer as moderationLayer, Moderation, takenDownLayer } from "../../../src/aggregation/admission/Moderation.ts"
+import { TakenDown } from "../../../src/aggregation/evidence/TakenDown.ts"
 import { type Overrides, Settings } from "../../../src/config/Settings.ts"
 import { Database } from "../../../src/database/Database.ts"
 import { refusalOf } from "../../../src/domain/Gate.ts"
+import { pictureUrlOf } from "../../../src/domain/PictureUrl.ts"
 import { at, directory } from "../../database/support.ts"
 import { epoch, keyOf, notes, signed } from "../../support/events.ts"
 
@@ -26,7 +28,10 @@ const within = <A, E>(
 ) =>
   use.pipe(
     Effect.provide(
-      moderationLayer.pipe(Layer.provideMerge(at(path)), Layer.provideMerge(Settings.layerTest(settings))),
+      Layer.merge(moderationLayer, takenDownLayer).pipe(
+        Layer.provideMerge(at(path)),
+        Layer.provideMerge(Settings.layerTest(settings))
+      ),
       { local: true }
     )
   )
@@ -42,6 +47,21 @@ const refusal = Effect.fnUntraced(function*(author: string, kind = 1) {
 })
 
 const allowedKinds = Moderation.useSync((it) => it.rules("kind", "allowed").map(({ name }) => Number(name)))
+
+/** Takes a picture down, and asks whether one is. */
+const down = (name: string) =>
+  Moderation.use(({ apply }) =>
+    apply(
+      { _tag: "Put", method: "banpicture", rule: { subject: "picture", name, state: "banned", text: "" } },
+      operator
+    )
+  )
+const isDown = (url: string, sha256?: string) =>
+  Effect.gen(function*() {
+    const { rules } = yield* Settings
+    const { isTakenDown } = yield* Moderation
+    return isTakenDown(pictureUrlOf(url, rules), sha256)
+  })
 
 describe("Moderation", () => {
   it.live("remembers a ban across restarts, and that it was lifted", () =>
@@ -64,6 +84,47 @@ describe("Moderation", () => {
         })
       )
       yield* within(path, Effect.map(refusal("spammer"), (reason) => assert.isUndefined(reason)))
+    }))
+
+  it.live("takes pictures down by host and by hash, until that is lifted, and leaves their authors alone", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "moderation.db")
+      const hash = "0123456789abcdef".repeat(4)
+      yield* within(
+        path,
+        Effect.gen(function*() {
+          // Those who look at pictures are told by the same decisions.
+          const isTakenDown = yield* TakenDown
+          const url = pictureUrlOf("https://pics.example/a", (yield* Settings).rules)
+          assert.isFalse(isTakenDown(url))
+          yield* Effect.andThen(down("pics.example"), down(hash))
+          assert.isTrue(isTakenDown(url))
+        })
+      )
+      yield* within(
+        path,
+        Effect.gen(function*() {
+          for (
+            const url of ["https://pics.example/a", "https://img.pics.example/a", `https://cdn.example/${hash}.png`]
+          ) {
+            assert.isTrue(yield* isDown(url), url)
+          }
+          for (const url of ["https://mypics.example/a", "https://example/a", "data:image/png;base64,AA"]) {
+            assert.isFalse(yield* isDown(url), url)
+            assert.isTrue(yield* isDown(url, hash), url)
+          }
+          assert.isUndefined(yield* refusal("somebody"))
+          const lift = {
+            _tag: "Remove",
+            method: "unbanpicture",
+            subject: "picture",
+            name: "pics.example",
+            state: "banned"
+          } as const
+          yield* Moderation.use(({ apply }) => apply(lift, operator))
+          assert.isFalse(yield* isDown("https://pics.example/a"))
+        })
+      )
     }))
 
   it.live("removes every event of a banned author, and takes deletions and requests to vanish still", () =>
