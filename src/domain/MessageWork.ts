@@ -6,8 +6,8 @@
  * what is in the store decides what it does.
  */
 import type { ClientMessage, Problem } from "./ClientMessage.ts"
-import type { Event } from "./Event.ts"
 import type { Filter } from "./Filter.ts"
+import { workOf as entriesOf } from "./Work.ts"
 
 /** Units of work, each about 0.1 ms of a thread. */
 export type Work = number
@@ -26,18 +26,12 @@ const rowsMax = 5000
 /** A frame that has to be taken apart, whatever it says. */
 const frameWork: Work = 0.05
 
-/** A signature, and a place in a transaction. */
-const eventWork: Work = 1
+/** A signature, and a place in a transaction, beside its index entries. */
+const eventWork: Work = 0.75
 const signatureWork: Work = 2
 
-/** Index entries that are written or removed for one unit. */
+/** Index entries (`Work.ts`) that are written or removed for one unit. */
 const entriesPerUnit = 20
-
-/** Entries for each thing that a removal names: looked up, hidden, and kept out from now on. */
-const entriesPerTarget = 6
-
-/** Entries that a request to vanish walks at once; the rest of its author's is swept. */
-const entriesOfVanish = 1500
 
 /** Of a message of so many characters, before it is looked at. */
 export const workOfText = (characters: number): Work => frameWork + characters / charactersPerUnit
@@ -49,17 +43,12 @@ const workOfFilter = ({ authors, ids, kinds, limit, tags }: Filter): Work => {
   return values / valuesPerUnit + rows / rowsPerUnit
 }
 
-/** Index entries that taking an event in writes or removes (NIP-09, NIP-62). */
-const entriesOf = ({ kind, tags }: Event): number => {
-  if (kind === 5) return (1 + entriesPerTarget) * tags.length
-  return kind === 62 ? entriesOfVanish : tags.length
-}
-
 /** Of what a message asks for, beside its text. Nothing for what only gives something back. */
 export const workOfMessage = (message: ClientMessage | Problem): Work => {
   switch (message._tag) {
     case "EVENT":
-      return eventWork + entriesOf(message.event) / entriesPerUnit
+      // Its text is paid for already.
+      return eventWork + entriesOf(message.event, 0) / entriesPerUnit
     case "AUTH":
       return signatureWork
     case "REQ":
