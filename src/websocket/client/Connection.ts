@@ -19,7 +19,7 @@
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { Admission, type AdmissionSender } from "../../aggregation/admission/Admission.ts"
 import { answerOf as answerOfProblem, clientMessageOf } from "../../domain/ClientMessage.ts"
-import { workOfMessage, workOfText } from "../../domain/MessageWork.ts"
+import { type Work, workOfMessage, workOfText } from "../../domain/MessageWork.ts"
 import type { Readers } from "../../domain/PrivateMessage.ts"
 import type * as RelayMessage from "../../domain/RelayMessage.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
@@ -70,7 +70,7 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
   #ended = false
   #reading = true
   #paused = false
-  /** It has used up what it may have, and is read on in a while. */
+  /** It has used up what it may have, for now or for this turn, and is read on in a while. */
   #resting = false
   #working = false
   #texts: ReadonlyArray<string> = none
@@ -259,16 +259,27 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
 
   /** Has the client used up what it may have? Then it is read on when it has something again. */
   #mustRest(): boolean {
-    const { journal, limits } = this.#shared
+    const { journal, limits, turns } = this.#shared
     if (limits.ratePerConnection === 0 && limits.ratePerAddress === 0) return false
-    if (!this.#allowance.isEmpty(journal.now())) return false
+    if (this.#allowance.isEmpty(journal.now())) {
+      this.#shared.count(Metrics.websocketMessagesLimited, 1)
+      const rest = Math.min(restMax, this.#allowance.wait(journal.now()))
+      this.fork(Effect.sleep(rest)).addObserver(() => this.#goOn())
+    } else if (turns.isOver(this.client)) turns.wait(this.client, () => this.#goOn())
+    else return false
     this.#resting = true
-    this.#shared.count(Metrics.websocketMessagesLimited, 1)
-    this.fork(Effect.sleep(Math.min(restMax, this.#allowance.wait(journal.now())))).addObserver(() => {
-      this.#resting = false
-      if (this.#open && this.#reading) this.#work()
-    })
     return true
+  }
+
+  #goOn(): void {
+    this.#resting = false
+    if (this.#open && this.#reading) this.#work()
+  }
+
+  /** Pays for what a message makes us do. */
+  #spend(work: Work): void {
+    this.#allowance.spend(work)
+    this.#shared.turns.spend(this.client, work)
   }
 
   #submitting(): Submissions {
@@ -285,9 +296,9 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
 
   #handle(text: string): void {
     if (!this.#open) return
-    this.#allowance.spend(workOfText(text.length))
+    this.#spend(workOfText(text.length))
     const message = clientMessageOf(text, this.#shared.limits)
-    this.#allowance.spend(workOfMessage(message))
+    this.#spend(workOfMessage(message))
     this.#shared.count(verbOf(message), 1)
     switch (message._tag) {
       case "EVENT":

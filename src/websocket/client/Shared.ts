@@ -11,6 +11,7 @@ import * as ItemSets from "./ItemSets.ts"
 import { OutboundBudget } from "./OutboundBudget.ts"
 import { Rates } from "./RateLimit.ts"
 import * as Subscriptions from "./Subscriptions.ts"
+import { Turns } from "./Turns.ts"
 
 /** What others make for them. */
 export interface SharedParts {
@@ -31,6 +32,8 @@ export interface Shared extends SharedParts {
   readonly counters: Counters<"answeredTrue" | "answeredFalse" | "socketsClean" | "socketsTerminated">
   /** Of addresses, and of keys that clients have proved to have. */
   readonly rates: Rates
+  /** What the clients of an address may do in one turn of the event loop. */
+  readonly turns: Turns
   /** What waits to be sent, of all connections. */
   readonly outbound: OutboundBudget
   /** EVENTs without an answer, of all connections. */
@@ -44,6 +47,7 @@ export const of = (parts: SharedParts): Shared => ({
   ...parts,
   counters: parts.journal.count("answeredTrue", "answeredFalse", "socketsClean", "socketsTerminated"),
   rates: new Rates(() => parts.limits.ratePerAddress),
+  turns: new Turns(parts.run),
   outbound: new OutboundBudget(() => parts.limits.outboundTotalBytesMax),
   inFlight: new Tally(),
   draining: false

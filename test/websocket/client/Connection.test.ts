@@ -91,6 +91,7 @@ describe("Connection", () => {
         })
       const events = notes(300)
       socket.say(...events.map((event) => ["EVENT", event]))
+      yield* settle
       assert.isTrue(socket.isPaused)
       assert.strictEqual(waiting.length, 256)
       for (let i = 0; i < 127; i++) yield* Deferred.succeed(waiting[i]!, undefined)
@@ -119,6 +120,7 @@ describe("Connection", () => {
         })
       const events = Array.from({ length: 30 }, (_, i) => signed({ content: `${i} ${"x".repeat(60_000)}` }))
       socket.say(...events.map((event) => ["EVENT", event]))
+      yield* settle
       assert.isTrue(socket.isPaused)
       assert.strictEqual(waiting.length, 18)
       yield* Deferred.succeed(waiting[0]!, undefined)
