@@ -1,9 +1,11 @@
 /** Limits by work and by address, over real sockets. */
-import { assert, describe, layer } from "@effect/vitest"
+import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { RelayAddress } from "../src/websocket/RelayServer.ts"
+import { authenticate, relayUrl } from "./support/authentication.ts"
 import { notes } from "./support/events.ts"
 import { relay } from "./support/relay.ts"
+import * as Service from "./support/service.ts"
 import { connect } from "./support/TestClient.ts"
 
 const dialFrom = (address: string) =>
@@ -64,4 +66,44 @@ layer(relay({ trustedProxies, limits: { ratePerConnection: 2, ratePerAddress: 4,
       )
       assert.containSubset(document, { limitation: { rate_per_connection: 2, rate_per_address: 4 } })
     }))
+})
+
+layer(relay({ relayUrl, trustedProxies, limits: { ratePerConnection: 1000, ratePerAddress: 40 } }), {
+  excludeTestServices: true
+})("limits by key", (it) => {
+  it.effect("follow who has authenticated from one address to another, and bind nobody else", () =>
+    Effect.gen(function*() {
+      const clients = yield* Effect.all([1, 2, 3].map((n) => dialFrom(`198.51.100.${n}`)))
+      for (const client of clients) assert.isTrue((yield* authenticate(client, "ann"))[2])
+      const stranger = yield* dialFrom("198.51.100.4")
+      const publish = Effect.fnUntraced(function*(client: typeof stranger, author: string) {
+        const events = notes(40, author)
+        const began = performance.now()
+        for (const event of events) yield* client.send(["EVENT", event])
+        for (const event of events) assert.isTrue((yield* client.next(["OK", event.id]))[2])
+        return performance.now() - began
+      })
+      const [alone, ...together] = yield* Effect.all(
+        [publish(stranger, "stranger"), ...clients.map((client, n) => publish(client, `followed ${n}`))],
+        { concurrency: "unbounded" }
+      )
+      // Each address has enough for its 40; for 120 of one key it takes two seconds more than a key may have at once.
+      assert.isAbove(Math.max(...together), 1200)
+      assert.isBelow(alone, Math.max(...together) - 500, "a client that is nobody does not wait")
+    }))
+})
+
+describe("X-Forwarded-For", () => {
+  it.live("of a proxy that is not trusted is warned of once", () =>
+    Effect.gen(function*() {
+      const service = yield* Service.start({ env: { LOG_LEVEL: "Info" } })
+      const { url } = yield* service.listening
+      const warning = "X-Forwarded-For is ignored"
+      yield* connect(url)
+      assert.isFalse(service.stdout.some((line) => line.includes(warning)))
+      for (const address of ["192.0.2.1", "192.0.2.2"]) yield* connect(url, { headers: { "x-forwarded-for": address } })
+      assert.include(yield* service.line(warning), "TRUSTED_PROXIES")
+      yield* service.stop()
+      assert.strictEqual(service.stdout.filter((line) => line.includes(warning)).length, 1)
+    }), 30_000)
 })
