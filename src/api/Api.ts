@@ -69,6 +69,11 @@ export const ProfileSummary = Schema.Struct({
   nip05: Schema.optionalKey(Nip05),
   bot: Schema.optionalKey(Schema.Boolean),
   updatedAt: Schema.Finite.pipe(Schema.annotate({ description: "created_at of this version: Unix seconds" })),
+  bucket: Schema.optionalKey(
+    Schema.Int.pipe(
+      Schema.annotate({ description: "How well known the account is here, 0 to 15: it orders equal answers" })
+    )
+  ),
   firstSeenAt: Schema.optionalKey(
     Schema.Finite.pipe(Schema.annotate({ description: "When the relay saw the account first: Unix seconds" }))
   )

@@ -161,6 +161,14 @@ export interface Drawn {
   readonly events: ReadonlyArray<string>
 }
 
+/** How an author is ranked among equal answers to a search (`domain/Standing`). */
+export interface RankedAuthor {
+  /** When a profile of theirs was seen here first: Unix seconds. */
+  readonly seen: number
+  /** From 0, the least known, to 15. */
+  readonly bucket: number
+}
+
 export interface StoredRecord {
   readonly key: string
   readonly value: string
@@ -226,6 +234,11 @@ export class Database extends Context.Service<Database, {
 
   /** Stored events of a kind by chance: each of them has one turn in the order, and all are as likely as any. */
   readonly draw: (request: DrawRequest) => Effect.Effect<Drawn, DatabaseError>
+
+  /** Of authors by pubkey, in their order; undefined while nobody has looked at one yet, which is soon after the first profile. */
+  readonly ranked: (
+    pubkeys: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyArray<RankedAuthor | undefined>, DatabaseError>
 
   /**
    * What a `Save` of this event would do to the store as committed now: the cheap question to ask before its signature

@@ -30,6 +30,8 @@ export interface Person {
   readonly updatedAt: number
   /** When the relay saw the account first: Unix seconds; undefined where it did not write that down. */
   readonly firstSeenAt: number | undefined
+  /** How well known the account is here, from 0 to 15 (`domain/Standing`); undefined before anybody has looked. */
+  readonly bucket: number | undefined
 }
 
 /** Characters of a bio on a page of its own; on a card there are fewer lines anyway. */
@@ -52,7 +54,7 @@ export const linesOf = (text: string, max: number = aboutMax): string =>
 export const personOf = (
   event: Pick<Event, "pubkey" | "created_at">,
   profile: Profile,
-  known: Pick<Person, "nip05" | "firstSeenAt">
+  known: Pick<Person, "nip05" | "firstSeenAt" | "bucket">
 ): Person => {
   const npub = npubOf(event.pubkey)
   return {
@@ -66,6 +68,7 @@ export const personOf = (
     nip05: known.nip05,
     bot: profile.bot,
     updatedAt: event.created_at,
-    firstSeenAt: known.firstSeenAt
+    firstSeenAt: known.firstSeenAt,
+    bucket: known.bucket
   }
 }

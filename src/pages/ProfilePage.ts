@@ -138,6 +138,10 @@ const history = ({ now, person }: ProfileFacts): Html =>
 ${
     person.firstSeenAt !== undefined && html`<dt>First seen here</dt><dd>${day(person.firstSeenAt)}</dd>
 `
+  }${
+    person.bucket !== undefined &&
+    html`<dt>How well known here</dt><dd>${person.bucket} of 15: it orders equal answers to a search</dd>
+`
   }<dt>This version</dt><dd>${day(person.updatedAt)}</dd>
 ${
     person.nip05?.checkedAt !== undefined && html`<dt>NIP-05 name asked</dt><dd>${ago(person.nip05.checkedAt, now)}</dd>

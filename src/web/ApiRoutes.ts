@@ -53,6 +53,7 @@ export const make = (web: WebContext, pages: ReturnType<typeof PageRoutes.make>)
     ),
     ...some("bot", person.bot),
     updatedAt: person.updatedAt,
+    ...some("bucket", person.bucket),
     ...some("firstSeenAt", person.firstSeenAt)
   })
 

@@ -98,7 +98,12 @@ export const make = Effect.gen(function*() {
     const nip05: Nip05Name | undefined = text === ""
       ? undefined
       : { text, verified: known?.verified, checkedAt: known?.checkedAt }
-    return { event, profile, person: personOf(event, profile, { nip05, firstSeenAt: undefined }) }
+    const [ranked] = yield* database.ranked([event.pubkey])
+    return {
+      event,
+      profile,
+      person: personOf(event, profile, { nip05, firstSeenAt: ranked?.seen, bucket: ranked?.bucket })
+    }
   })
 
   const peopleIn = (raws: ReadonlyArray<StoredEvent>) =>

@@ -148,6 +148,7 @@ const make = Effect.fnUntraced(function*(disk: Disk["Service"]) {
           expiresAt: Infinity
         }
       }),
+    ranked: () => Effect.die("nothing here ranks"),
     draw: () => Effect.die("nothing here draws"),
     committedAfter: (after, limit) =>
       guarded(

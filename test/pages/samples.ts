@@ -49,7 +49,8 @@ export const personWith = (text: string, author = text): Person => {
   if (typeof profile === "string") throw new Error(profile)
   return personOf(event, profile, {
     nip05: { text, verified: true, checkedAt: now - 5000 },
-    firstSeenAt: now - 86_400 * 200
+    firstSeenAt: now - 86_400 * 200,
+    bucket: 6
   })
 }
 
@@ -163,7 +164,8 @@ export const peopleOf = (file: string): ReadonlyArray<Person> =>
             verified: profile.nip05.length % 3 === 0 ? undefined : true,
             checkedAt: now
           },
-        firstSeenAt: event.created_at + 86_400
+        firstSeenAt: event.created_at + 86_400,
+        bucket: 6
       })
     ]
   })

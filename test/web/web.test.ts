@@ -127,6 +127,30 @@ describe("pages and API", () => {
     }), 60_000)
 
   it.live(
+    "say how long an account is known here, and how well",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* service.folder
+        const env = { ADMISSION: "open" }
+        const first = yield* service.start({ folder, env })
+        const client = yield* TestClient.connect((yield* first.listening).url)
+        yield* client.publish(profileEvent({}, "person 7"))
+        yield* first.stop()
+        // Who is who is found out beside everything else, and a start begins with it.
+        const { http } = yield* (yield* service.start({ folder, env })).listening
+        const one = Effect.map(get(`${http}/api/profiles/${person(7)}`), ({ text }) => JSON.parse(text))
+        const known = yield* Effect.repeat(Effect.delay(one, "100 millis"), {
+          until: ({ firstSeenAt }) => firstSeenAt !== undefined
+        }).pipe(Effect.timeout("20 seconds"))
+        assert.isAtMost(Math.abs(known.firstSeenAt - Date.now() / 1000), 60)
+        assert.isAtLeast(known.bucket, 0)
+        assert.include((yield* get(`${http}/p/${npubOf(person(7))}`, html)).text, "First seen here")
+        assert.match((yield* get(`${http}/explore`, html)).text, /here for (?:a moment|1 minute)/u)
+      }),
+    60_000
+  )
+
+  it.live(
     "draw by chance: everybody once in a lap, the same for the same seed, in the predecessor's shape",
     () =>
       Effect.gen(function*() {

@@ -103,6 +103,7 @@ const layerDatabase = Layer.effect(
       sketch: () => unused,
       items: () => unused,
       draw: () => unused,
+      ranked: () => unused,
       committedAfter: () => unused,
       preview: () => unused,
       previewAll: () => unused,

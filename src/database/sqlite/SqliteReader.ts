@@ -12,10 +12,21 @@ import { HyperLogLog } from "../../domain/HyperLogLog.ts"
 import { permutation } from "../../domain/Permutation.ts"
 import { isPrivate, mayRead } from "../../domain/PrivateMessage.ts"
 import { searchQueryOf } from "../../domain/SearchQuery.ts"
-import type { AskedBy, Committed, Drawn, DrawRequest, Items, Preview, Sketch, StoredRecord } from "../Database.ts"
+import type {
+  AskedBy,
+  Committed,
+  Drawn,
+  DrawRequest,
+  Items,
+  Preview,
+  RankedAuthor,
+  Sketch,
+  StoredRecord
+} from "../Database.ts"
 import { prepare, type Row } from "./connection.ts"
 import * as FilterScan from "./FilterScan.ts"
 import * as Hidden from "./Hidden.ts"
+import { prefixKey } from "./keys.ts"
 import * as Precedence from "./Precedence.ts"
 import { idOfRaw, kindOfRaw, pubkeyOfRaw } from "./rawEvent.ts"
 import * as SearchScan from "./search/SearchScan.ts"
@@ -132,6 +143,7 @@ export const make = (db: DatabaseSync) => {
       db,
       `SELECT seq, raw FROM event WHERE seq > ? AND ${Precedence.shown} ORDER BY seq LIMIT ?`
     ),
+    ranked: prepare(db, "SELECT seen, bucket FROM person WHERE pubkey_key = ?"),
     bySeq: prepare(db, "SELECT kind, expiration, raw FROM event WHERE seq = ?"),
     countKind: prepare(
       db,
@@ -428,6 +440,11 @@ export const make = (db: DatabaseSync) => {
       }
       return found
     },
+    ranked: (pubkeys: ReadonlyArray<string>): ReadonlyArray<RankedAuthor | undefined> =>
+      pubkeys.map((pubkey) => {
+        const [seen, bucket] = statements.ranked.get(prefixKey(pubkey)) ?? []
+        return seen === undefined ? undefined : { seen: seen as number, bucket: bucket as number }
+      }),
     due: (space: string, now: number, limit: number): ReadonlyArray<StoredRecord> =>
       statements.due.all(space, now, limit).map(recordOf),
     close: () => db.close()

@@ -132,6 +132,7 @@ export const make = (reader: SqliteReader, thread: DatabaseThread<ReadRequest, T
           ({ drawn, next, top }) => ({ top, next, events: drawn })
         )),
     committedAfter: (seq: number, limit: number) => attempt(() => here(() => reader.committedAfter(seq, limit))),
+    ranked: (pubkeys: ReadonlyArray<string>) => attempt(() => here(() => reader.ranked(pubkeys))),
     preview: (event: Event) =>
       Effect.flatMap(nowSeconds, (now) => attempt(() => here(() => reader.preview(event, now)))),
     previewAll: (events: ReadonlyArray<Event>) =>
