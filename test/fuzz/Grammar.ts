@@ -102,8 +102,62 @@ export const nasty: ReadonlyArray<Text> = [
 
 const text = (value: unknown): Text => JSON.stringify(value)
 
-/** `challenge` is the connection's. */
-export const grammarOf = (random: Random, challenge: string) => {
+/** What a pattern that may match the same text in two ways goes back and forth over, when at last it does not match. */
+const repeated = [
+  "a",
+  ".",
+  "-",
+  "_",
+  "@",
+  ":",
+  "/",
+  "#",
+  "%",
+  "=",
+  "(",
+  "[",
+  "<",
+  "0",
+  " ",
+  "\n",
+  "\t \t",
+  "_at_.",
+  "a@a.",
+  "a.",
+  "%20",
+  "..",
+  "xn--",
+  "npub1",
+  "nostr:",
+  "https://",
+  "data:,",
+  "&amp;",
+  "\u0000",
+  "\u0301",
+  "\u200b",
+  "\u00a0",
+  "\ud83d\ude00\u200d"
+]
+const beginnings = ["", "", "_@", "a", " ", "https://", "wss://", "nostr:npub1", "30023:"]
+const ends = ["", "!", "\n", "\u0000", "@", " a", "\ud800"]
+/** Fields of a profile that anybody reads. */
+const fields = ["name", "display_name", "about", "nip05", "lud06", "lud16", "website", "picture", "banner"]
+
+/** A message for each field of a profile and each of those texts, in so many characters. */
+export function* slowProfiles(characters: number): Generator<Text, void> {
+  let created_at = epoch + 2_000_000
+  for (const field of fields) {
+    for (const part of repeated) {
+      const event = profileEvent({ [field]: `${part.repeat(characters / part.length)}!` }, "fuzz dan", {
+        created_at: created_at++
+      })
+      yield text(["EVENT", event])
+    }
+  }
+}
+
+/** `challenge` is the connection's; `longest`: characters of a text that is made for backtracking. */
+export const grammarOf = (random: Random, challenge: string, longest = 1000) => {
   const { chance, int, pick } = random
   const space = (): Text => chance(5) ? pick([" ", "\n", "\t", "\r", "  "]) : ""
   /** Now and then something else altogether. */
@@ -161,7 +215,52 @@ export const grammarOf = (random: Random, challenge: string) => {
     return maybe(text(`${pick(["61", "60", "62", ""])}${random.hex(2 * int(40))}${chance(10) ? "a" : ""}`), 10)
   }
 
+  const slow = (characters = longest): string => {
+    const part = pick(repeated)
+    return `${pick(beginnings)}${part.repeat(characters / part.length)}${pick(ends)}`
+  }
+  /** Signed and right, but for what it says. A time of its own, or it would be refused unread as an older version. */
+  const slowEvent = (): Event => {
+    const author = pick(authors)
+    const created_at = epoch + 10 + int(1_000_000)
+    switch (int(5)) {
+      case 0:
+      case 1:
+        return profileEvent({ [pick(fields)]: slow() }, author, { created_at })
+      case 2:
+        return signed({ kind: 10_002, tags: [["r", slow(), "write"]], created_at }, author)
+      case 3:
+        return signed({ kind: 5, tags: [[pick(["a", "e", "k"]), slow()]], created_at }, author)
+      default:
+        return signed({
+          content: slow(longest / 2),
+          tags: [[pick(["d", "e", "p", "t", "expiration", "relay", "nonce", "proxy", "-"]), slow(longest / 2)]],
+          created_at
+        }, author)
+    }
+  }
+
   const forms: ReadonlyArray<() => ReadonlyArray<Text>> = [
+    () => ["\"EVENT\"", text(slowEvent())],
+    () => ["\"EVENT\"", text(slowEvent())],
+    () => [
+      "\"AUTH\"",
+      text(signed({ kind: 22_242, tags: [["challenge", challenge], ["relay", slow()]] }, pick(authors)))
+    ],
+    () => [
+      text(pick(["REQ", "COUNT"])),
+      subscription(),
+      object([[
+        pick(["search", "#t", "#d", "#a", "authors", "ids"]),
+        chance(50) ? text([slow()]) : text(slow(longest / 4))
+      ]])
+    ],
+    () => [
+      "\"NEG-OPEN\"",
+      subscription(),
+      filter(),
+      text(pick(["61", "6100", slow(2)]) + random.hex(2 * int(longest / 2)))
+    ],
     () => ["\"EVENT\"", eventText(event())],
     () => ["\"EVENT\"", eventText(event())],
     () => [

@@ -1,6 +1,7 @@
 /**
  * Messages of a grammar, mutated, over a real socket: whatever a client says, the connection lives on, and each frame gets
- * the one answer that is due.
+ * the one answer that is due, and none takes the thread for long. The relay's store and its signatures are in this thread,
+ * too, so it is measured by more than the service's main thread would have to do.
  *
  * `SEED=n` repeats a run, `RUNS=n` makes more of them. A run that fails prints the frames that led to it, each as a line
  * for `corpus.jsonl`: what is found goes there, and is played at every run.
@@ -9,6 +10,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { readFileSync } from "node:fs"
 import { verifyEvent } from "nostr-tools"
+import { Settings } from "../../src/config/Settings.ts"
 import { Database, textOf } from "../../src/database/Database.ts"
 import { type Event, isEphemeral, isRegular } from "../../src/domain/Event.ts"
 import { RelayAddress } from "../../src/websocket/RelayServer.ts"
@@ -16,13 +18,26 @@ import { randomOf } from "../database/random.ts"
 import { challengeOf, relayUrl } from "../support/authentication.ts"
 import { relay } from "../support/relay.ts"
 import { connect, type Message, type TestClient } from "../support/TestClient.ts"
-import { grammarOf } from "./Grammar.ts"
+import { grammarOf, slowProfiles } from "./Grammar.ts"
 import { mutateBytes, mutateTokens } from "./Mutation.ts"
-import { type Due, dueFor, isLast, wrongAnswer } from "./Oracle.ts"
+import { type Due, dueFor, isLast, type Limits, wrongAnswer } from "./Oracle.ts"
 
 const seed = Number(process.env["SEED"] ?? 20_261_125)
 const runs = Number(process.env["RUNS"] ?? 1000)
 const framesPerRun = 12
+
+/** Texts as long as a message lets them be, in fewer runs. */
+const longText = 60_000
+const longRuns = Math.ceil(runs / 10)
+
+/** Milliseconds of CPU that one frame may take, with all that comes of it, the client's side included. */
+const frameMillisMax = 50
+
+/** Milliseconds of CPU that this thread has used: a machine that is busy with other work does not matter. */
+const worked = (): number => {
+  const { system, user } = process.threadCpuUsage()
+  return (system + user) / 1000
+}
 
 const limits = {
   frameBytesMax: 4096,
@@ -49,6 +64,7 @@ const lineOf = (frame: Uint8Array): string => {
 type Taken = Map<string, Event>
 
 interface Session {
+  readonly limits: Limits
   readonly client: TestClient
   readonly taken: Taken
   /** Ids by which live events may come. */
@@ -56,11 +72,13 @@ interface Session {
   fences: number
 }
 
-const session = Effect.fnUntraced(function*(taken: Taken) {
+const session = Effect.fnUntraced(function*(taken: Taken, limits: Limits) {
   const { url } = yield* RelayAddress
   const client = yield* connect(url)
-  yield* client.next("AUTH")
-  return { client, taken, open: new Set<string>(), fences: 0 } satisfies Session
+  // Where only some kinds are kept, nobody is asked who they are at first.
+  const { admission } = yield* Settings
+  if (admission === "open") yield* client.next("AUTH")
+  return { limits, client, taken, open: new Set<string>(), fences: 0 } satisfies Session
 })
 
 /** The event in an EVENT message, as far as it is one. */
@@ -71,12 +89,16 @@ const eventIn = (frame: Uint8Array): Event => {
   return { id, pubkey, created_at, kind, tags, content, sig }
 }
 
+/** Of all frames so far. */
+const longest = { millis: 0 }
+
 const isOwn = ([type, id]: Message, fence: string): boolean => type !== "AUTH" && !(type === "COUNT" && id === fence)
 
 /** Sends one frame, and looks at all that comes of it. Says whether the connection is still there. */
 const exchange = Effect.fnUntraced(function*(session: Session, frame: Uint8Array) {
   const { client, open, taken } = session
-  const due: Due = dueFor(frame, limits)
+  const due: Due = dueFor(frame, session.limits)
+  const began = worked()
   const from = client.received().length
   // As text, whatever the bytes are.
   yield* Effect.sync(() => client.socket.send(frame, { binary: false }))
@@ -87,6 +109,9 @@ const exchange = Effect.fnUntraced(function*(session: Session, frame: Uint8Array
     yield* client.send(["COUNT", fence, { ids: [] }])
     yield* client.next(["COUNT", fence])
   }
+  const millis = worked() - began
+  longest.millis = Math.max(longest.millis, millis)
+  assert.isBelow(millis, frameMillisMax, `milliseconds for ${lineOf(frame).slice(0, 200)}`)
   if (due.by === "REQ") open.add(due.id)
   const came = client.received().slice(from).filter((message) => isOwn(message, fence))
   const answers = came.filter(([type]) => type !== "EVENT")
@@ -113,10 +138,11 @@ const exchange = Effect.fnUntraced(function*(session: Session, frame: Uint8Array
 /** Plays frames on one connection until there is none or it is closed, and says whether there are more. */
 const playOnOne = Effect.fnUntraced(function*(
   taken: Taken,
+  limits: Limits,
   next: (client: TestClient) => Uint8Array | undefined,
   played: Array<string>
 ) {
-  const current = yield* session(taken)
+  const current = yield* session(taken, limits)
   for (let isOpen = true; isOpen;) {
     const frame = next(current.client)
     if (frame === undefined) return false
@@ -127,10 +153,10 @@ const playOnOne = Effect.fnUntraced(function*(
 }, Effect.scoped)
 
 /** Plays frames, on a new connection wherever one was closed. */
-const play = (taken: Taken, next: (client: TestClient) => Uint8Array | undefined) =>
+const play = (taken: Taken, limits: Limits, next: (client: TestClient) => Uint8Array | undefined) =>
   Effect.suspend(() => {
     const played: Array<string> = []
-    return playOnOne(taken, next, played).pipe(
+    return playOnOne(taken, limits, next, played).pipe(
       Effect.repeat({ while: (isMore) => isMore }),
       Effect.tapCause(() => Effect.sync(() => console.log(`failed after\n${played.join("\n")}`)))
     )
@@ -153,6 +179,27 @@ const expectStored = Effect.fnUntraced(function*(taken: Taken) {
 
 const encoder = new TextEncoder()
 
+/** Runs made by the grammar, with texts made for backtracking of so many characters. */
+const playRuns = Effect.fnUntraced(function*(taken: Taken, limits: Limits, runs: number, longestText: number) {
+  yield* Effect.sync(() => console.log(`seed ${seed}`))
+  for (let run = 0; run < runs; run++) {
+    const random = randomOf(seed + run)
+    // Mixes the seeds of neighbours.
+    for (let i = 0; i < 8; i++) random.int(2)
+    let frames = 0
+    const next = (client: TestClient) => {
+      if (frames++ === framesPerRun) return undefined
+      const text = grammarOf(random, challengeOf(client), longestText).message()
+      if (random.chance(60)) return encoder.encode(text)
+      return random.chance(60)
+        ? encoder.encode(mutateTokens(text, random))
+        : mutateBytes(encoder.encode(text), random)
+    }
+    yield* Effect.tapCause(play(taken, limits, next), () => Effect.sync(() => console.log(`SEED=${seed + run}`)))
+  }
+  yield* Effect.sync(() => console.log(`${longest.millis.toFixed(1)} ms of CPU at most for one frame`))
+})
+
 layer(relay({ relayUrl, limits }), { excludeTestServices: true })("client messages", (it) => {
   const taken: Taken = new Map()
 
@@ -160,7 +207,7 @@ layer(relay({ relayUrl, limits }), { excludeTestServices: true })("client messag
     Effect.gen(function*() {
       assert.isAbove(corpus.length, 50)
       const frames = corpus.values()
-      yield* play(taken, () => frames.next().value)
+      yield* play(taken, limits, () => frames.next().value)
       yield* expectStored(taken)
     }), 60_000)
 
@@ -168,23 +215,35 @@ layer(relay({ relayUrl, limits }), { excludeTestServices: true })("client messag
     `get the answer that is due, ${runs} runs of ${framesPerRun} made by a grammar and mutated`,
     () =>
       Effect.gen(function*() {
-        yield* Effect.sync(() => console.log(`seed ${seed}`))
-        for (let run = 0; run < runs; run++) {
-          const random = randomOf(seed + run)
-          // Mixes the seeds of neighbours.
-          for (let i = 0; i < 8; i++) random.int(2)
-          let frames = 0
-          const next = (client: TestClient) => {
-            if (frames++ === framesPerRun) return undefined
-            const text = grammarOf(random, challengeOf(client)).message()
-            if (random.chance(60)) return encoder.encode(text)
-            return random.chance(60)
-              ? encoder.encode(mutateTokens(text, random))
-              : mutateBytes(encoder.encode(text), random)
-          }
-          yield* Effect.tapCause(play(taken, next), () => Effect.sync(() => console.log(`SEED=${seed + run}`)))
-        }
+        yield* playRuns(taken, limits, runs, 1000)
         assert.isAbove(yield* expectStored(taken), 10)
+      }),
+    300_000
+  )
+})
+
+/** As the service is set by itself, but for what it would ask others. */
+const wide = { ...limits, frameBytesMax: 131_072 }
+
+layer(
+  relay({ relayUrl, limits: wide, admission: "profiles", nip05: "off", pictures: "off", proof: "off" }),
+  { excludeTestServices: true }
+)("client messages of a relay with rules", (it) => {
+  it.effect(
+    `are judged without a stall, ${longRuns} runs with texts of ${longText} characters`,
+    () => playRuns(new Map(), wide, longRuns, longText),
+    300_000
+  )
+
+  it.effect(
+    "are judged without a stall, each field of a profile made for backtracking in each way",
+    () =>
+      Effect.suspend(() => {
+        const frames = slowProfiles(longText)
+        return play(new Map(), wide, () => {
+          const { done, value } = frames.next()
+          return done === true ? undefined : encoder.encode(value)
+        })
       }),
     300_000
   )

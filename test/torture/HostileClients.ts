@@ -5,6 +5,7 @@
 import { Effect, type Scope } from "effect"
 import { connect as dial, type Socket } from "node:net"
 import type { Event } from "../../src/domain/Event.ts"
+import { backtrackingStream, deletionStream } from "./Removals.ts"
 
 /** A TCP connection that is never an error for anybody here: refused, reset and cut are all part of it. */
 const connection = (port: number): Effect.Effect<Socket, never, Scope.Scope> =>
@@ -37,6 +38,25 @@ const frame = (text: string): Buffer => {
   return Buffer.concat([head, Buffer.alloc(4), payload])
 }
 
+/** Publishes as fast as the socket takes it, and reads nothing of what it is told. */
+const flood = (port: number, events: Iterator<Event>) =>
+  Effect.flatMap(connection(port), (socket) => {
+    socket.pause()
+    socket.write(handshake)
+    const more = () => {
+      for (let i = 0; i < 20 && socket.writable && socket.writableLength < 1 << 20; i++) {
+        socket.write(frame(`["EVENT",${JSON.stringify(events.next().value)}]`))
+      }
+    }
+    return Effect.asVoid(Effect.acquireRelease(
+      Effect.sync(() => setInterval(more, 5)),
+      (timer) => Effect.sync(() => clearInterval(timer))
+    ))
+  })
+
+/** Connections of one slow reader, and how much each of them reads how often: bytes and milliseconds. */
+const slowReaders = { count: 100, bytes: 256, every: 250 }
+
 const everything = `["REQ","everything",{}]`
 
 /** Writes one byte after the other, for as long as the scope lives. */
@@ -51,7 +71,7 @@ const drip = (socket: Socket, text: string, millis: number) =>
     (timer) => Effect.sync(() => clearInterval(timer))
   )
 
-/** Every kind of hostile client by name; `events` is an endless supply. */
+/** Every kind of hostile client by name; `events` is an endless supply, `name` of nobody else. */
 export const kinds = {
   /** Connects, and says nothing. */
   silent: (port: number) => Effect.asVoid(connection(port)),
@@ -84,20 +104,35 @@ export const kinds = {
     }),
 
   /** Publishes as fast as the socket takes it, and reads nothing of what it is told. */
-  flooding: (port: number, events: Iterator<Event>) =>
-    Effect.flatMap(connection(port), (socket) => {
-      socket.pause()
-      socket.write(handshake)
-      const more = () => {
-        for (let i = 0; i < 20 && socket.writable && socket.writableLength < 1 << 20; i++) {
-          socket.write(frame(`["EVENT",${JSON.stringify(events.next().value)}]`))
-        }
-      }
-      return Effect.asVoid(Effect.acquireRelease(
-        Effect.sync(() => setInterval(more, 5)),
-        (timer) => Effect.sync(() => clearInterval(timer))
-      ))
-    }),
+  flooding: flood,
+
+  /** Asks for more deletions than are remembered of anybody, as fast as the socket takes it. */
+  "flooding with deletions": (port: number, _events: Iterator<Event>, name: string) =>
+    flood(port, deletionStream(name)),
+
+  /** Fields of 60 kB, each made for a pattern to go back and forth over. */
+  backtracking: (port: number, _events: Iterator<Event>, name: string) => flood(port, backtrackingStream(name)),
+
+  /** A hundred connections that ask for everything, and read a few bytes now and then. */
+  "slow readers": (port: number) =>
+    Effect.flatMap(
+      Effect.forEach(Array.from({ length: slowReaders.count }), () =>
+        Effect.map(connection(port), (socket) => {
+          socket.pause()
+          socket.write(handshake)
+          for (let i = 0; i < 5; i++) socket.write(frame(`["REQ","everything ${i}",{}]`))
+          return socket
+        })),
+      (sockets) =>
+        Effect.asVoid(Effect.acquireRelease(
+          Effect.sync(() =>
+            setInterval(() => {
+              for (const socket of sockets) socket.read(slowReaders.bytes)
+            }, slowReaders.every)
+          ),
+          (timer) => Effect.sync(() => clearInterval(timer))
+        ))
+    ),
 
   /** Publishes, and closes its side of the connection only. */
   "half open": (port: number, events: Iterator<Event>) =>
@@ -139,7 +174,10 @@ export const kinds = {
           for (const socket of open) socket.destroy()
         })
     ))
-} as const satisfies Record<string, (port: number, events: Iterator<Event>) => Effect.Effect<void, never, Scope.Scope>>
+} as const satisfies Record<
+  string,
+  (port: number, events: Iterator<Event>, name: string) => Effect.Effect<void, never, Scope.Scope>
+>
 
 export type Kind = keyof typeof kinds
 export const names = Object.keys(kinds) as ReadonlyArray<Kind> as readonly [Kind, ...ReadonlyArray<Kind>]

@@ -10,10 +10,15 @@ export interface Account {
 export class Ledger {
   readonly #acknowledged = new Set<string>()
   readonly #sent = new Set<string>()
+  readonly #refused = new Set<string>()
+  /** What is gone once a request is accepted. */
+  readonly #removals = new Map<string, ReadonlyArray<string>>()
   /** Answers, all clients together. */
   readonly answers = { true: 0, false: 0 }
   /** Acknowledged and not found. */
   lost = 0
+  /** Removed by a request that was acknowledged, and found. */
+  returned = 0
   /** EVENTs answered more than once. */
   twice = 0
   /** Stored without an answer that got through: allowed, and worth counting. */
@@ -21,6 +26,11 @@ export class Ledger {
 
   get acknowledged(): number {
     return this.#acknowledged.size
+  }
+
+  /** Ids that a request removes, if it is accepted; to be entered before it is sent. */
+  removes(request: string, ids: ReadonlyArray<string>): void {
+    this.#removals.set(request, ids)
   }
 
   /** Enters a client's account; says what is wrong with it by itself. Each client sends an event once. */
@@ -34,6 +44,7 @@ export class Ledger {
       }
       if (!this.#sent.has(id)) wrong.push(`${id} was answered and never sent`)
       if (all.includes(true)) this.#acknowledged.add(id)
+      else this.#refused.add(id)
       for (const accepted of all) this.answers[`${accepted}`]++
     }
     return wrong
@@ -41,9 +52,25 @@ export class Ledger {
 
   /** Holds everything that was ever acknowledged against the file. */
   compare({ damage, ids }: StoredEvents): ReadonlyArray<string> {
-    const lost = [...this.#acknowledged].filter((id) => !ids.has(id))
+    const gone = new Set<string>()
+    // A request without an answer may have been carried out all the same.
+    const excused = new Set<string>()
+    for (const [request, removed] of this.#removals) {
+      if (!this.#sent.has(request) || this.#refused.has(request)) continue
+      for (const id of removed) {
+        excused.add(id)
+        if (this.#acknowledged.has(request)) gone.add(id)
+      }
+    }
+    const returned = [...gone].filter((id) => ids.has(id))
+    const lost = [...this.#acknowledged].filter((id) => !ids.has(id) && !excused.has(id))
     this.lost = lost.length
+    this.returned = returned.length
     this.unacknowledged = [...this.#sent].filter((id) => ids.has(id) && !this.#acknowledged.has(id)).length
-    return [...damage, ...lost.map((id) => `${id} was acknowledged and is not stored`)]
+    return [
+      ...damage,
+      ...lost.map((id) => `${id} was acknowledged and is not stored`),
+      ...returned.map((id) => `${id} was removed at its author's request and is there`)
+    ]
   }
 }

@@ -15,7 +15,12 @@ export interface Plan {
   readonly sameFile: boolean
   readonly hostile: ReadonlyArray<Kind>
   /** Honest clients: how many EVENTs each leaves unanswered at a time; whether it dies in the middle. */
-  readonly clients: ReadonlyArray<{ readonly window: number; readonly diesAfter: number | undefined }>
+  readonly clients: ReadonlyArray<{
+    readonly window: number
+    readonly diesAfter: number | undefined
+    /** Its authors delete and vanish, one after the other, and have many tags. */
+    readonly removes: boolean
+  }>
   /** All honest clients publish the same events. */
   readonly sameEvents: boolean
   readonly upstreams: ReadonlyArray<Faults>
@@ -78,7 +83,8 @@ export const draw = (dice: Dice.Dice): Plan => ({
   hostile: times(dice.between(0, 6), () => dice.pick(names)),
   clients: times(dice.between(1, 5), () => ({
     window: dice.pick([1, 16, 64, 256, 2000]),
-    diesAfter: dice.chance(0.25) ? dice.between(1, 200) : undefined
+    diesAfter: dice.chance(0.25) ? dice.between(1, 200) : undefined,
+    removes: dice.chance(0.4)
   })),
   sameEvents: dice.chance(0.15),
   upstreams: times(dice.pick([0, 1, 1, 2]), () => upstream(dice)),

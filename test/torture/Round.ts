@@ -15,6 +15,7 @@ import * as Service from "../support/service.ts"
 import * as HostileClients from "./HostileClients.ts"
 import type { Ledger } from "./Ledger.ts"
 import { isTruthful, type Plan } from "./Plan.ts"
+import { removalStream } from "./Removals.ts"
 import { type StoredEvents, storedIn } from "./StoredEvents.ts"
 
 const components = ["database", "crypto", "aggregation", "web", "websocket"]
@@ -185,14 +186,17 @@ export const play = Effect.fnUntraced(function*(plan: Plan, options: {
   else {
     const { port, url } = yield* service.listening
     for (const [n, kind] of plan.hostile.entries()) {
-      yield* HostileClients.kinds[kind](port, stream(`${name}, hostile ${n}`))
+      yield* HostileClients.kinds[kind](port, stream(`${name}, hostile ${n}`), `${name}, hostile ${n}`)
     }
-    for (const [n, { diesAfter, window }] of plan.clients.entries()) {
+    for (const [n, { diesAfter, removes, window }] of plan.clients.entries()) {
+      const events = removes && plan.admission === "open"
+        ? removalStream(`${name}, remover ${n}`, ledger.removes.bind(ledger))
+        : stream(`${name}, client ${plan.sameEvents ? 0 : n}`)
       // Its socket is dropped with its scope, at the latest.
       const life = yield* Scope.make()
       yield* Effect.addFinalizer((exit) => Scope.close(life, exit))
       const flood = yield* Scope.provide(
-        Flood.start(url, stream(`${name}, client ${plan.sameEvents ? 0 : n}`), window),
+        Flood.start(url, events, window),
         life
       )
       floods.push(flood)
@@ -229,7 +233,7 @@ export const play = Effect.fnUntraced(function*(plan: Plan, options: {
   if (stored !== undefined) {
     const { coverage, ids } = stored
     violations.push(...ledger.compare(stored), ...judgeCoverage(plan, upstreams, coverage, ids))
-    const gained = ids.size - (before?.ids.size ?? 0)
+    const gained = stored.seq - (before?.seq ?? 0)
     const committed = ended.certificate?.committed
     if (committed !== undefined && gained !== committed) {
       violations.push(`${committed} were committed, and the file has gained ${gained}`)
