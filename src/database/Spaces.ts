@@ -14,6 +14,8 @@ export interface SpaceTraits {
 const table = {
   /** How far its profiles have been read. */
   coverage: { key: "upstream", expires: false },
+  /** What it has shown of how it answers. */
+  manners: { key: "upstream", expires: false },
   /** How far it has been asked by author. */
   authors: { key: "upstream", expires: false },
   /** How far its removals have been read. */

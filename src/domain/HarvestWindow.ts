@@ -7,7 +7,8 @@
  * is missing, and the next one starts at that second again, as more of its events may have been cut off.
  *
  * That holds where the newest come first. Of an answer in the other order nobody knows which end was cut off, so it proves
- * what lies between its ends and nothing else; of one in no order, nothing that it may have been cut from is proved.
+ * what lies between its ends and nothing else; of one in no order, nothing that it may have been cut from is proved. A page may look
+ * sorted by chance: once an upstream has shown that it keeps no order, all of its pages are read as being in none.
  */
 
 /** Unix seconds. Nobody has a use for the time before there was a network, nor do harvests go there. */
@@ -74,6 +75,8 @@ export interface Walk {
   readonly until: number
   /** Events to ask for. */
   readonly limit: number
+  /** The upstream has shown that its pages come in no order to go by, however sorted one of them may look. */
+  readonly isUnordered?: boolean
   /** A page has shown that the newest come first. */
   readonly isNewestFirst: boolean
   /** Ids of its first or last second that an earlier page has brought. */
@@ -82,8 +85,9 @@ export interface Walk {
   readonly capacity: number
 }
 
-/** `limit`: events per page. */
-export const walk = ([since, until]: Interval, limit: number): Walk => ({
+/** `limit`: events per page. `isUnordered`: of the upstream. */
+export const walk = ([since, until]: Interval, limit: number, isUnordered = false): Walk => ({
+  ...isUnordered && { isUnordered },
   since,
   until,
   limit,
@@ -125,8 +129,10 @@ const below = (at: Walk, pageSize: number, capacity: number, saturated: number |
   saturated
 })
 
+export type Order = "newest first" | "oldest first" | "one second" | "none"
+
 /** How the events of a page follow one another. */
-const orderOf = (events: Page["events"]): "newest first" | "oldest first" | "one second" | "none" => {
+export const orderOf = (events: Page["events"]): Order => {
   let rises = false
   let falls = false
   let last: number | undefined
@@ -144,7 +150,7 @@ const idsOf = (events: Page["events"], second: number): ReadonlySet<string> =>
 
 /** After a page that did not come newest first, whose events are not all of the last second asked for. */
 const around = (at: Walk, { events }: Page, [oldest, newest]: Interval, pageSize: number, capacity: number): Step => {
-  const order = orderOf(events)
+  const order = at.isUnordered === true ? "none" : orderOf(events)
   const part = (since: number, until: number, seen: ReadonlySet<string>): Walk => ({
     ...at,
     since,
@@ -187,7 +193,7 @@ export const advance = (from: Walk, page: Page, pageSize: number): Step => {
     oldest = Math.min(oldest, created_at)
     newest = Math.max(newest, created_at)
   }
-  const order = orderOf(events)
+  const order = from.isUnordered === true ? "none" : orderOf(events)
   // Of one second alone nobody can tell; a page that short was not cut at either end.
   const isShort = events.length < from.limit && events.length < cutMin
   const isNewestFirst = order === "newest first" || (order === "one second" && (from.isNewestFirst || isShort))

@@ -9,6 +9,7 @@ import { space as proofs } from "../../src/aggregation/evidence/Posts.ts"
 import { space as pictures } from "../../src/aggregation/evidence/RememberedPictures.ts"
 import { space as authors } from "../../src/aggregation/harvest/AuthorHarvest.ts"
 import { space as coverage } from "../../src/aggregation/harvest/HarvestSession.ts"
+import { space as manners } from "../../src/aggregation/harvest/Manners.ts"
 import { space as negentropy } from "../../src/aggregation/harvest/NegentropyHarvest.ts"
 import { space as removals } from "../../src/aggregation/harvest/RemovalHarvest.ts"
 import { space as unwanted } from "../../src/aggregation/harvest/UnwantedIds.ts"
@@ -21,6 +22,7 @@ import * as FakeDatabase from "./FakeDatabase.ts"
 /** Every space, and a document of it as files hold it that were written before there was this module. */
 const files: { readonly [name in SpaceName]: readonly [space: unknown, text: string] } = {
   coverage: [coverage, "{\"version\":1,\"intervals\":[[1700000000,1700003600]]}"],
+  manners: [manners, "{\"version\":1,\"isUnordered\":true,\"pageSizeMax\":50}"],
   authors: [
     authors,
     "{\"version\":1,\"at\":7,\"askedTo\":0,\"since\":0,\"begunAt\":1700000000000,\"retryAt\":0,\"isAble\":true}"

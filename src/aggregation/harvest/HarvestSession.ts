@@ -22,6 +22,7 @@ import { UpstreamError } from "../upstream/UpstreamError.ts"
 import * as AuthorHarvest from "./AuthorHarvest.ts"
 import type { Progress } from "./HarvestStatus.ts"
 import { ask, floor, overlap, readPage } from "./HarvestWalk.ts"
+import * as Manners from "./Manners.ts"
 import * as NegentropyHarvest from "./NegentropyHarvest.ts"
 import * as PageAdmission from "./PageAdmission.ts"
 import * as RemovalHarvest from "./RemovalHarvest.ts"
@@ -77,19 +78,32 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
     )
   }
   progress.covered = kept?.value ?? []
+  const known = yield* Effect.mapError(Manners.space.get(database, url), () => ours("storage is unavailable"))
+  Manners.recall(progress, known?.value)
 
   const turnPage = Effect.fnUntraced(function*(from: HarvestWindow.Walk) {
     const answered = yield* ask(connection, historyFilter, from)
     const { at } = answered
-    if (at.limit < from.limit) progress.pageSizeMax = Math.min(progress.pageSizeMax, at.limit)
+    const wantsFewer = at.limit < from.limit && at.limit < progress.pageSizeMax
+    if (wantsFewer) progress.pageSizeMax = at.limit
     const { fresh, page, strange } = yield* readPage(historyFilter, answered)
     progress.dropped += strange
     progress.longestPage = Math.max(progress.longestPage, page.events.length)
-    const step = HarvestWindow.advance(at, page, progress.pageSize)
+    const isDisorder = Manners.showsDisorder(progress, page.events)
+    if (isDisorder) {
+      yield* Effect.logWarning("upstream keeps no order, so its pages prove less: reading them again in smaller pieces")
+        .pipe(
+          Effect.annotateLogs({ upstream: url })
+        )
+    }
+    const step = HarvestWindow.advance({ ...at, isUnordered: progress.isUnordered }, page, progress.pageSize)
     const [oldest, newest] = step.covered
     const settled = (yield* nowSeconds) - overlap
-    const covered = HarvestWindow.cover(progress.covered, [oldest, Math.min(newest, settled)])
-    yield* admit(fresh, [space.put(url, covered)])
+    // What was claimed by the order of earlier pages may not have been seen.
+    const before = isDisorder ? [] : progress.covered
+    const covered = HarvestWindow.cover(before, [oldest, Math.min(newest, settled)])
+    const manners = isDisorder || wantsFewer ? [Manners.remember(progress)] : []
+    yield* admit(fresh, [space.put(url, covered), ...manners])
     progress.covered = covered
     progress.pages++
     yield* Metric.update(aggregationPagesHarvested, 1)
@@ -111,7 +125,7 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
     const now = yield* nowSeconds
     yield* connection.listen({ kinds: harvestedKinds, since: now - overlap }, { kinds: harvestedKinds, since: floor })
     for (const gap of HarvestWindow.gaps(progress.covered, [floor, now])) {
-      const walks = [HarvestWindow.walk(gap, progress.pageSize)]
+      const walks = [HarvestWindow.walk(gap, progress.pageSize, progress.isUnordered)]
       for (let at = walks.pop(); at !== undefined; at = walks.pop()) {
         walks.push(...(yield* turnPage(at)).toReversed())
         if (progress.pages % pagesBetween === 0) yield* beside

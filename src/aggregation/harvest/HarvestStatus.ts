@@ -2,7 +2,7 @@
  * How the harvest is going, readable at any time: for the log line, the pages and the metrics.
  */
 import { Context, type Effect } from "effect"
-import type { Coverage } from "../../domain/HarvestWindow.ts"
+import type { Coverage, Order } from "../../domain/HarvestWindow.ts"
 import type { AdmissionOutcome } from "../admission/Admission.ts"
 import type { RetryStatus } from "../admission/Retries.ts"
 
@@ -78,6 +78,9 @@ export class Progress {
   isReconciling = false
   lastError: string | undefined
   nextAttempt: number | undefined
+  /** The order of the last page that had one; and whether its pages have shown that there is none to go by. */
+  order: Order | undefined
+  isUnordered = false
   /** Events the upstream takes to be asked for at a time, once it has refused more. */
   pageSizeMax = Number.POSITIVE_INFINITY
   readonly #pageSize: () => number

@@ -104,7 +104,7 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
     const isDue = HarvestWindow.gaps(intervals, [floor, now - overlap - staleAfter]).length > 0
     if (reading.gaps.length === 0 && isDue) {
       reading.gaps = HarvestWindow.gaps(intervals, [floor, now]).map((gap) =>
-        HarvestWindow.walk(gap, progress.pageSize)
+        HarvestWindow.walk(gap, progress.pageSize, progress.isUnordered)
       )
     }
     return reading.gaps[0]
@@ -118,7 +118,7 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
   const keep = Effect.fnUntraced(
     function*(reading: Reading, { at, fresh, page, strange }: Effect.Success<ReturnType<typeof read>>) {
       progress.dropped += strange
-      const step = HarvestWindow.advance(at, page, progress.pageSize)
+      const step = HarvestWindow.advance({ ...at, isUnordered: progress.isUnordered }, page, progress.pageSize)
       const [oldest, newest] = step.covered
       const settled = (yield* nowSeconds) - overlap
       const { intervals = [] } = reading.stored ?? {}
