@@ -14,7 +14,8 @@ import { Shutdown } from "../lifecycle/Shutdown.ts"
 import { Supervisor } from "../lifecycle/Supervisor.ts"
 import { databaseCommitSeconds, databaseOperations, databaseWriteFailures } from "../observability/Metrics.ts"
 import { type Commit, DatabaseError, type DatabaseSender, type Operation, type Outcome, type Save } from "./Database.ts"
-import type { StoreOperation, StoreSizes } from "./storeProtocol.ts"
+import { endless, type Room } from "./Room.ts"
+import type { StoreOperation, StoreSizes, SweepAnswer } from "./storeProtocol.ts"
 import { budgets, type StorageFailed, type StoreWriter } from "./StoreWriter.ts"
 
 /** What became of one write. */
@@ -135,7 +136,7 @@ const commitsOf = (write: Prepared, outcomes: ReadonlyArray<Outcome>, commits: A
 }
 
 /** Acquires the mailbox, and with it the consumer, into the database's scope. Released before the writer is closed. */
-export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
+export const make = Effect.fnUntraced(function*(writer: StoreWriter, room: Room = endless) {
   const { journal, state } = yield* Shutdown
   const counters = journal.count("committed")
   yield* state("committed", () => counters.committed)
@@ -190,6 +191,7 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
       last = commitsOf(write, result.outcomes, commits, last)
     })
     sizes = answer
+    if (answer.isFull === true) yield* room.exhausted
     if (answer.hasLeftover === true) leftover.openUnsafe()
     const saved = counts.get("Saved") ?? 0
     committed += saved
@@ -203,8 +205,18 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
     yield* Metric.update(databaseCommitSeconds, Math.max(0, done - now) / 1000)
   })
 
+  /** While there is no room, nothing is tried. */
+  const turnAway = (writes: ReadonlyArray<Prepared>, lack: string) =>
+    Effect.sync(() => {
+      for (const { settle } of writes) settle(refused(new Error(lack)))
+    })
+
   const commitOrFail = (writes: ReadonlyArray<Prepared>): Effect.Effect<void> =>
-    Effect.suspend(() => failure === undefined ? commit(writes) : Effect.fail(failure)).pipe(
+    Effect.suspend(() => {
+      if (failure !== undefined) return Effect.fail(failure)
+      const lack = room.lack()
+      return lack === undefined ? commit(writes) : turnAway(writes, lack)
+    }).pipe(
       Effect.catch((error) => {
         for (const { settle } of writes) settle(refused(error))
         return failure === undefined ? fail(error) : Effect.void
@@ -229,10 +241,17 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter) {
     )
   })
 
+  const swept = (now: number): Effect.Effect<SweepAnswer, StorageFailed> => {
+    if (failure !== undefined) return Effect.fail(failure)
+    return room.lack() === undefined
+      ? writer.sweep(secondsOf(now))
+      : Effect.succeed({ ...sizes, done: true, indexed: 0 })
+  }
+
   const sweep = (replies: ReadonlyArray<Sweep>): Effect.Effect<void> =>
     Effect.clockWith((clock) => clock.currentTimeMillis).pipe(
-      Effect.flatMap((now) => failure === undefined ? writer.sweep(secondsOf(now)) : Effect.fail(failure)),
-      Effect.tap((answer) => tellIndexing(answer.indexed)),
+      Effect.flatMap(swept),
+      Effect.tap((answer) => answer.isFull === true ? room.exhausted : tellIndexing(answer.indexed)),
       Effect.map((answer) => {
         sizes = answer
         for (const { reply } of replies) Deferred.doneUnsafe(reply, Effect.succeed(answer.done))

@@ -29,6 +29,8 @@ export interface StoreAnswer extends StoreSizes {
   readonly results: ReadonlyArray<StoreResult>
   /** Something is hidden and still to be swept. Absent: no. */
   readonly hasLeftover?: boolean
+  /** There is no room on the disk: all was rolled back, and every write is refused. Absent: there is. */
+  readonly isFull?: boolean
 }
 
 export interface SweepAnswer extends StoreSizes {
@@ -36,6 +38,8 @@ export interface SweepAnswer extends StoreSizes {
   readonly done: boolean
   /** Stored profiles that were entered in the index of searches once more. */
   readonly indexed: number
+  /** There is no room on the disk, so nothing was done. Absent: there is. */
+  readonly isFull?: boolean
 }
 
 export type StoreRequest =

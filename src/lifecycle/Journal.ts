@@ -67,6 +67,8 @@ export class Journal {
   /** What components prove, and what they state besides, by the certificate's names for it; read when it is written. */
   readonly proofs = new Map<string, () => boolean>()
   readonly statements = new Map<string, () => unknown>()
+  /** What a component cannot do for the time being, in words, by its name; undefined while it does all that it should. */
+  readonly impairments = new Map<string, () => string | undefined>()
   /** What the last process on the same database wrote when it ended by itself, decoded; null when there is nothing. */
   lastCertificate: unknown = null
 

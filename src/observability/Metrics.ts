@@ -37,6 +37,7 @@ export const databaseOperations = labelled(
   ["Saved", "Duplicate", "Superseded", "Deleted", "Expired", "Ephemeral", "TooManyRemovals", "Done"]
 )
 export const databaseWriteFailures = counter("database_write_failures_total", "transactions that failed")
+export const databaseReadOnly = gauge("database_read_only", "1 while the disk is full and nothing is written")
 export const databaseCommitSeconds = seconds("database_commit_seconds", "one transaction, from begin to durable")
 export const databaseQuerySeconds = seconds("database_query_seconds", "one query, from asked to answered")
 

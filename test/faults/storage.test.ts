@@ -4,7 +4,16 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { copyFileSync, existsSync, readFileSync, statSync } from "node:fs"
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { signed } from "../support/events.ts"
@@ -23,12 +32,10 @@ interface Load {
   readonly under?: ReadonlyArray<string>
   /** Answers to one client after which it is stopped, if it still runs. */
   readonly enough?: number
-  /** What is done to the disk before the service is started on it again. */
-  readonly beforeRestart?: () => void
 }
 
 /** Floods the service until it ends, then looks at its file, and has it start on that again. */
-const flooded = Effect.fnUntraced(function*({ beforeRestart, enough = 1500, folder, under }: Load) {
+const flooded = Effect.fnUntraced(function*({ enough = 1500, folder, under }: Load) {
   const ledger = new Ledger()
   const wrong: Array<string> = []
   const ended = yield* Effect.scoped(Effect.gen(function*() {
@@ -48,7 +55,6 @@ const flooded = Effect.fnUntraced(function*({ beforeRestart, enough = 1500, fold
   }))
   const path = join(folder, "profiles.db")
   wrong.push(...ledger.compare(storedIn(path)))
-  beforeRestart?.()
   const again = yield* Effect.scoped(Effect.gen(function*() {
     const service = yield* Service.start({ folder, env })
     yield* service.listening
@@ -117,14 +123,97 @@ describe("fault 62: a foreign writer holds the lock", () => {
 })
 
 describe("fault 63: the disk is full", () => {
+  const large = (n: number) => signed({ content: `${n} ${"x".repeat(20_000)}` }, `large ${n}`)
+  const ready = (http: string) => Effect.promise(async () => (await fetch(`${http}/ready`)).text())
+  const becomes = (http: string, expected: RegExp) =>
+    Effect.gen(function*() {
+      for (let text = ""; !expected.test(text); text = yield* ready(http)) yield* Effect.sleep(100)
+    }).pipe(Effect.timeout("20 seconds"))
+  /** Publishes until one is refused; what was taken, and the number of the one that was not. */
+  const fill = Effect.fnUntraced(function*(client: TestClient.TestClient, first: number) {
+    const taken: Array<string> = []
+    for (let n = first;; n++) {
+      const event = large(n)
+      const [, , isAccepted, reason] = yield* client.publish(event)
+      if (isAccepted !== true) {
+        assert.match(String(reason), /^error: /)
+        return { taken, refused: n }
+      }
+      taken.push(event.id)
+    }
+  })
+
   Tools.needing("tmpfs")(
-    "in the middle of a flood: that batch is refused, 74; with room again it starts",
+    "writes are refused and reads go on, twice, and writing resumes by itself when there is room",
     () =>
       Effect.gen(function*() {
         const { folder, grow } = yield* Tools.disk(3 * 1024 * 1024)
-        const result = yield* flooded({ folder, enough: 100_000, beforeRestart: () => grow(64 * 1024 * 1024) })
-        assertStopped(result, /full|disk I\/O/)
-        assert.isAbove(result.ledger.acknowledged, 100)
+        const service = yield* Service.start({ folder, env })
+        const { http, url } = yield* service.listening
+        const client = yield* TestClient.connect(url)
+        const acknowledged: Array<string> = []
+        let next = 0
+        for (const megabytes of [12, 48]) {
+          const { refused, taken } = yield* fill(client, next)
+          acknowledged.push(...taken)
+          assert.isAbove(taken.length, 10)
+          assert.strictEqual((yield* Effect.promise(() => fetch(`${http}/ready`))).status, 200)
+          assert.strictEqual((yield* ready(http)).trim(), "ready, read-only: the disk is full")
+          assert.lengthOf((yield* client.req(`full ${megabytes}`, { ids: taken.slice(0, 5) })).events, 5)
+          assert.isFalse((yield* client.publish(large(refused)))[2], "nothing is tried meanwhile")
+          grow(megabytes * 1024 * 1024)
+          yield* becomes(http, /^ready\n$/)
+          assert.isTrue((yield* client.publish(large(refused)))[2], "the same again")
+          acknowledged.push(large(refused).id)
+          next = refused + 1
+        }
+        const { bavail, bsize } = statfsSync(folder)
+        writeFileSync(join(folder, "filler"), Buffer.alloc(bavail * bsize - 3 * 1024 * 1024))
+        yield* service.line("the disk is filling up")
+        assert.strictEqual(yield* ready(http), "ready\n", "which is a warning")
+        rmSync(join(folder, "filler"))
+        const { certificate, code } = yield* service.stop()
+        assert.deepStrictEqual([code, certificate?.wal, certificate?.failures], [0, "checkpointed", []])
+        const stored = storedIn(service.databasePath)
+        assert.deepStrictEqual(stored.damage, [])
+        assert.deepStrictEqual(acknowledged.filter((id) => !stored.ids.has(id)), [])
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  Tools.needing("tmpfs")(
+    "to its last byte at the start: reads are served, and writes are as soon as there is room",
+    () =>
+      Effect.gen(function*() {
+        const { folder } = yield* Tools.disk(8 * 1024 * 1024)
+        const before = large(0)
+        yield* Effect.scoped(Effect.gen(function*() {
+          const service = yield* Service.start({ folder, env })
+          const client = yield* TestClient.connect((yield* service.listening).url)
+          assert.isTrue((yield* client.publish(before))[2])
+          assert.strictEqual((yield* service.stop()).code, 0)
+        }))
+        const filler = join(folder, "filler")
+        try {
+          for (;;) appendFileSync(filler, Buffer.alloc(4096))
+        } catch {
+          // Full.
+        }
+        for (const when of ["once", "and once more"]) {
+          yield* Effect.scoped(Effect.gen(function*() {
+            const service = yield* Service.start({ folder, env })
+            const { http, url } = yield* service.listening
+            const client = yield* TestClient.connect(url)
+            assert.lengthOf((yield* client.req("read", { ids: [before.id] })).events, 1)
+            yield* fill(client, 1)
+            assert.strictEqual((yield* ready(http)).trim(), "ready, read-only: the disk is full")
+            if (when === "once") return assert.strictEqual((yield* service.stop()).code, 0)
+            rmSync(filler)
+            yield* becomes(http, /^ready\n$/)
+            assert.isTrue((yield* client.publish(large(10_000)))[2])
+            assert.strictEqual((yield* service.stop()).code, 0)
+          }))
+        }
       }).pipe(Effect.scoped),
     120_000
   )

@@ -24,6 +24,7 @@ const edges: ReadonlyArray<readonly [from: string, specifier: string, fake: stri
   ["database/sqlite/SqliteDatabase.ts", "./thread/DatabaseThread.ts", "databaseThread.ts"],
   ["database/sqlite/SqliteDatabase.ts", "./DatabaseFile.ts", "databaseFile.ts"],
   ["database/sqlite/SqliteDatabase.ts", "./FileWatch.ts", "databaseFile.ts"],
+  ["database/sqlite/SqliteDatabase.ts", "./Reserve.ts", "databaseFile.ts"],
   ["database/sqlite/SqliteDatabase.ts", "./StoreReader.ts", "storeReader.ts"],
   ["database/sqlite/SqliteDatabase.ts", "./SqliteReader.ts", "sqliteReader.ts"],
   ["main.ts", "./config/StateFolder.ts", "stateFolder.ts"],

@@ -104,8 +104,11 @@ const problemOf = (db: DatabaseSync): string | undefined => {
   return undefined
 }
 
-/** Reads without writing: a log that belongs to another file must not be folded into this one. */
-const checkContent = (path: string, owner: number, size: number, walSize: number) => {
+/**
+ * Reads without writing: a log that belongs to another file must not be folded into this one. Says whether the schema is the one
+ * of this version.
+ */
+const checkContent = (path: string, owner: number, size: number, walSize: number): boolean => {
   const foreignLog = broken(
     `${path}-wal is the log of another database: move it away, or restore both files from a backup`
   )
@@ -126,6 +129,7 @@ const checkContent = (path: string, owner: number, size: number, walSize: number
     if (problem !== undefined) {
       throw broken(`${path} is corrupt (${problem.replaceAll(/\s+/g, " ")}): restore it from a backup`)
     }
+    return tables.has(migrationTable) && schemaOf(db) === schemaVersion && rows("PRAGMA journal_mode")[0]?.[0] === "wal"
   } finally {
     db.close()
   }
@@ -146,8 +150,8 @@ const isUnborn = (path: string): boolean => {
   return header.toString("hex", 0, 8) === journalMagic && header.readUInt32BE(journalPagesAt) === 0
 }
 
-/** Has SQLite take back what it had begun to write. */
-const rollBack = (path: string): void => {
+/** Has SQLite take back what it had begun to write, or fold in what a log has; as far as there is room for it. */
+const settle = (path: string): void => {
   const db = new DatabaseSync(path)
   try {
     prepare(db, "PRAGMA schema_version").get()
@@ -156,14 +160,22 @@ const rollBack = (path: string): void => {
   }
 }
 
-/** Checks an existing file, or creates an empty one. Says how many bytes of log a crash has left. */
-const check = (path: string): number => {
+/** What was found: bytes of log that a crash has left, and whether the schema is the one of this version. */
+interface Checked {
+  readonly walBytes: number
+  readonly isCurrent: boolean
+}
+
+const empty: Checked = { walBytes: 0, isCurrent: false }
+
+/** Checks an existing file, or creates an empty one. */
+const check = (path: string): Checked => {
   const stat = fs.statSync(path, { throwIfNoEntry: false })
   const walSize = sizeOf(`${path}-wal`) ?? 0
   if (stat === undefined || (stat.isFile() && stat.size === 0)) {
     if (walSize > 0) throw broken(`${path} is gone but its log ${path}-wal is not: restore the file or remove the log`)
     if (stat === undefined) create(path)
-    return 0
+    return empty
   }
   if (!stat.isFile()) throw broken(`${path} is not a file: DATABASE_PATH names the database file itself`)
   try {
@@ -172,17 +184,16 @@ const check = (path: string): number => {
     throw broken(`${path} is not readable and writable: change its owner or mode`, error)
   }
   if (walSize === 0 && isUnborn(path)) {
-    rollBack(path)
-    return 0
+    settle(path)
+    return empty
   }
   const owner = checkHeader(path, stat.size, walSize)
   try {
-    checkContent(path, owner, stat.size, walSize)
+    return { walBytes: walSize, isCurrent: checkContent(path, owner, stat.size, walSize) }
   } catch (error) {
     if (error instanceof StartError) throw error
     throw broken(`${path} cannot be read (${messageOf(error)}): restore it from a backup`, error)
   }
-  return walSize
 }
 
 /** Brings the schema up to date over the connection that `SqliteClient` opens for it. */
@@ -213,9 +224,11 @@ export const open = Effect.fnUntraced(function*(named: string): Effect.fn.Return
   const locks = yield* Effect.promise(InodeLock.load)
   const path = realPathOf(named)
   const held = yield* holdBoth(path, locks)
-  const walBytes = yield* attempt("cannot open the database", () => check(path))
+  const { isCurrent, walBytes } = yield* attempt("cannot open the database", () => check(path))
   const { inode } = held ?? (yield* holdInode(path, locks)) ?? (yield* broken(`${path} cannot be opened for writing`))
-  yield* migrate(path)
+  // A schema that is up to date is not even looked at for writing, which takes room that there may not be.
+  if (!isCurrent) yield* migrate(path)
+  else if (walBytes > 0) yield* attempt("cannot fold in the log", () => settle(path))
   if (walBytes > 0) {
     yield* Effect.logInfo("recovered").pipe(Effect.annotateLogs({ component: "database", file: path, walBytes }))
   }

@@ -12,6 +12,7 @@ import { ExitCode } from "../../lifecycle/Certificate.ts"
 import { StartError } from "../../lifecycle/StartError.ts"
 import { messageOf } from "../../observability/messageOf.ts"
 import * as InodeLock from "./InodeLock.ts"
+import * as Reserve from "./Reserve.ts"
 
 /** `SQLITE_BUSY`. */
 const busy = 5
@@ -116,6 +117,8 @@ export const holdInode = Effect.fnUntraced(function*(path: string, locks: InodeL
 export const holdBoth = Effect.fnUntraced(function*(path: string, locks: InodeLock.Locks) {
   yield* attempt("cannot use the database's directory", () => checkDirectory(path))
   const held = yield* holdInode(path, locks)
+  // Even a lock wants a page.
+  yield* attempt("cannot make room", () => Reserve.giveUp(path))
   yield* Effect.acquireRelease(
     attempt("cannot lock the database", () => lock(path)),
     (db) => Effect.sync(() => db.close())

@@ -13,12 +13,14 @@ import type { StartError } from "../../lifecycle/StartError.ts"
 import { Supervisor } from "../../lifecycle/Supervisor.ts"
 import { Database } from "../Database.ts"
 import * as Ingester from "../Ingester.ts"
+import * as Room from "../Room.ts"
 import type { StoreAnswer, StoreRequest, SweepAnswer } from "../storeProtocol.ts"
 import * as StoreWriter from "../StoreWriter.ts"
 import { connect, prepare } from "./connection.ts"
 import * as DatabaseFile from "./DatabaseFile.ts"
 import * as FileLock from "./FileLock.ts"
 import { displacementOf } from "./FileWatch.ts"
+import * as Reserve from "./Reserve.ts"
 import * as SqliteReader from "./SqliteReader.ts"
 import type { ReadRequest } from "./SqliteReader.ts"
 import { SqliteStore } from "./SqliteStore.ts"
@@ -112,7 +114,8 @@ const make = Effect.fnUntraced(
     )
     yield* supervisor.fork("database reader", readerThread.died)
 
-    const ingester = yield* Ingester.make(writer)
+    const room = yield* Room.make(Effect.sync(() => Reserve.spaceAt(path)), () => Reserve.keep(path))
+    const ingester = yield* Ingester.make(writer, room)
     consumer = ingester.consumer
     const stored = yield* ingester.stats
     yield* Effect.logInfo("database opened").pipe(

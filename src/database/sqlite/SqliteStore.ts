@@ -3,6 +3,7 @@
  *
  * Runs in the ingester's thread, or inline for tests; knows nothing of either. Throws when storage fails, which is for
  * good: after a failed write or sync the kernel may have dropped pages, so nothing this process writes could be trusted.
+ * A disk without room is no such failure: nothing was written then, and it says so.
  */
 import type { DatabaseSync } from "node:sqlite"
 import { addressOf, type Event, expirationOf, isAddressable } from "../../domain/Event.ts"
@@ -42,6 +43,15 @@ const failsStorage = (error: unknown): boolean => {
   const code = (error as { readonly errcode?: unknown } | null)?.errcode
   return typeof code === "number" && !blamesWrite.has(code & 0xff)
 }
+
+/**
+ * `SQLITE_FULL`: no room for a page of the log, which is rolled back as if it had never begun. `SQLITE_IOERR_SHMSIZE`: none for
+ * the log's index, which is looked for before anything is written. A sync that fails is neither, whatever it blames.
+ */
+const wantsRoom: ReadonlySet<unknown> = new Set([13, 10 | (19 << 8)])
+
+const isWithoutRoom = (error: unknown): boolean =>
+  wantsRoom.has((error as { readonly errcode?: unknown } | null)?.errcode)
 
 export class SqliteStore {
   readonly #db: DatabaseSync
@@ -96,23 +106,34 @@ export class SqliteStore {
 
   /** Applies all writes in one transaction that is on disk when this returns. */
   apply(batch: StoreBatch): StoreAnswer {
-    // A write that fails is a rarity, so nobody pays for savepoints until one has: then the batch is done again.
-    const results = this.#transaction(
-      batch.now,
-      () => batch.writes.map((write) => this.#write(write, batch.now)),
-      () => batch.writes.map((write) => this.#attempt(write, batch.now))
-    )
-    return { results, hasLeftover: this.#removal.hasLeftover, ...this.sizes }
+    try {
+      // A write that fails is a rarity, so nobody pays for savepoints until one has: then the batch is done again.
+      const results = this.#transaction(
+        batch.now,
+        () => batch.writes.map((write) => this.#write(write, batch.now)),
+        () => batch.writes.map((write) => this.#attempt(write, batch.now))
+      )
+      return { results, hasLeftover: this.#removal.hasLeftover, ...this.sizes }
+    } catch (error) {
+      if (!isWithoutRoom(error)) throw error
+      const refused: StoreResult = { _tag: "Refused", message: messageOf(error) }
+      return { results: batch.writes.map(() => refused), isFull: true, ...this.sizes }
+    }
   }
 
   /** Removes some of what has expired by `now` (Unix seconds) and of what is hidden already; then, searches are seen to. */
   sweep(now: number): SweepAnswer {
-    const isLeft = this.#transaction(now, () => this.#removal.sweep(now))
-    const indexed = isLeft ? 0 : this.#transaction(now, () => this.#backlog.step())
-    const isBusy = isLeft || indexed > 0
-    const isMore = isBusy || this.#transaction(now, () => this.#ranking.step(now))
-    if (!isMore) this.#transaction(now, () => this.#ranking.again(now))
-    return { done: !isMore, indexed, ...this.sizes }
+    try {
+      const isLeft = this.#transaction(now, () => this.#removal.sweep(now))
+      const indexed = isLeft ? 0 : this.#transaction(now, () => this.#backlog.step())
+      const isBusy = isLeft || indexed > 0
+      const isMore = isBusy || this.#transaction(now, () => this.#ranking.step(now))
+      if (!isMore) this.#transaction(now, () => this.#ranking.again(now))
+      return { done: !isMore, indexed, ...this.sizes }
+    } catch (error) {
+      if (!isWithoutRoom(error)) throw error
+      return { done: true, indexed: 0, isFull: true, ...this.sizes }
+    }
   }
 
   /** Folds the WAL into the file and closes it; says what became of the WAL. */

@@ -65,7 +65,11 @@ export const routes = (options: {
     HttpRouter.add(
       "GET",
       "/ready",
-      Effect.sync(() => journal.state === "ready" ? plain("ready", 200) : plain(`not ready: ${journal.state}`, 503))
+      Effect.sync(() => {
+        if (journal.state !== "ready") return plain(`not ready: ${journal.state}`, 503)
+        const impairments = [...journal.impairments.values()].flatMap((impairment) => impairment() ?? [])
+        return plain(["ready", ...impairments].join(", "), 200)
+      })
     )
   )
 }

@@ -23,6 +23,10 @@ export const open = (path: string) =>
 /** Nobody moves it. */
 export const displacementOf = (_file: unknown) => undefined
 
+/** It has no end. */
+export const spaceAt = (_path: string) => undefined
+export const keep = (_path: string) => {}
+
 /** Just enough to be asked for the sizes. */
 export const connection = (_path: string, _role: string) =>
   Effect.sync(() => {
