@@ -135,6 +135,12 @@ const commitsOf = (write: Prepared, outcomes: ReadonlyArray<Outcome>, commits: A
   return seq
 }
 
+/** While there is no room, nothing is tried. */
+const turnAway = (writes: ReadonlyArray<Prepared>, lack: string) =>
+  Effect.sync(() => {
+    for (const { settle } of writes) settle(refused(new Error(lack)))
+  })
+
 /** Acquires the mailbox, and with it the consumer, into the database's scope. Released before the writer is closed. */
 export const make = Effect.fnUntraced(function*(writer: StoreWriter, room: Room = endless) {
   const { journal, state } = yield* Shutdown
@@ -204,12 +210,6 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter, room: Room 
     const done = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
     yield* Metric.update(databaseCommitSeconds, Math.max(0, done - now) / 1000)
   })
-
-  /** While there is no room, nothing is tried. */
-  const turnAway = (writes: ReadonlyArray<Prepared>, lack: string) =>
-    Effect.sync(() => {
-      for (const { settle } of writes) settle(refused(new Error(lack)))
-    })
 
   const commitOrFail = (writes: ReadonlyArray<Prepared>): Effect.Effect<void> =>
     Effect.suspend(() => {
