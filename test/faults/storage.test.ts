@@ -128,6 +128,15 @@ const becomes = (http: string, expected: RegExp) =>
   Effect.gen(function*() {
     for (let text = ""; !expected.test(text); text = yield* ready(http)) yield* Effect.sleep(100)
   }).pipe(Effect.timeout("20 seconds"))
+/** Writes to that file until the disk has not a page left. */
+const exhaust = (file: string) => {
+  try {
+    for (;;) appendFileSync(file, Buffer.alloc(4096))
+  } catch {
+    // Full.
+  }
+}
+
 /** Publishes until one is refused; what was taken, and the number of the one that was not. */
 const fill = Effect.fnUntraced(function*(client: TestClient.TestClient, first: number) {
   const taken: Array<string> = []
@@ -194,11 +203,7 @@ describe("fault 63: the disk is full", () => {
           assert.strictEqual((yield* service.stop()).code, 0)
         }))
         const filler = join(folder, "filler")
-        try {
-          for (;;) appendFileSync(filler, Buffer.alloc(4096))
-        } catch {
-          // Full.
-        }
+        exhaust(filler)
         for (const when of ["once", "and once more"]) {
           yield* Effect.scoped(Effect.gen(function*() {
             const service = yield* Service.start({ folder, env })
