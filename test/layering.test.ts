@@ -67,6 +67,7 @@ const table: ReadonlyArray<{
       "database/Condition.ts",
       "database/Database.ts",
       "database/Ingester.ts",
+      "database/Room.ts",
       "database/Spaces.ts",
       "database/StoreWriter.ts",
       "database/storeProtocol.ts"
