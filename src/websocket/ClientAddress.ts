@@ -13,14 +13,14 @@ export const clientOf = (remoteAddress: string | undefined): string => {
   return `${NetAddress.ipv6ToSegments(address).slice(0, 4).map((segment) => segment.toString(16)).join(":")}::/64`
 }
 
-/** The addresses of proxies whose word is taken. */
+/** The addresses of proxies whose `X-Forwarded-For` is believed. */
 export const proxiesOf = (networks: SettingsShape["trustedProxies"]): BlockList => {
   const proxies = new BlockList()
   for (const { address, family, prefix } of networks) proxies.addSubnet(address, prefix, family)
   return proxies
 }
 
-/** As it is listed: without a port, brackets, or the form of IPv6 that stands for IPv4. */
+/** An address as lists have it: without a port and brackets, and an IPv4 address mapped into IPv6 as IPv4. */
 const plainOf = (text: string): string => {
   const [, bracketed, bare] = /^\s*(?:\[([^\]]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+)(?::\d+)?)\s*$/.exec(text) ?? []
   return (bracketed ?? bare ?? text.trim()).replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, "")
@@ -31,7 +31,7 @@ const isListed = (address: string, proxies: BlockList): boolean => {
   return version !== 0 && proxies.check(address, version === 4 ? "ipv4" : "ipv6")
 }
 
-/** Does this connection come from a proxy, and so stand for anybody? */
+/** Does this connection come from a proxy? Then it says nothing about the client behind it. */
 export const isProxy = (remoteAddress: string | undefined, proxies: BlockList): boolean =>
   isListed(plainOf(remoteAddress ?? ""), proxies)
 
@@ -48,7 +48,7 @@ export const clientBehind = (
   let address = plainOf(remoteAddress ?? "")
   while (isListed(address, proxies)) {
     const hop = plainOf(hops.pop() ?? "")
-    // A proxy that does not say whom it stands for is the client.
+    // Where a proxy does not say who is behind it, the proxy is counted as the client.
     if (isIP(hop) === 0) break
     address = hop
   }

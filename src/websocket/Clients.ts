@@ -67,14 +67,14 @@ export class Clients {
     )
   }
 
-  /** Ends the connections of those who are blocked by now. */
+  /** Ends the connections of clients that have been blocked since they connected. */
   endBlocked(isBlocked: (client: string) => boolean): void {
     for (const connection of this.#connections) {
       if (isBlocked(connection.client)) connection.end(1008, "blocked", "blocked")
     }
   }
 
-  /** Looks after all of them, for ever: who is stuck or silent, and whose rate need not be remembered any more. */
+  /** Visits all connections, again and again: ends those that are stuck or silent, and forgets rates that are full again. */
   get lookingAfter(): Effect.Effect<never> {
     const { journal, limits, rates } = this.#shared
     const idleMillis = () => Duration.toMillis(limits.idleTimeout)

@@ -57,16 +57,16 @@ const isRoot = (url: string | undefined): boolean => url === "/" || url?.startsW
 
 export interface DoorOptions {
   readonly limits: SettingsShape["limits"]
-  /** Their word on whom they stand for is taken. */
+  /** What they say about whom a request comes from is believed. */
   readonly proxies: () => BlockList
-  /** Those who are in. */
+  /** How many connections are open, by client. */
   readonly clients: ClientCount
   readonly isBlocked: (client: string) => boolean
   readonly isDraining: () => boolean
-  /** What came of a TCP connection is known. */
+  /** Called when it is known whether a TCP connection becomes a WebSocket. */
   readonly settled: (stream: Duplex) => void
   readonly onRefused: (reason: Reason) => void
-  /** Somebody who is no proxy of ours says whom they stand for. */
+  /** Called for an `X-Forwarded-For` of somebody who is not listed as a proxy. */
   readonly onIgnoredForward: () => void
   /** Takes a socket on. */
   readonly admit: (socket: ClientSocket, client: string) => void

@@ -35,9 +35,9 @@ export class RelayAddress extends Context.Service<RelayAddress, {
 const urlOf = (scheme: "ws" | "http", { address, family, port }: AddressInfo): string =>
   `${scheme}://${family === "IPv6" ? `[${address}]` : address}:${port}`
 
-/** Peers may still answer our Close frame. A mute one is not our fault, and may not cost us the last commit. */
+/** For clients to answer our Close frame. One that does not is no fault of ours, and must not delay the last commit. */
 const handshakes: Budget = { name: "close handshakes", millis: 1000, cut: 250, isHarmless: true }
-/** Sockets that were cut may still be seen to end, so that what was held for them is given back. */
+/** For sockets that were cut to be seen to end, so that what was held for them is given back. */
 const socketsEnd: Budget = { name: "sockets end", millis: 1000 }
 
 /** Everything that is open, from the port inwards. */

@@ -3,7 +3,8 @@
  *
  * Two records say it. What was last found to be the author's by right stands in `nip05`, where searches read it; it is
  * believed for a month, and gone as soon as the domain says otherwise. When the domain is to be asked next, and what it
- * said last, stands in `nip05-check`. A domain that does not answer takes away no name, and its older no is none any more.
+ * said last, stands in `nip05-check`. A domain that does not answer takes no name away, and what it said against a name
+ * before is forgotten.
  */
 import { Clock, Context, Effect, Layer, Random, Schema } from "effect"
 import { Settings } from "../../config/Settings.ts"
@@ -96,7 +97,7 @@ const saidOf = (listing: Exclude<Nip05Listing, Unanswered>, pubkey: string): Sai
 const factOf = (said: Said): NonNullable<Facts["nip05"]> =>
   said === "verified" ? { _tag: "Verified" } : { _tag: "NotVerified", reason: said }
 
-/** What is believed of a name while its domain is silent; that it is not the author's takes an answer each time. */
+/** What is believed of a name while its domain is silent; that it is not the author's is only said after an answer. */
 const believedOf = (stored: Stored | undefined, now: number): Pick<Stored, "said" | "at"> =>
   stored?.said === "verified" && stored.at !== undefined && stored.at + believed > now
     ? { said: stored.said, at: stored.at }

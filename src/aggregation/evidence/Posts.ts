@@ -3,9 +3,9 @@
  *
  * Relays are asked for one event of `PROOF_KINDS` by the author: first those that the operator configured, then those the
  * author writes to (kind 10002, NIP-65), as stored here or as found on the way. What a relay sends is proof only if it
- * is what was asked for and its signature is valid, so a relay can keep silent about somebody and cannot vouch for them.
- * That there is nothing takes several relays to say, all where there are fewer, and one of the author's own where any are
- * known.
+ * is what was asked for and its signature is valid: a relay can hide that somebody has posted, but cannot make it up. That
+ * there is nothing is believed when several relays say so, or all of them where there are fewer, and one of the author's
+ * own among them where any are known.
  */
 import { Clock, Context, Deferred, Effect, Layer, Metric, Option, Random, Schema } from "effect"
 import { madeOf, Settings, type SettingsShape } from "../../config/Settings.ts"

@@ -17,7 +17,7 @@ import { refreshPeriod, session } from "./HarvestSession.ts"
 import { coveredShare, HarvestStatus, Progress, type UpstreamStatus } from "./HarvestStatus.ts"
 import { floor, overlap } from "./HarvestWalk.ts"
 
-/** A connection that lasted so long has earned a prompt new one. */
+/** After a connection that lasted so long, the next dial comes at once. */
 export const stablePeriod = Duration.minutes(1)
 
 /** Before an upstream that forbids us to read is dialled again, and up to a fifth less. */
@@ -59,7 +59,7 @@ const keepHarvesting = Effect.fnUntraced(function*(progress: Progress) {
     const chance = yield* Random.next
     const { initialBackoff, maxBackoff } = settings.now
     const own = doubled(Duration.toMillis(initialBackoff), failures, Duration.toMillis(maxBackoff))
-    // Who does not want us today does not want us in a minute.
+    // An upstream that does not let us read will not do so in a minute either.
     const least = error.reason === "forbidden" ? Duration.toMillis(forbiddenPause) : 0
     const millis = Math.round(spreadBelow(Math.max(own, least), chance))
     progress.state = "waiting"
@@ -87,7 +87,7 @@ const percent = (part: number, whole: number): string => `${whole === 0 ? 0 : Ma
 /** Upstreams that the line tells about one by one. */
 const toldMax = 8
 
-/** Seconds before the present that even an upstream we listen to need not have been read for yet. */
+/** The last seconds before the present, which may be missing though the upstream is listened to. */
 const unread = overlap + Duration.toSeconds(refreshPeriod)
 
 /** `wss://a live 100% 12/s`, or why not. `now`: Unix seconds. */

@@ -3,8 +3,8 @@
  *
  * Once a day, after the pages, from the newest to the oldest: one window of time after the other, each with no more items
  * than a message or ten can tell apart. The ids that are missing here are asked for by id and go the way of every page.
- * Whether an upstream can do this shows in its answer; one that cannot is left in peace for a week. Nothing here ends a
- * connection that is good for anything else. Where a pass has got to is written with the events that it found.
+ * Whether an upstream can do this shows in its answer; one that cannot is left alone for a week. Nothing here ends a
+ * connection that still brings pages. Where a pass has got to is written with the events that it found.
  */
 import { Clock, Duration, Effect, Option, Schema } from "effect"
 import { hash } from "node:crypto"

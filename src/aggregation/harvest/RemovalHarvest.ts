@@ -3,8 +3,8 @@
  * say in their `k` tags that they are about profiles or lists. Read backwards like profiles, with a coverage of their own.
  *
  * These are few, where all deletions together would be many times what is kept; deletions without a `k` tag are asked for by
- * author (`AuthorHarvest`). A page in between two pages of profiles is all the upstream is asked for, and one that has no
- * ear for it is left alone: nothing here ends a connection that is good for anything else.
+ * author (`AuthorHarvest`). An upstream is asked for one page between two pages of profiles, and is left alone when it does
+ * not answer: nothing here ends a connection that still brings profiles.
  */
 import { Clock, Duration, Effect, Schema } from "effect"
 import { Database, type RecordWrite } from "../../database/Database.ts"

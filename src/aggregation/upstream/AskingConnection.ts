@@ -2,8 +2,8 @@
  * One connection to one relay that is asked short questions: several at a time, each with its own deadline.
  *
  * A question ends with EOSE, and what has come by then is the answer. A relay that wants to know who asks may be told
- * (`Introduction`); one that does not like the answer is not asked again. It may say what it likes: it costs it
- * the connection at worst.
+ * (`Introduction`); one that does not like the answer is not asked again. Whatever it sends, the worst that
+ * follows is that this connection ends.
  */
 import { Deferred, Effect, Exit, Semaphore } from "effect"
 import { Socket } from "effect/socket"

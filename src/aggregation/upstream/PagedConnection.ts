@@ -2,8 +2,8 @@
  * One connection to one upstream: a scope that dials when it opens and says goodbye when it closes.
  *
  * Pages are asked for one at a time and end with EOSE or not at all; what arrives live is handed on as it comes. All of it
- * is read by one fiber that waits for whoever consumes it, so a busy admission pauses the socket. An upstream may say what
- * it likes: it costs it the connection at worst.
+ * is read by one fiber that waits for whoever consumes it, so a busy admission pauses the socket. Whatever an upstream
+ * sends, the worst that follows is that this connection ends.
  */
 import { Deferred, Duration, Effect, Option } from "effect"
 import type { Event } from "../../domain/Event.ts"

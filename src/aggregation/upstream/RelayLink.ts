@@ -1,8 +1,8 @@
 /**
  * One socket to one relay: dialled when its scope opens, decoded without trust, left politely when its scope closes.
  *
- * What is asked over it is its holder's business; what breaks the protocol, whoever asks, is here. A relay may say what it
- * likes: it costs it the connection at worst.
+ * What is asked over it is its holder's business; what breaks the protocol, whoever asks, is here. Whatever a relay
+ * sends, the worst that follows is that this connection ends.
  */
 import { Duration, Effect } from "effect"
 import { Socket } from "effect/socket"

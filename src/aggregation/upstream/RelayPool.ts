@@ -193,7 +193,7 @@ const make = Effect.fnUntraced(function*() {
         if (reason !== "silent" && reason !== "refused" && reason !== "forbidden") return
         entry.silences++
         if (entry.silences < silencesMax && reason !== "forbidden") return
-        // Who does not want us today does not want us in a minute.
+        // A relay that does not let us read will not do so in a minute either.
         yield* fail(alias, reason === "forbidden" ? pauseMax : firstPause)
         yield* close(alias, entry)
       }))

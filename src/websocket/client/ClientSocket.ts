@@ -20,7 +20,7 @@ export interface ClientSocketListener {
   violated(isOversize: boolean): void
   /** All that had been written is with the kernel; called after `waiting` was at least `drainMin`. */
   drained(): void
-  /** The socket is gone, and nothing else will be called. 1006 when the peer never sent a Close frame (RFC 6455 §7.4.1). */
+  /** The socket is gone, and nothing else will be called. 1006 when the client never sent a Close frame (RFC 6455 §7.4.1). */
   closed(code: number): void
 }
 
@@ -39,13 +39,13 @@ export interface ClientSocket {
   readonly pause: () => void
   readonly resume: () => void
   readonly ping: () => void
-  /** Sends what is kept and a Close frame; the socket is destroyed when the peer does not answer it in time. */
+  /** Sends what is kept and a Close frame; the socket is destroyed when the client does not answer it in time. */
   readonly close: (code: number, reason: string) => void
   /** Destroys the socket. */
   readonly terminate: () => void
 }
 
-/** It is not written. */
+/** The frame will not be written: whoever waits for that is told. */
 const letGo = (frame: Frame): void => {
   if (frame instanceof FrameRun) frame.written()
 }

@@ -35,15 +35,15 @@ import { Reconciliations } from "./Reconciliations.ts"
 import type { Shared } from "./Shared.ts"
 import { type Outlet as SubmissionsOutlet, Submissions } from "./Submissions.ts"
 
-/** Pings of a client between two looks at it; a client that sends more is closed. */
+/** Pings of a client between two calls of `look`; a client that sends more is closed. */
 const pingsMax = 300
 
-/** Milliseconds after which a client is looked at again that had nothing left: rates can change. */
+/** A client that has used up its rate is tried again after so many milliseconds at the latest, as rates can be set anew. */
 const restMax = 1000
 
 type Message = ReturnType<typeof clientMessageOf>
 
-/** What a client has said that was not looked at yet, mostly. */
+/** The messages that wait in nearly every connection: none. */
 const none: ReadonlyArray<string> = []
 
 /** Who keeps the connections of a server. */
@@ -211,7 +211,7 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
   #report(): number {
     const waiting = this.#socket.waiting()
     const held = this.#subscriptions?.memory ?? 0
-    // What is less than that is with the kernel soon, and nobody would say when.
+    // Less than `drainMin` is soon with the kernel, and no `drained` would tell.
     const all = held + (waiting < drainMin ? 0 : waiting)
     if (this.#open && (all > 0 || this.#account.waiting > 0)) {
       this.#shared.outbound.report(this.#account, all, this.#socket.taken(), this.#shared.journal.now())
@@ -321,7 +321,7 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
         if (message.answer === "OK") {
           return this.#submitting().answer(message.eventId, { accepted: false, reply: message.reply })
         }
-        // What is refused by its name is over by that name, were it open.
+        // A message that is refused by its id ends what was open by that id.
         if (message.answer === "CLOSED") this.#subscriptions?.close(message.subscription)
         if (message.answer === "NEG-ERR") this.#reconciliations?.close(message.subscription)
         return this.send(answerOfProblem(message))
@@ -331,7 +331,7 @@ export class Connection implements ClientSocketListener, Outlet, SubmissionsOutl
   // What the client is told
 
   #waitingMax(): number {
-    // Below that a scan could wait for a `drained` that never comes.
+    // With less, a scan could wait for a `drained` that never comes.
     return Math.max(this.#shared.limits.outboundBytesMax, 4 * drainMin)
   }
 

@@ -1,8 +1,8 @@
 /**
  * Stored events of one subscription that are framed already, sent in runs; their memory goes back as soon as nobody needs it.
  *
- * An answer takes up to some megabytes outside of V8's heap, where a collection is not what they wait for: a client that leaves
- * in the middle of its answers would leave them all behind.
+ * An answer takes up to some megabytes outside of V8's heap. Garbage there does not make V8 collect any sooner, so what a client
+ * had waiting when it left would stay for long.
  */
 import type { EventMessages } from "../../database/Database.ts"
 import { FrameRun } from "./Frames.ts"

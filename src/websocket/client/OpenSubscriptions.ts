@@ -35,13 +35,13 @@ export interface Outlet {
   send(frame: string | SharedFrame): void
   /** Sends a stored event, which can. */
   sendStored(frame: string | FrameRun): void
-  /** May a scan start or go on? When it may no more, `pump` is called once it may again. */
+  /** May a scan start or go on? After a no, `pump` is called when it may. */
   mayScan(): boolean
   /** May another scan begin, while so many bytes are held for those that have? One may always. */
   mayRead(held: number): boolean
   /** Bytes of stored events that may be sent now. */
   room(): number
-  /** `kept` or `memory` is not what it was. */
+  /** Called when `kept` or `memory` has changed. */
   keeping(): void
   /** Who the client has proved to be. */
   readers(): Readers
@@ -127,7 +127,7 @@ export class OpenSubscriptions {
     if (this.#byId.size >= limits.subscriptionsMax) {
       return this.#refuse(id, `rate-limited: at most ${limits.subscriptionsMax} subscriptions may be open`)
     }
-    if (this.#isForbidden(id, filters)) return
+    if (this.#isRefused(id, filters)) return
     const subscription = new Subscription(id, filters, this)
     this.#byId.set(id, subscription)
     subscriptions.add(subscription)
@@ -139,7 +139,7 @@ export class OpenSubscriptions {
   /** COUNT (NIP-45). */
   count(id: string, filters: ReadonlyArray<Filter>): void {
     if (isSearch(filters)) return this.#refuse(id, "unsupported: search")
-    if (this.#isForbidden(id, filters)) return
+    if (this.#isRefused(id, filters)) return
     if (this.#counts >= countsMax) return this.#refuse(id, "rate-limited: too many counts at once")
     this.#counts++
     this.#outlet.fork(this.#counted(filters)).addObserver((exit) => {
@@ -160,8 +160,8 @@ export class OpenSubscriptions {
       : database.sketch(filter, { offset, readers })
   }
 
-  /** Refuses to tell of private messages; with the challenge first where it would help (NIP-42). */
-  #isForbidden(id: string, filters: ReadonlyArray<Filter>): boolean {
+  /** Refuses filters that ask for private messages of others, after a challenge where signing in would help (NIP-42). */
+  #isRefused(id: string, filters: ReadonlyArray<Filter>): boolean {
     const refusal = readRefusal(filters, this.#outlet.readers())
     if (refusal === undefined) return false
     if (refusal.startsWith("auth-required")) this.#outlet.challenge()
@@ -173,7 +173,7 @@ export class OpenSubscriptions {
     return mayRead(event, this.#outlet.readers())
   }
 
-  /** Nothing follows a CLOSED by its name, whatever it was that was refused. */
+  /** CLOSED: nothing may follow by that id, so a subscription that was open by it ends too. */
   #refuse(id: string, reply: RelayMessage.Reply): void {
     this.close(id)
     this.#outlet.send(RelayMessage.closed(id, reply))

@@ -9,7 +9,7 @@
 /** What may wait for one connection, as a part of what is left of the whole. */
 const shareOfRest = 1 / 4
 
-/** How much of the whole is freed once it was over its bound, or it would be at every message. */
+/** What is freed at once when the whole is over its bound, as a part of it: less would have the next message cut somebody again. */
 const relief = 1 / 8
 
 /** One connection's part of what waits. */

@@ -11,7 +11,7 @@ import type { Work } from "../../domain/MessageWork.ts"
 /** Seconds of its rate that a bucket holds. */
 const burstSeconds = 2
 
-/** Seconds of its rate that have to be there again before a client is read on, or it would be stopped at every message. */
+/** Seconds of its rate that must be there before a client is read again; with less it would be stopped at every message. */
 const reserveSeconds = 0.05
 
 /** Spent by work, filled by time. One message may take more than there is, and the next ones wait for it. */

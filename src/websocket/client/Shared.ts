@@ -13,7 +13,7 @@ import { Rates } from "./RateLimit.ts"
 import * as Subscriptions from "./Subscriptions.ts"
 import { Turns } from "./Turns.ts"
 
-/** What others make for them. */
+/** What the server takes from its surroundings for all connections. */
 export interface SharedParts {
   readonly limits: SettingsShape["limits"]
   readonly database: Pick<Database["Service"], "query" | "count" | "sketch">
@@ -42,7 +42,7 @@ export interface Shared extends SharedParts {
   draining: boolean
 }
 
-/** With what is the server's own from the start. */
+/** Adds what begins with the server: counts, registers and budgets. */
 export const of = (parts: SharedParts): Shared => ({
   ...parts,
   counters: parts.journal.count("answeredTrue", "answeredFalse", "socketsClean", "socketsTerminated"),

@@ -2,7 +2,7 @@
  * What one client asked to have accepted, EVENTs and AUTHs, each from its message to its one OK.
  *
  * An EVENT is called back after its commit, without a fiber; one for which admission has no room waits in a fiber of the
- * connection's scope, and so does an AUTH for its signature. Whoever decides second finds nothing to answer.
+ * connection's scope, and so does an AUTH for its signature. Each is answered once: a decision that comes after that is dropped.
  */
 import { Effect, Exit, type Fiber } from "effect"
 import type { AdmissionOutcome, AdmissionSender } from "../../aggregation/admission/Admission.ts"
@@ -26,7 +26,7 @@ export interface Outlet {
   send(frame: string): void
   /** Would the client be told? */
   isOpen(): boolean
-  /** One has got its answer: there may be room for others. */
+  /** Called after each answer, as there may be room for others then. */
   settled(): void
 }
 

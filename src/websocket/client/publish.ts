@@ -17,8 +17,8 @@ const refused = (reply: Reply): Answer => ({ accepted: false, reply })
 
 const saved = accepted("")
 const duplicate = accepted("duplicate: already have this event")
-// False, as nobody will be served this version: who publishes with a clock that is behind has to hear of it (NIP-01). It is
-// the time of it that we refuse, so `invalid`, as for one too far ahead; no other prefix says that it is no use to try again.
+// False, as nobody will be served this version: a client whose clock is behind has to hear of it (NIP-01). `invalid`, as for a
+// time too far ahead: what is refused is its time, and no other prefix says that trying again is of no use.
 const superseded = refused("invalid: a newer version is stored")
 const deleted = refused("blocked: its author asked for its removal")
 const tooMany = refused("blocked: its author has had as many events removed as are remembered of one")
