@@ -129,6 +129,18 @@ export const table = {
     "",
     "Proxies in front of this relay, whose X-Forwarded-For says who the client is."
   ),
+  metricsAllow: setting(
+    "METRICS_ALLOW",
+    list(network, "CIDR blocks", 64),
+    "",
+    "Networks that may read `/metrics`, besides this machine; by the address of the client, behind whatever proxy."
+  ),
+  metricsTokenPath: setting(
+    "METRICS_TOKEN_FILE",
+    line(4096),
+    "",
+    "File of a token: who sends it (`Authorization: Bearer …`) may read `/metrics`; read at each request."
+  ),
   operators: setting(
     "ADMIN_PUBKEYS",
     list(pubkey, "pubkeys of 64 hex characters or `npub1…`", 64),

@@ -29,6 +29,25 @@ const seconds = (name: string, description: string) =>
     boundaries: [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
   })
 
+// the process
+
+export const processResidentBytes = gauge("process_resident_memory_bytes", "resident memory")
+export const processHeapBytes = gauge("process_heap_bytes", "memory of JavaScript objects in use")
+export const processUptimeSeconds = gauge("process_uptime_seconds", "since the process started")
+export const processEventLoopDelaySeconds = gauge(
+  "process_event_loop_delay_seconds",
+  "how late timers of the main thread were, 99th percentile since the last look"
+)
+
+// lifecycle: labels are names of mailboxes, a closed set
+
+const mailboxDepth = gauge("lifecycle_mailbox_depth", "messages that wait in a mailbox")
+const mailboxCapacity = gauge("lifecycle_mailbox_capacity", "messages that a mailbox has room for")
+const senders = gauge("lifecycle_senders", "leases on a mailbox")
+export const lifecycleMailboxDepth = (mailbox: string) => Metric.withAttributes(mailboxDepth, { mailbox })
+export const lifecycleMailboxCapacity = (mailbox: string) => Metric.withAttributes(mailboxCapacity, { mailbox })
+export const lifecycleSenders = (mailbox: string) => Metric.withAttributes(senders, { mailbox })
+
 // 1 database
 
 export const databaseOperations = labelled(

@@ -122,6 +122,7 @@ const make = Effect.gen(function*() {
     proxies,
     verify,
     isDraining: () => shared.draining,
+    metricsAllowed: madeOf(() => settings.metricsAllow, proxiesOf),
     clientBehind: (remoteAddress, forwardedFor) => clientBehind(remoteAddress, forwardedFor, proxies()),
     refusalOf: (client, cost) => {
       if (isBlocked(client)) return 403

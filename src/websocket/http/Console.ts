@@ -30,7 +30,7 @@ const loopback = new BlockList()
 loopback.addSubnet("127.0.0.0", 8, "ipv4")
 loopback.addAddress("::1", "ipv6")
 
-const isListed = (list: BlockList, address: string): boolean => {
+export const isListed = (list: BlockList, address: string): boolean => {
   const version = isIP(address)
   return version !== 0 && list.check(address, version === 4 ? "ipv4" : "ipv6")
 }

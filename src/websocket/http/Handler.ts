@@ -9,6 +9,7 @@ import { Verifier, type VerifierSender } from "../../crypto/Verifier.ts"
 import { secondsOf } from "../../domain/Time.ts"
 import { Shutdown } from "../../lifecycle/Shutdown.ts"
 import { WebApp, WebClient } from "../../web/WebApp.ts"
+import { metricsRoute } from "./MetricsRoute.ts"
 import * as Operators from "./Operators.ts"
 import { relayInformation } from "./RelayInformation.ts"
 import { type Others, refuseWhile, routes } from "./Routes.ts"
@@ -24,6 +25,8 @@ export interface Options {
   readonly isDraining: () => boolean
   /** A change of an operator holds: what it concerns besides the rules themselves has to follow. */
   readonly onChange: (change: Change) => void
+  /** Networks that may read the metrics. */
+  readonly metricsAllowed: () => BlockList
   /** Whom a request is counted under, by its remote address and what a proxy says (X-Forwarded-For). */
   readonly clientBehind: (remoteAddress: string | undefined, forwardedFor: string | undefined) => string
   /** Why a client is not answered now; undefined where it is, and then it has paid. */
@@ -31,7 +34,7 @@ export interface Options {
 }
 
 export const make = Effect.fnUntraced(
-  function*({ clientBehind, isDraining, onChange, proxies, refusalOf, scope, verify }: Options) {
+  function*({ clientBehind, isDraining, metricsAllowed, onChange, proxies, refusalOf, scope, verify }: Options) {
     const settings = yield* Settings
     const moderation = yield* Moderation
     const { pubkey } = yield* Verifier
@@ -66,8 +69,15 @@ export const make = Effect.fnUntraced(
         ? Effect.provideService(web.answer, WebClient, client)
         : Effect.succeed(web.refusal(refused, accept))
     })
+    const metrics = yield* metricsRoute({
+      journal,
+      settings,
+      proxies,
+      allowed: metricsAllowed,
+      clientBehind
+    })
     const app = yield* HttpRouter.toHttpEffect(
-      Layer.mergeAll(own(others), ...methods.map((method) => HttpRouter.add(method, "/*", others)))
+      Layer.mergeAll(own(others), metrics, ...methods.map((method) => HttpRouter.add(method, "/*", others)))
     )
     return yield* NodeHttpServer.makeHandler(app, { scope, middleware: refuseWhile(isDraining) })
   }
