@@ -43,6 +43,11 @@ describe("tests by number", () => {
     assert.deepStrictEqual(range(61, 82).filter((n) => !numbers.has(n)), [])
   })
 
+  it("play every fault of work that a stranger makes, 101 to 105", () => {
+    const numbers = named("fault")
+    assert.deepStrictEqual(range(101, 105).filter((n) => !numbers.has(n)), [])
+  })
+
   it("play every hazard of a harvest, 1 to 10", () => {
     const numbers = named("hazard")
     assert.deepStrictEqual(range(1, 10).filter((n) => !numbers.has(n)), [])

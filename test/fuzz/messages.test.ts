@@ -236,7 +236,7 @@ layer(
   )
 
   it.effect(
-    "are judged without a stall, each field of a profile made for backtracking in each way",
+    "fault 103: are judged without a stall, each field of a profile made for backtracking in each way",
     () =>
       Effect.suspend(() => {
         const frames = slowProfiles(longText)

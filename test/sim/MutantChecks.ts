@@ -38,7 +38,7 @@ export const vitest = (options: {
 
 /** Simulated runs of the whole service. */
 export const simulation: Check = {
-  args: ["test/sim/sim.ts", "--json", "--seeds", "150"],
+  args: ["test/sim/sim.ts", "--json", "--seeds", "40"],
   reads: ["test/sim"],
   isReal: false
 }

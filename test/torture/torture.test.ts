@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { planting } from "./Arguments.ts"
 import { summaryOf, torture } from "./Rounds.ts"
 
-describe("faults 4, 5, 9, 21, 33 and 35: the real service among hostile clients and upstreams, signalled at any moment", () => {
+describe("faults 4, 5, 9, 21, 33, 35, 101, 102 and 104: the real service among hostile clients and upstreams, signalled at any moment", () => {
   it.live("keeps what it acknowledged, stops in order, and certifies exactly that", () =>
     Effect.gen(function*() {
       const outcome = yield* torture({ rounds: 8, seed: 3 })
