@@ -30,8 +30,8 @@ const frameWork: Work = 0.05
 const eventWork: Work = 0.75
 const signatureWork: Work = 2
 
-/** Index entries (`Work.ts`) that are written or removed for one unit. */
-const entriesPerUnit = 20
+/** Index entries (`Work.ts`) that are written or removed for one unit, where each takes as long as one may. */
+const entriesPerUnit = 10
 
 /** Of a message of so many characters, before it is looked at. */
 export const workOfText = (characters: number): Work => frameWork + characters / charactersPerUnit
