@@ -85,8 +85,8 @@ export const variants: ReadonlyArray<Variant> = [
     breaks: "a page's coverage is written before the events that it stands for",
     rewrites: [{
       file: "aggregation/harvest/HarvestSession.ts",
-      from: "    yield* admit(fresh, [space.put(url, covered)])\n",
-      to: "    yield* Effect.orDie(sender.write([space.put(url, covered)]))\n" +
+      from: "    yield* admit(fresh, [space.put(url, covered), ...manners])\n",
+      to: "    yield* Effect.orDie(sender.write([space.put(url, covered), ...manners]))\n" +
         "    yield* admit(fresh, [])\n"
     }]
   },
