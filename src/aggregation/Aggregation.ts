@@ -13,6 +13,7 @@ import * as AdmissionIntake from "./admission/AdmissionIntake.ts"
 import * as Grace from "./admission/Grace.ts"
 import * as Judgement from "./admission/Judgement.ts"
 import * as Moderation from "./admission/Moderation.ts"
+import * as Quarantine from "./admission/Quarantine.ts"
 import * as Retries from "./admission/Retries.ts"
 import * as RetryQueue from "./admission/RetryQueue.ts"
 import * as Verdicts from "./admission/Verdicts.ts"
@@ -77,4 +78,4 @@ export const layerUnconnected = Gauges.layer.pipe(
   Layer.provideMerge(announced)
 )
 
-export const layer = Layer.provide(layerUnconnected, network)
+export const layer = layerUnconnected.pipe(Layer.provide(network), Layer.provide(Quarantine.layer))

@@ -33,6 +33,7 @@ export type RejectionReason =
   | "protected event"
   | "a newer version was rejected"
   | "banned by the operator"
+  | "set aside after a crash"
 
 /** The domain answered, and its document does not say that the name is the author's. */
 export type Nip05Problem =

@@ -69,6 +69,7 @@ export class Journal {
   readonly statements = new Map<string, () => unknown>()
   /** What a component cannot do for the time being, in words, by its name; undefined while it does all that it should. */
   readonly impairments = new Map<string, () => string | undefined>()
+  readonly #certified: Array<() => void> = []
   /** What the last process on the same database wrote when it ended by itself, decoded; null when there is nothing. */
   lastCertificate: unknown = null
 
@@ -128,6 +129,22 @@ export class Journal {
   /** A budget fired that costs something. */
   get isCutShort(): boolean {
     return this.#isCutShort
+  }
+
+  /** Calls back when this process's certificate has been written, after which there is no event loop any more. */
+  onCertified(callback: () => void): void {
+    this.#certified.push(callback)
+  }
+
+  /** The certificate has been written. A callback that fails changes nothing of what it states. */
+  certified(): void {
+    for (const callback of this.#certified.splice(0)) {
+      try {
+        callback()
+      } catch {
+        // A full or read-only disk is no reason to end otherwise than stated.
+      }
+    }
   }
 
   /** Counters under these names, from 0 on; the same ones for whoever asks for them again. */

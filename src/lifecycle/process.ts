@@ -135,6 +135,7 @@ export const install = (): ProcessHost => {
       } catch {
         // A full disk is no reason to end otherwise than stated.
       }
+      journal.certified()
     }
     return final
   }

@@ -23,6 +23,7 @@ import type { AdmissionOutcome } from "./Admission.ts"
 import { Grace } from "./Grace.ts"
 import { Moderation } from "./Moderation.ts"
 import { answer, type Decision, decisionsOf, type Entrant, judgeMany, keep, save, type Steps } from "./Pipeline.ts"
+import { Quarantine } from "./Quarantine.ts"
 import { RetryQueue, space as waitingSpace, type Waiting } from "./RetryQueue.ts"
 import * as SharedChecks from "./SharedChecks.ts"
 import { Verdicts } from "./Verdicts.ts"
@@ -51,6 +52,8 @@ export class Judgement extends Context.Service<Judgement, {
 }>()("profile-aggregator/aggregation/admission/Judgement") {}
 
 const rejected = (reason: RejectionReason): Decision => answer(Rejected(reason))
+/** Of an event that has ended a process (`Quarantine`). */
+const spared = rejected("set aside after a crash")
 const failed = (detail: string): Decision => answer({ _tag: "Failed", detail })
 
 /** A request to vanish takes what we have noted about the author along. */
@@ -95,6 +98,7 @@ const make = Effect.fnUntraced(function*() {
   const verdicts = yield* Verdicts
   const grace = yield* Grace
   const queue = yield* RetryQueue
+  const quarantine = yield* Quarantine
   const signatures = SharedChecks.make(yield* (yield* Verifier).sender("aggregation/admission"))
 
   const policy = (): Policy => {
@@ -254,14 +258,25 @@ const make = Effect.fnUntraced(function*() {
     conclude: judgeChecked(patience)
   })
 
+  const judgeAll = (entrants: ReadonlyArray<Entrant>, patience?: Effect.Effect<Impatience>) =>
+    Effect.flatMap(judgeMany(entrants, steps(patience)), (judged) =>
+      judged.some(Cause.isCause)
+        ? Effect.forEach(judged, blameOr)
+        : Effect.succeed(judged as ReadonlyArray<Decision>))
+
+  const isSpared = ({ event }: Entrant) => quarantine.holds(event.id)
+
   return Judgement.of({
-    judgeMany: (entrants, patience) =>
-      Effect.flatMap(judgeMany(entrants, steps(patience)), (judged) =>
-        judged.some(Cause.isCause)
-          ? Effect.forEach(judged, blameOr)
-          : Effect.succeed(judged as ReadonlyArray<Decision>)),
+    judgeMany: (entrants, patience) => {
+      if (!quarantine.holdsAny || !entrants.some(isSpared)) return judgeAll(entrants, patience)
+      return Effect.map(judgeAll(entrants.filter((entrant) => !isSpared(entrant)), patience), (judged) => {
+        const others = judged.values()
+        return entrants.map((entrant) => isSpared(entrant) ? spared : others.next().value ?? spared)
+      })
+    },
     asksNobody: settings.admission === "open",
     resume: Effect.fn("Judgement.resume")(function*(waiting: Waiting) {
+      if (quarantine.holds(waiting.event.id)) return settle(waiting, spared)
       const entrant: Case = { event: waiting.event, source: { by: "queue" }, waiting }
       const [decision] = yield* Effect.flatMap(judgeMany([entrant], steps()), decisionsOf)
       return settle(waiting, decision as Decision)

@@ -13,6 +13,7 @@ import type { AdmissionOutcome } from "./Admission.ts"
 import { count } from "./AdmissionCount.ts"
 import { commit } from "./Commits.ts"
 import { Judgement } from "./Judgement.ts"
+import { Quarantine } from "./Quarantine.ts"
 import { RetryQueue, type RetryView, type Waiting } from "./RetryQueue.ts"
 
 /** Profiles in check at a time. */
@@ -36,6 +37,7 @@ const make = Effect.fnUntraced(function*() {
   const database = yield* Database
   const judgement = yield* Judgement
   const queue = yield* RetryQueue
+  const quarantine = yield* Quarantine
   const supervisor = yield* Supervisor
   const sender = yield* database.sender("aggregation/retries")
   /** Those in check: by event id, and the author of each. */
@@ -69,7 +71,7 @@ const make = Effect.fnUntraced(function*() {
   })
 
   const guarded = (waiting: Waiting) =>
-    check(waiting).pipe(
+    quarantine.alone(waiting.event, check(waiting)).pipe(
       Effect.catchCauseIf(
         Cause.hasDies,
         (cause) => Effect.andThen(Effect.logError("check died", cause), putOff(waiting))
@@ -106,7 +108,7 @@ const make = Effect.fnUntraced(function*() {
   /** Starts what is due and fits; waits until there may be more to do. */
   const turn = Effect.gen(function*() {
     done.closeUnsafe()
-    const free = checksMax - busy.size
+    const free = (quarantine.isCareful ? 1 : checksMax) - busy.size
     const due = free === 0 ? [] : yield* queue.due(free, busy)
     const held: Array<Waiting> = []
     for (const waiting of due) if (!(yield* start(waiting))) held.push(waiting)

@@ -13,6 +13,7 @@ import { count } from "../admission/AdmissionCount.ts"
 import { commit } from "../admission/Commits.ts"
 import { Judgement } from "../admission/Judgement.ts"
 import type { Entrant } from "../admission/Pipeline.ts"
+import { Quarantine } from "../admission/Quarantine.ts"
 import { RetryQueue } from "../admission/RetryQueue.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 import type { Progress } from "./HarvestStatus.ts"
@@ -35,13 +36,12 @@ export type Admit = (
 export const make = Effect.fnUntraced(function*(sender: DatabaseSender, progress: Progress) {
   const { judgeMany } = yield* Judgement
   const queue = yield* RetryQueue
+  const quarantine = yield* Quarantine
   const source: Source = { by: "upstream", address: progress.url }
   let forgeries = 0
 
-  const admit: Admit = Effect.fnUntraced(function*(events, records) {
-    yield* Metric.update(aggregationEventsHarvested, events.length)
-    // What has to be asked about is left to the retry queue; while too much waits there, so do we, and so the upstream.
-    yield* queue.room
+  /** Judges some, and writes them with what they prove, if all of them could be judged. */
+  const settle = Effect.fnUntraced(function*(events: ReadonlyArray<Event>, records: ReadonlyArray<RecordWrite>) {
     const entrants = events.map((event): Entrant => ({ event, source }))
     const judged = yield* Effect.forEach(Arr.chunksOf(entrants, judgedMax / 2), (some) => judgeMany(some), {
       concurrency: 2
@@ -53,6 +53,26 @@ export const make = Effect.fnUntraced(function*(sender: DatabaseSender, progress
       commit(sender, queue, decisions, isWhole ? records : []),
       (error) => ours(error._tag === "DatabaseError" ? "storage is unavailable" : "shutting down")
     )
+    return { decisions, isWhole, outcomes }
+  })
+
+  /** The same one by one; what they prove is written last. */
+  const settleEach = Effect.fnUntraced(function*(events: ReadonlyArray<Event>, records: ReadonlyArray<RecordWrite>) {
+    const settled = yield* Effect.forEach(events, (event) => quarantine.alone(event, settle([event], [])))
+    const isWhole = settled.every((one) => one.isWhole)
+    if (isWhole) yield* settle([], records)
+    return {
+      decisions: settled.flatMap(({ decisions }) => decisions),
+      isWhole,
+      outcomes: settled.flatMap(({ outcomes }) => outcomes)
+    }
+  })
+
+  const admit: Admit = Effect.fnUntraced(function*(events, records) {
+    yield* Metric.update(aggregationEventsHarvested, events.length)
+    // What has to be asked about is left to the retry queue; while too much waits there, so do we, and so the upstream.
+    yield* queue.room
+    const { decisions, isWhole, outcomes } = yield* (quarantine.isCareful ? settleEach : settle)(events, records)
     const sparedBefore = progress.spared
     const all = outcomes.map((outcome, i) => {
       // A profile that waits already is not new, from wherever it came first.

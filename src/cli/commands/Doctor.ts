@@ -7,6 +7,7 @@
 import { Clock, Effect, Layer, Option } from "effect"
 import { Command } from "effect/cli"
 import * as fs from "node:fs"
+import * as Quarantine from "../../aggregation/admission/Quarantine.ts"
 import * as RememberedPictures from "../../aggregation/evidence/RememberedPictures.ts"
 import * as Upstream from "../../aggregation/upstream/PagedConnection.ts"
 import * as UpstreamSocket from "../../aggregation/upstream/UpstreamSocket.ts"
@@ -79,6 +80,33 @@ const key = Effect.fnUntraced(function*({ relayKeyPath, relaySecretKey }: Settin
     onSuccess: ({ pubkey }) => ok("key", `${npubOf(pubkey)}, from ${source}`)
   })
 })
+
+/** Events set aside that are named one by one. */
+const namedMax = 20
+
+/** Ends without a certificate, and the events that were in work then; nothing where all is well. */
+const ends = (settings: SettingsShape): ReadonlyArray<Finding> => {
+  try {
+    const { file, setAside, starts } = Quarantine.look(settings)
+    return [
+      ...starts > 1
+        ? [
+          warn(
+            "ends",
+            `${starts} starts since the last certificate, of which the last may be running; after ${Quarantine.endsMax} ends in a ` +
+              "row without one, what upstreams and the retry queue bring is taken one event at a time, until an orderly stop"
+          )
+        ]
+        : [],
+      ...setAside.slice(0, namedMax).map(({ id, kind, pubkey }) =>
+        warn("ends", `set aside in ${file}, as a process ended while it was in work: kind ${kind} ${id} of ${pubkey}`)
+      ),
+      ...setAside.length > namedMax ? [warn("ends", `${setAside.length - namedMax} more in ${file}`)] : []
+    ]
+  } catch (error) {
+    return [warn("ends", `not known: ${escape(messageOf(error), 300)}`)]
+  }
+}
 
 /** Dials, and asks for one profile. */
 const upstream = Effect.fnUntraced(function*(url: string, { limits }: SettingsShape) {
@@ -163,6 +191,7 @@ const doctor = Effect.fn("Doctor.doctor")(function*(settings: Layer.Layer<Settin
     yield* found({ subject: "database", ...condition })
     // A store that is not whole has been told about.
     for (const finding of condition.status === "ok" ? yield* pictures(shape) : []) yield* found(finding)
+    for (const finding of ends(shape)) yield* found(finding)
     yield* Effect.flatMap(engines(shape), found)
     yield* Effect.flatMap(Effect.provideService(key(shape), Settings, shape), found)
     for (const finding of yield* upstreams(shape)) yield* found(finding)
