@@ -81,11 +81,16 @@ export const look = (place: Place): Condition => {
   return { starts: Number(textOf(files.starts)) || 0, setAside: eventsIn(textOf(files.setAside)), file: files.setAside }
 }
 
+/** All of the line, or nothing of it: half of one would spoil the next. */
 const append = (path: string, { line }: SetAside): void => {
   const fd = fs.openSync(path, "a", 0o600)
+  const { size } = fs.fstatSync(fd)
   try {
-    fs.writeSync(fd, `${line}\n`)
+    fs.writeFileSync(fd, `${line}\n`)
     fs.fsyncSync(fd)
+  } catch (error) {
+    fs.ftruncateSync(fd, size)
+    throw error
   } finally {
     fs.closeSync(fd)
   }
@@ -152,7 +157,8 @@ const make = Effect.fnUntraced(function*() {
     ).pipe(Effect.annotateLogs({ ends: starts }))
   }
   const one = Semaphore.makeUnsafe(1)
-  const file = isCareful
+  // Where it could not be read or moved on, what was in work before stays named.
+  const file = isCareful && problem === undefined
     ? yield* Effect.acquireRelease(
       Effect.option(Effect.try({ try: () => fs.openSync(files.inWork, "w", 0o600), catch: messageOf })),
       (fd) => Effect.sync(() => Option.isSome(fd) ? fs.closeSync(fd.value) : undefined)

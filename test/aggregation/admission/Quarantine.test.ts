@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Admission } from "../../../src/aggregation/admission/Admission.ts"
 import * as Quarantine from "../../../src/aggregation/admission/Quarantine.ts"
@@ -107,14 +107,27 @@ describe("a process after one that left a certificate", () => {
     }).pipe(Effect.scoped))
 })
 
-it.effect("what was set aside stays so on a disk that takes nothing", () =>
-  Effect.gen(function*() {
-    const { process, put, state } = yield* kept
-    put(".set-aside.jsonl", `${JSON.stringify(one)}\n`)
-    // In the way of the file.
-    mkdirSync(state(".in-work"))
-    yield* process(({ holds }) => Effect.sync(() => assert.isTrue(holds(one.id))))
-  }).pipe(Effect.scoped))
+describe("a disk that takes nothing", () => {
+  it.effect("keeps what was set aside, and the name of what was in work for a better day", () =>
+    Effect.gen(function*() {
+      const { process, put, state, text } = yield* kept
+      put(".starts", "3\n")
+      put(".in-work", `${JSON.stringify(one)}\n`)
+      // In the way of the file.
+      mkdirSync(state(".set-aside.jsonl.d"))
+      symlinkSync(state(".set-aside.jsonl.d/missing/file"), state(".set-aside.jsonl"))
+      yield* process(({ alone, holds, isCareful }) =>
+        Effect.andThen(
+          alone(two, Effect.void),
+          Effect.sync(() => assert.deepStrictEqual([isCareful, holds(one.id)], [true, true]))
+        )
+      )
+      assert.strictEqual(text(".in-work"), `${JSON.stringify(one)}\n`)
+      rmSync(state(".set-aside.jsonl"))
+      yield* process(({ holds }) => Effect.sync(() => assert.isTrue(holds(one.id))))
+      assert.strictEqual(text(".set-aside.jsonl"), `${JSON.stringify(one)}\n`)
+    }).pipe(Effect.scoped))
+})
 
 describe("a profile that was set aside while it waited", () => {
   for (const isHeld of [true, false]) {
