@@ -7,15 +7,21 @@ import { Effect, type Fiber, Layer, Option, Redacted, References, Scheduler } fr
 import { TestClock } from "effect/testing"
 import { hash } from "node:crypto"
 import * as Aggregation from "../src/aggregation/Aggregation.ts"
+import * as Dossier from "../src/aggregation/Dossier.ts"
 import * as Examiner from "../src/aggregation/evidence/Examiner.ts"
+import * as NameOwners from "../src/aggregation/evidence/NameOwners.ts"
+import * as Nip05Documents from "../src/aggregation/evidence/Nip05Documents.ts"
+import * as RememberedPictures from "../src/aggregation/evidence/RememberedPictures.ts"
 import { Settings } from "../src/config/Settings.ts"
 import * as WorkerVerifier from "../src/crypto/WorkerVerifier.ts"
 import * as SqliteDatabase from "../src/database/sqlite/SqliteDatabase.ts"
+import * as GuardedFetch from "../src/fetch/GuardedFetch.ts"
 import { certify } from "../src/lifecycle/Certificate.ts"
 import { Journal } from "../src/lifecycle/Journal.ts"
 import { launch } from "../src/lifecycle/Launch.ts"
 import { Shutdown } from "../src/lifecycle/Shutdown.ts"
 import { Supervisor } from "../src/lifecycle/Supervisor.ts"
+import * as Web from "../src/web/Web.ts"
 import * as RelayServer from "../src/websocket/RelayServer.ts"
 import { epoch, profileEvent } from "./support/events.ts"
 import * as FakeUpstreamSocket from "./support/FakeUpstreamSocket.ts"
@@ -33,6 +39,12 @@ const upstream = FakeUpstreamSocket.relay(
 )
 
 const service = RelayServer.layer.pipe(
+  Layer.provideMerge(Web.layer),
+  Layer.provide(Dossier.layer),
+  Layer.provide(RememberedPictures.layer),
+  Layer.provide(NameOwners.layer),
+  Layer.provide(Nip05Documents.layer),
+  Layer.provide(GuardedFetch.layer),
   Layer.provideMerge(Aggregation.layerWithout),
   Layer.provideMerge(WorkerVerifier.layerInline),
   Layer.provideMerge(SqliteDatabase.layerMemory),
@@ -128,7 +140,7 @@ describe("the service", () => {
           assertClean(journal, `step ${steps} of ${total}`)
         }
         console.log(`stopped at each of ${total} steps`)
-        assert.sameMembers([...acquired], [0, 1, 2, 3, 4], "it was stopped between any two components")
+        assert.sameMembers([...acquired], [0, 1, 2, 3, 4, 5], "it was stopped between any two components")
       }),
     300_000
   )
