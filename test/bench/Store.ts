@@ -1,10 +1,9 @@
 /** A database file with events in it, written by the checkout's own code, past its sockets and signature checks. */
 import { Effect } from "effect"
-import { join } from "node:path"
-import { pathToFileURL } from "node:url"
 import type * as Connection from "../../src/database/sqlite/connection.ts"
 import type * as DatabaseFile from "../../src/database/sqlite/DatabaseFile.ts"
 import type * as Store from "../../src/database/sqlite/SqliteStore.ts"
+import { load, modules } from "../support/modules.ts"
 import type { Block } from "./Corpus.ts"
 
 /** Events per transaction. */
@@ -12,11 +11,9 @@ const batch = 1000
 
 /** Creates the file at `path`. */
 export const write = Effect.fnUntraced(function*(root: string, path: string, blocks: Iterable<Block>) {
-  const load = <A>(name: string) =>
-    Effect.promise(() => import(pathToFileURL(join(root, "src/database/sqlite", name)).href) as Promise<A>)
-  const { connect } = yield* load<typeof Connection>("connection.ts")
-  const { migrate } = yield* load<typeof DatabaseFile>("DatabaseFile.ts")
-  const { SqliteStore } = yield* load<typeof Store>("SqliteStore.ts")
+  const { connect } = yield* Effect.promise(() => load<typeof Connection>(root, modules.connection))
+  const { migrate } = yield* Effect.promise(() => load<typeof DatabaseFile>(root, modules.DatabaseFile))
+  const { SqliteStore } = yield* Effect.promise(() => load<typeof Store>(root, modules.SqliteStore))
   yield* Effect.orDie(migrate(path))
   yield* Effect.sync(() => {
     const db = connect(path, "writer")

@@ -13,13 +13,13 @@ import { Effect } from "effect"
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
-import { pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
 import * as connection from "../../src/database/sqlite/connection.ts"
 import type * as DatabaseFile from "../../src/database/sqlite/DatabaseFile.ts"
 import * as SqliteReader from "../../src/database/sqlite/SqliteReader.ts"
 import type * as Store from "../../src/database/sqlite/SqliteStore.ts"
 import type { Filter } from "../../src/domain/Filter.ts"
+import { load, modules } from "../support/modules.ts"
 import * as People from "./People.ts"
 
 const { values: flags } = parseArgs({
@@ -40,11 +40,9 @@ const say = (text: string) => Effect.sync(() => void process.stdout.write(`${tex
 
 /** Saves all profiles; CPU microseconds of each. */
 const save = Effect.fnUntraced(function*(root: string, path: string) {
-  const load = <A>(name: string) =>
-    Effect.promise(() => import(pathToFileURL(join(root, "src/database/sqlite", name)).href) as Promise<A>)
-  const { connect } = yield* load<typeof connection>("connection.ts")
-  const { migrate } = yield* load<typeof DatabaseFile>("DatabaseFile.ts")
-  const { SqliteStore } = yield* load<typeof Store>("SqliteStore.ts")
+  const { connect } = yield* Effect.promise(() => load<typeof connection>(root, modules.connection))
+  const { migrate } = yield* Effect.promise(() => load<typeof DatabaseFile>(root, modules.DatabaseFile))
+  const { SqliteStore } = yield* Effect.promise(() => load<typeof Store>(root, modules.SqliteStore))
   yield* Effect.orDie(migrate(path))
   const db = connect(path, "writer")
   db.exec("PRAGMA synchronous = OFF")

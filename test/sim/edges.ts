@@ -7,31 +7,33 @@
 import { registerHooks } from "node:module"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
+import { type Module, modules } from "../support/modules.ts"
 
 const src = join(import.meta.dirname, "../../src")
 const fakes = join(import.meta.dirname, "fakes")
+const urlOf = (module: string): string => pathToFileURL(join(src, module)).href
 
-/** Importing file, what it imports, and what it gets instead. */
-const edges: ReadonlyArray<readonly [from: string, specifier: string, fake: string]> = [
+/** Importing module, the module or package that it imports, and the fake that it gets instead. */
+export const edges: ReadonlyArray<readonly [from: Module, to: string, fake: string]> = [
   // The network.
-  ["websocket/Listener.ts", "node:http", "http.ts"],
-  ["websocket/Listener.ts", "node:net", "http.ts"],
-  ["websocket/Door.ts", "@effect/platform-node/NodeWS", "platformNode.ts"],
-  ["websocket/Door.ts", "./client/ClientSocket.ts", "clientSocket.ts"],
-  ["main.ts", "./aggregation/Aggregation.ts", "aggregation.ts"],
-  ["main.ts", "./web/Web.ts", "web.ts"],
+  [modules.Listener, "node:http", "http.ts"],
+  [modules.Listener, "node:net", "http.ts"],
+  [modules.Door, "@effect/platform-node/NodeWS", "platformNode.ts"],
+  [modules.Door, modules.ClientSocket, "clientSocket.ts"],
+  [modules.main, modules.Aggregation, "aggregation.ts"],
+  [modules.main, modules.Web, "web.ts"],
   // The disk, and its threads.
-  ["database/sqlite/SqliteDatabase.ts", "./thread/DatabaseThread.ts", "databaseThread.ts"],
-  ["database/sqlite/SqliteDatabase.ts", "./DatabaseFile.ts", "databaseFile.ts"],
-  ["database/sqlite/SqliteDatabase.ts", "./FileWatch.ts", "databaseFile.ts"],
-  ["database/sqlite/SqliteDatabase.ts", "./Reserve.ts", "databaseFile.ts"],
-  ["database/sqlite/SqliteDatabase.ts", "./StoreReader.ts", "storeReader.ts"],
-  ["database/sqlite/SqliteDatabase.ts", "./SqliteReader.ts", "sqliteReader.ts"],
-  ["main.ts", "./config/StateFolder.ts", "stateFolder.ts"],
+  [modules.SqliteDatabase, modules.DatabaseThread, "databaseThread.ts"],
+  [modules.SqliteDatabase, modules.DatabaseFile, "databaseFile.ts"],
+  [modules.SqliteDatabase, modules.FileWatch, "databaseFile.ts"],
+  [modules.SqliteDatabase, modules.Reserve, "databaseFile.ts"],
+  [modules.SqliteDatabase, modules.StoreReader, "storeReader.ts"],
+  [modules.SqliteDatabase, modules.SqliteReader, "sqliteReader.ts"],
+  [modules.main, modules.StateFolder, "stateFolder.ts"],
   // Signatures, and their threads.
-  ["crypto/WorkerVerifier.ts", "./engines/EngineSelection.ts", "engineSelection.ts"],
-  ["crypto/WorkerVerifier.ts", "./NodeVerifierThread.ts", "verifierThread.ts"],
-  ["crypto/WorkerVerifier.ts", "./RelayKey.ts", "relayKey.ts"]
+  [modules.WorkerVerifier, modules.EngineSelection, "engineSelection.ts"],
+  [modules.WorkerVerifier, modules.NodeVerifierThread, "verifierThread.ts"],
+  [modules.WorkerVerifier, modules.RelayKey, "relayKey.ts"]
 ]
 
 /**
@@ -40,13 +42,15 @@ const edges: ReadonlyArray<readonly [from: string, specifier: string, fake: stri
  */
 export const install = (): () => ReadonlyArray<string> => {
   const met = new Set<string>()
-  const redirected = new Map(edges.map(([from, specifier, fake]) => [
-    `${pathToFileURL(join(src, from)).href} ${specifier}`,
+  const ours = new Set<string>(Object.values(modules))
+  const redirected = new Map(edges.map(([from, to, fake]) => [
+    `${urlOf(from)} ${ours.has(to) ? urlOf(to) : to}`,
     pathToFileURL(join(fakes, fake)).href
   ]))
   registerHooks({
     resolve: (specifier, context, next) => {
-      const edge = `${context.parentURL} ${specifier}`
+      const to = specifier.startsWith(".") ? new URL(specifier, context.parentURL).href : specifier
+      const edge = `${context.parentURL} ${to}`
       const url = redirected.get(edge)
       if (url === undefined) return next(specifier, context)
       met.add(edge)

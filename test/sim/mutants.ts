@@ -6,12 +6,14 @@
  * survivors. The exit code is 1 when less than 90 % are killed, a survivor has no reason in `survivors.ts`, or a reason there
  * has no survivor.
  */
-import { globSync, readFileSync, writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { setPriority } from "node:os"
 import { basename, extname, join } from "node:path"
 import { parseArgs } from "node:util"
-import { type Check, cleanUp, copyOf, Findings, limitsIn, notices, simulation, vitest } from "./MutantChecks.ts"
+import { demandModules } from "../support/modules.ts"
+import { type Check, cleanUp, copyOf, Findings, limitsIn, notices } from "./MutantChecks.ts"
 import { type Mutant, mutantsOf } from "./Mutations.ts"
+import { checksOf, files } from "./subjects.ts"
 import { type Reason, reasonOf, reasons } from "./survivors.ts"
 
 const root = join(import.meta.dirname, "../..")
@@ -24,39 +26,7 @@ const { values } = parseArgs({
   }
 })
 
-const unit = (...names: ReadonlyArray<string>): Check => vitest({ files: names.map((name) => `test/${name}.test.ts`) })
-const processes = (named?: string): Check =>
-  vitest({
-    files: ["test/lifecycle/process.test.ts"],
-    isReal: true,
-    ...named === undefined ? {} : { named }
-  })
-const everyProcess = processes()
-const shutdown = unit("lifecycle/Shutdown", "lifecycle/Launch", "lifecycle/Supervisor")
-const watchdog = vitest({ files: ["test/lifecycle/watchdog.test.ts"], isReal: true })
-const plain = unit("lifecycle/Certificate", "lifecycle/Journal")
-
-/** Files below `src/`, each with its checks, the quickest first. */
-const subjects: Readonly<Record<string, ReadonlyArray<Check>>> = {
-  "database/Ingester.ts": [unit("database/Ingester"), unit("database/faults"), unit("database/Database"), simulation],
-  "lifecycle/Certificate.ts": [plain, shutdown],
-  "lifecycle/Journal.ts": [plain, shutdown, everyProcess],
-  "lifecycle/Launch.ts": [shutdown, simulation, everyProcess],
-  "lifecycle/Mailbox.ts": [unit("lifecycle/senders"), unit("lifecycle/Mailbox"), processes("sender|batch"), simulation],
-  "lifecycle/Output.ts": [unit("lifecycle/Output"), processes("log reader")],
-  "lifecycle/Report.ts": [unit("lifecycle/Report")],
-  "lifecycle/Shutdown.ts": [shutdown, unit("lifecycle/hurry"), unit("lifecycle/Mailbox"), simulation],
-  "lifecycle/StartError.ts": [shutdown],
-  "lifecycle/Supervisor.ts": [shutdown, unit("lifecycle/Mailbox"), simulation],
-  "lifecycle/compileCache.js": [unit("lifecycle/compileCache")],
-  "lifecycle/process.ts": [unit("lifecycle/handlers"), everyProcess],
-  "lifecycle/watchdog.ts": [watchdog],
-  "lifecycle/watchdogThread.ts": [watchdog]
-}
-
-/** The files that are to be measured; one without tests of its own is met with all that the lifecycle has. */
-const files = ["database/Ingester.ts", ...globSync("lifecycle/**/*.{ts,js}", { cwd: join(root, "src") })].toSorted()
-const checksOf = (file: string): ReadonlyArray<Check> => subjects[file] ?? [shutdown, everyProcess]
+demandModules()
 const wanted = values.files?.split(",")
 const chosen = files.filter((file) =>
   wanted === undefined || wanted.some((name) => basename(file, extname(file)) === name)

@@ -2,12 +2,12 @@
 import { registerHooks } from "node:module"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import type { Module } from "../support/modules.ts"
 
 const src = join(import.meta.dirname, "../../src")
 
 export interface Rewrite {
-  /** Below `src/`. */
-  readonly file: string
+  readonly file: Module
   /** Text that stands there exactly once, and what stands there instead. */
   readonly from: string
   readonly to: string

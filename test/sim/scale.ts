@@ -2,6 +2,7 @@
  * A small machine: what bounds work is a sixty-fourth of what it is, so that a few hundred index entries are as much to a
  * simulated store as twenty thousand are to a real one, and each history meets every bound.
  */
+import { type Module, modules } from "../support/modules.ts"
 import type { Rewrite } from "./rewriting.ts"
 
 /** Units of `domain/Work` after which a batch is cut; what a transaction may spend on removing. */
@@ -18,15 +19,15 @@ export const removalsMax = 78
  */
 export const changesMax = batchMax + removedMax + 64
 
-const scaled = (file: string, from: string, to: number): Rewrite => ({
+const scaled = (file: Module, from: string, to: number): Rewrite => ({
   file,
   from,
   to: from.replace(/[\d_]+$/u, String(to))
 })
 
 export const rewrites: ReadonlyArray<Rewrite> = [
-  scaled("database/Ingester.ts", "const workMax = 16_384", batchMax),
-  scaled("database/sqlite/Removal.ts", "export const removedMax = 4096", removedMax),
-  scaled("database/sqlite/Removal.ts", "export const removalsMax = 5000", removalsMax),
-  scaled("domain/Work.ts", "export const vanishRowsMax = 256", vanishRowsMax)
+  scaled(modules.Ingester, "const workMax = 16_384", batchMax),
+  scaled(modules.Removal, "export const removedMax = 4096", removedMax),
+  scaled(modules.Removal, "export const removalsMax = 5000", removalsMax),
+  scaled(modules.Work, "export const vanishRowsMax = 256", vanishRowsMax)
 ]

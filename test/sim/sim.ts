@@ -9,6 +9,7 @@
  * any is noticed by less than nine seeds in ten.
  */
 import { parseArgs } from "node:util"
+import { demandModules } from "../support/modules.ts"
 import { detect } from "./Detection.ts"
 import * as edges from "./edges.ts"
 import { install } from "./rewriting.ts"
@@ -29,6 +30,7 @@ if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(seeds) || seeds < 1) {
   throw new Error("--seed and --seeds take whole numbers")
 }
 
+demandModules()
 if (values.variants) {
   const names = values.variant === undefined ? variants.map(({ name }) => name) : [values.variant]
   process.exit(await detect(names, { seeds, seed }) ? 0 : 1)

@@ -1,9 +1,9 @@
 /** Mutants that no test is meant to notice, and why. One that is noticed after all, or is no mutant any more, is an error. */
+import { type Module, modules } from "../support/modules.ts"
 import type { Mutant } from "./Mutations.ts"
 
 export interface Reason {
-  /** Below `src/`. */
-  readonly file: string
+  readonly file: Module
   /** What the mutant did, or how it begins. */
   readonly what: string
   /** Part of the line that it did it to. */
@@ -11,21 +11,21 @@ export interface Reason {
   readonly why: string
 }
 
-const of = (file: string, ...all: ReadonlyArray<readonly [what: string, at: string, why: string]>) =>
+const of = (file: Module, ...all: ReadonlyArray<readonly [what: string, at: string, why: string]>) =>
   all.map(([what, at, why]): Reason => ({ file, what, at, why }))
 
 export const reasons: ReadonlyArray<Reason> = [
-  ...of("database/Ingester.ts", [
+  ...of(modules.Ingester, [
     "never: if (operation._tag !== \"Save\")",
     "if (operation._tag !== \"Save\") return",
     "only an event is ever saved or ephemeral, which the next two lines ask; this one tells the compiler"
   ]),
-  ...of("lifecycle/Launch.ts", [
+  ...of(modules.Launch, [
     "never: if (Cause.hasInterruptsOnly(cause))",
     "if (Cause.hasInterruptsOnly(cause)) return Effect.void",
     "an interrupt from outside passes by this handler, and no component interrupts its own start"
   ]),
-  ...of("lifecycle/Mailbox.ts", [
+  ...of(modules.Mailbox, [
     "never: if (Option.isSome(drained))",
     "if (Option.isSome(drained))",
     "a consumer that has ended leaves an empty queue, and is not interrupted by an interrupt"
@@ -54,12 +54,12 @@ export const reasons: ReadonlyArray<Reason> = [
     "orphans.delete(this)",
     "memory only: its requests are gone from it one by one"
   ]),
-  ...of("lifecycle/Output.ts", [
+  ...of(modules.Output, [
     "< is <=",
     "offset < bytes.length",
     "a try more at most, after all that there is time for or with nothing left to write"
   ]),
-  ...of("lifecycle/Shutdown.ts", [
+  ...of(modules.Shutdown, [
     "forkDetach is forkChild",
     "Effect.forkDetach(Effect.interruptible(effect)",
     "a release is not interrupted, so it takes no child with it; and no fiber waits for its children"

@@ -2,6 +2,7 @@
  * Planted bugs, one per class that a service like this has had: each rewrites one place of the real source as it is
  * loaded. A simulation that does not notice them proves nothing.
  */
+import { modules } from "../support/modules.ts"
 import type { Rewrite } from "./rewriting.ts"
 
 export interface Variant {
@@ -16,7 +17,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "acknowledge at enqueue",
     breaks: "OK true goes out when the write is in the mailbox, not when it is on the disk",
     rewrites: [{
-      file: "database/Ingester.ts",
+      file: modules.Ingester,
       from: "      return Effect.callback((resume) => {\n",
       to: "      queued?.()\n" +
         "      const saved = writes.map((write) => write.map(() => ({ _tag: \"Saved\", seq: 0 })))\n" +
@@ -28,7 +29,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "Queue.shutdown instead of end",
     breaks: "what was accepted and not taken yet is dropped",
     rewrites: [{
-      file: "lifecycle/Mailbox.ts",
+      file: modules.Mailbox,
       from: "    yield* Queue.end(queue)\n",
       to: "    yield* Queue.shutdown(queue)\n"
     }]
@@ -37,7 +38,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "sender cloned out of its scope",
     breaks: "a connection's sender is taken into a scope that nobody closes",
     rewrites: [{
-      file: "websocket/client/Connection.ts",
+      file: modules.Connection,
       from: "yield* Scope.provide(admission.sender(`websocket/connection ${number}`), scope)",
       to: "yield* Scope.provide(admission.sender(`websocket/connection ${number}`), Scope.makeUnsafe())"
     }]
@@ -46,7 +47,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "unawaited fiber",
     breaks: "a component's fibers are forked beside its scope, so that nobody ends them or waits for them",
     rewrites: [{
-      file: "lifecycle/Supervisor.ts",
+      file: modules.Supervisor,
       from: "Effect.forkScoped(watch(name, effect), { startImmediately: true })",
       to: "Effect.forkDetach(watch(name, effect), { startImmediately: true })"
     }]
@@ -55,7 +56,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "unawaited consumer",
     breaks: "a mailbox is closed without waiting for its consumer",
     rewrites: [{
-      file: "lifecycle/Mailbox.ts",
+      file: modules.Mailbox,
       from: "yield* shutdown.bounded(options.budget, Fiber.await(consumer))",
       to: "Option.some(consumer)"
     }]
@@ -64,7 +65,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "sibling layers merged",
     breaks: "crypto and database are acquired at once, and released at once",
     rewrites: [{
-      file: "main.ts",
+      file: modules.main,
       from: "  Layer.provideMerge(WorkerVerifier.layer), //    answers what is queued, ends its threads\n" +
         "  Layer.provideMerge(StateFolder.layer), //       leaves the folder of the key and the certificate to others\n" +
         "  Layer.provideMerge(Engine.layer) //             commits the last write, closes the store\n",
@@ -75,7 +76,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "sleep that ignores interruption",
     breaks: "a loop sleeps its twenty seconds whatever is asked of it",
     rewrites: [{
-      file: "aggregation/harvest/Harvest.ts",
+      file: modules.Harvest,
       from: "Effect.sleep(logPeriod)",
       to: "Effect.uninterruptible(Effect.sleep(logPeriod))"
     }]
@@ -84,7 +85,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "cursor ahead of events",
     breaks: "a page's coverage is written before the events that it stands for",
     rewrites: [{
-      file: "aggregation/harvest/HarvestSession.ts",
+      file: modules.HarvestSession,
       from: "    yield* admit(fresh, [space.put(url, covered), ...manners])\n",
       to: "    yield* Effect.orDie(sender.write([space.put(url, covered), ...manners]))\n" +
         "    yield* admit(fresh, [])\n"
@@ -94,7 +95,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "OK before sync",
     breaks: "the ingester answers first, and writes then",
     rewrites: [{
-      file: "database/Ingester.ts",
+      file: modules.Ingester,
       from: "    const answer = yield* writer.apply({\n",
       to: "    for (const { settle, write } of writes) settle(write.map(() => ({ _tag: \"Saved\", seq: 0 })))\n" +
         "    yield* Effect.yieldNow\n" +
@@ -105,7 +106,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "double answer",
     breaks: "a duplicate is answered once because it is known, and once more as what became of it",
     rewrites: [{
-      file: "websocket/client/Submissions.ts",
+      file: modules.Submissions,
       from: "    this.answer(submission.eventId, answer)\n",
       to: "    this.answer(submission.eventId, answer)\n" +
         "    if (answer.accepted && answer.reply !== \"\") this.answer(submission.eventId, answer)\n"
@@ -115,7 +116,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "finalizer that waits on its own consumer",
     breaks: "the consumer ends when the queue does, and the queue ends when the consumer has",
     rewrites: [{
-      file: "lifecycle/Mailbox.ts",
+      file: modules.Mailbox,
       from: "  yield* Effect.addFinalizer(() => Effect.sync(() => void (open = false)))\n",
       to:
         "  yield* Effect.addFinalizer(() => Effect.andThen(Effect.sync(() => void (open = false)), Fiber.await(consumer)))\n"
@@ -127,12 +128,12 @@ export const variants: ReadonlyArray<Variant> = [
       "the transaction of a request to vanish removes all of its author's events, however many index entries they have",
     rewrites: [
       {
-        file: "database/sqlite/Removal.ts",
+        file: modules.Removal,
         from: "      if (++looked < vanishRowsMax) continue\n",
         to: "      if (++looked < Infinity) continue\n"
       },
       {
-        file: "database/sqlite/Removal.ts",
+        file: modules.Removal,
         from: "    if (this.#left > 0) return this.#remove(stored)\n",
         to: "    if (this.#left > -Infinity) return this.#remove(stored)\n"
       }
@@ -142,7 +143,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "sweep in one transaction",
     breaks: "a sweep removes all there is to remove at once",
     rewrites: [{
-      file: "database/sqlite/Removal.ts",
+      file: modules.Removal,
       from: "    while (this.#left > 0) {\n      this.#sweeping ??= this.#nextLeaving()\n",
       to: "    while (this.#left > -Infinity) {\n      this.#sweeping ??= this.#nextLeaving()\n"
     }]
@@ -151,7 +152,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "sweep that never wakes",
     breaks: "what a transaction has hidden is not swept before the next minute",
     rewrites: [{
-      file: "database/Ingester.ts",
+      file: modules.Ingester,
       from: "    if (answer.hasLeftover === true) leftover.openUnsafe()\n",
       to: ""
     }]
@@ -160,7 +161,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "hidden only when swept",
     breaks: "what is left of an author who vanished is shown until the sweep comes to it",
     rewrites: [{
-      file: "database/sqlite/Hidden.ts",
+      file: modules.Hidden,
       from: "    if (version <= 0) return undefined\n",
       to: "    if (version <= Infinity) return undefined\n"
     }]
@@ -169,7 +170,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "batch that is not cut by work",
     breaks: "a transaction is bounded by operations and characters, whatever these cost",
     rewrites: [{
-      file: "database/Ingester.ts",
+      file: modules.Ingester,
       from: " || characters > charactersMax || work > workMax) {\n",
       to: " || characters > charactersMax) {\n"
     }]
@@ -178,7 +179,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "removals without a bound",
     breaks: "as many tombstones are kept of one author as they ask for",
     rewrites: [{
-      file: "database/sqlite/Removal.ts",
+      file: modules.Removal,
       from: "      if (before + added > removalsMax) return undefined\n      targets.set(id, stored)\n",
       to: "      targets.set(id, stored)\n"
     }]
@@ -187,7 +188,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "tombstones that are forgotten",
     breaks: "what was deleted by its id comes back when somebody publishes it again",
     rewrites: [{
-      file: "database/sqlite/Removal.ts",
+      file: modules.Removal,
       from: "    this.#statements.removedId.run(bytesOf(id), bytesOf(pubkey))\n",
       to: ""
     }]
@@ -196,7 +197,7 @@ export const variants: ReadonlyArray<Variant> = [
     name: "hung disk by total time",
     breaks: "a transaction that takes long is taken for a disk that does nothing",
     rewrites: [{
-      file: "database/sqlite/SqliteWriter.ts",
+      file: modules.SqliteWriter,
       from: "      if (counted !== count) return stuck(counted, 0)\n",
       to: ""
     }]

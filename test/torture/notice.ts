@@ -11,10 +11,12 @@ import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import { parseArgs } from "node:util"
 import { rewritesOf } from "../sim/variants.ts"
+import { demandModules } from "../support/modules.ts"
 
 const { values: { variant } } = parseArgs({
   options: { variant: { type: "string", default: "sender cloned out of its scope" } }
 })
+demandModules()
 // Refuses a name that there is not, which each of the four would take for a failure of the service.
 rewritesOf(variant)
 

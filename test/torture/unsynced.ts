@@ -1,4 +1,5 @@
 /** For `node --import`: the service on a database that is never synced, which a power cut has to show. */
 import { install } from "../sim/rewriting.ts"
+import { modules } from "../support/modules.ts"
 
-install([{ file: "database/sqlite/connection.ts", from: "PRAGMA synchronous = FULL", to: "PRAGMA synchronous = OFF" }])
+install([{ file: modules.connection, from: "PRAGMA synchronous = FULL", to: "PRAGMA synchronous = OFF" }])

@@ -9,16 +9,16 @@
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
-import { pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
 import { WebSocket } from "ws"
 import type * as Connection from "../../../src/database/sqlite/connection.ts"
 import type * as DatabaseFile from "../../../src/database/sqlite/DatabaseFile.ts"
 import { prefixKey } from "../../../src/database/sqlite/keys.ts"
 import type * as Store from "../../../src/database/sqlite/SqliteStore.ts"
+import { load, type Module, modules } from "../../support/modules.ts"
 import { type Account, make, now, profileOf, type Question, questionsOf, type World, year } from "./Impostors.ts"
 
 const { values: flags } = parseArgs({
@@ -55,13 +55,11 @@ const recordsOf = ({ hasPosted, isVerified, nip05, pubkey }: Account) => [
 /** Writes a world by a checkout's own code. */
 const write = Effect.fnUntraced(function*(root: string, path: string, { accounts }: World, age: Age) {
   // An older checkout has its files one folder up.
-  const folder = ["src/database/sqlite", "src/database"].map((one) => join(root, one)).find((one) =>
-    existsSync(join(one, "SqliteStore.ts"))
-  )!
-  const load = <A>(name: string) => Effect.promise(() => import(pathToFileURL(join(folder, name)).href) as Promise<A>)
-  const { connect } = yield* load<typeof Connection>("connection.ts")
-  const { migrate } = yield* load<typeof DatabaseFile>("DatabaseFile.ts")
-  const { SqliteStore } = yield* load<typeof Store>("SqliteStore.ts")
+  const older = <A>(module: Module) =>
+    Effect.promise(() => load<A>(root, module, module.replace("database/sqlite/", "database/")))
+  const { connect } = yield* older<typeof Connection>(modules.connection)
+  const { migrate } = yield* older<typeof DatabaseFile>(modules.DatabaseFile)
+  const { SqliteStore } = yield* older<typeof Store>(modules.SqliteStore)
   yield* Effect.orDie(migrate(path))
   yield* Effect.sync(() => {
     const db = connect(path, "writer")
