@@ -58,7 +58,6 @@ export const databaseOperations = labelled(
 export const databaseWriteFailures = counter("database_write_failures_total", "transactions that failed")
 export const databaseReadOnly = gauge("database_read_only", "1 while the disk is full and nothing is written")
 export const databaseCommitSeconds = seconds("database_commit_seconds", "one transaction, from begin to durable")
-export const databaseQuerySeconds = seconds("database_query_seconds", "one query, from asked to answered")
 
 // 2 crypto
 
@@ -167,7 +166,3 @@ export const websocketOks = labelled(
   ["true", "false"]
 )
 export const websocketEventOkSeconds = seconds("websocket_event_ok_seconds", "from a client's EVENT to its OK")
-
-// beneath
-
-export const lifecycleLinesDropped = gauge("lifecycle_lines_dropped", "log lines that a stalled reader missed")

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Metric } from "effect"
 import { PrometheusMetrics } from "effect/observability"
+import { globSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import * as Metrics from "../../src/observability/Metrics.ts"
 
 const all = Object.values(Metrics).flatMap((metric): ReadonlyArray<Metric.Metric<number, unknown>> =>
@@ -20,6 +22,14 @@ describe("Metrics", () => {
 
   it("ends a counter in _total and nothing else", () => {
     for (const metric of all) assert.strictEqual(metric.id.endsWith("_total"), metric.type === "Counter", metric.id)
+  })
+
+  it("has none that nothing counts", () => {
+    const root = join(import.meta.dirname, "../../src")
+    const source = globSync("**/*.ts", { cwd: root }).filter((path) => path !== "observability/Metrics.ts")
+      .map((path) => readFileSync(join(root, path), "utf8").replaceAll(/^import[^"]*".*$/gmu, "")).join("\n")
+    const dead = Object.keys(Metrics).filter((name) => !new RegExp(`\\b${name}\\b`, "u").test(source))
+    assert.deepStrictEqual(dead, [])
   })
 
   it.effect("exports what was counted, under its label", () =>
