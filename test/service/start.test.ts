@@ -266,7 +266,7 @@ describe("settings and ports", () => {
       const service = yield* Service.start({ args: ["--help"] })
       const { certificate, code } = yield* service.ended
       assert.deepStrictEqual([code, certificate], [0, undefined])
-      assert.match(service.stdout.join("\n"), /--page-size/)
+      assert.match(service.stdout.join("\n"), /serve --help/)
     }).pipe(Effect.scoped))
 
   it.live("flags win over the environment", () =>
