@@ -1,6 +1,6 @@
 /**
- * How many of the profiles that are stored or wait have a picture of at least a size: what another `PICTURE_MIN` would let in, as far
- * as their pictures have been looked at. Asks nobody.
+ * How many profiles, of those that are stored or wait, have a picture of at least a given size: what another `PICTURE_MIN` would
+ * let in, as far as their pictures have been looked at. Asks nobody.
  */
 import { Effect } from "effect"
 import { space as waitingSpace } from "../aggregation/admission/RetryQueue.ts"

@@ -1,6 +1,6 @@
 /**
- * A page of help ends by saying where the settings are; only `serve` lists them. What a wrong command line is answered with: what is wrong, on stderr, instead of a page of
- * help on stdout.
+ * Pages of help, and the answer to a wrong command line. A page of help ends by saying where the settings are, as only `serve` lists
+ * them. A wrong command line is told what is wrong with it, on stderr, instead of a page of help on stdout.
  */
 import { Console, Effect, type Layer } from "effect"
 import { CliOutput } from "effect/cli"

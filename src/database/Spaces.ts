@@ -57,5 +57,5 @@ export const expiring = named(({ expires }) => expires)
 /** Spaces of what is noted about an author. */
 export const aboutAuthors = named(({ key }) => key === "author")
 
-/** Where searches find whose name was verified (NIP-50, `nip05:`). */
+/** Where searches find whose name was verified (NIP-50, `domain:` and NIP-05 names). */
 export const verifiedNames = "nip05" satisfies SpaceName

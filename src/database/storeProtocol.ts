@@ -44,5 +44,5 @@ export interface SweepAnswer extends StoreSizes {
 
 export type StoreRequest =
   | { readonly _tag: "Apply"; readonly batch: StoreBatch }
-  /** Removes what has expired by `now` (Unix seconds) and what is left of vanished authors, and sees to searches; some at a time. */
+  /** Removes what has expired by `now` (Unix seconds) and what is left of vanished authors, and sees to searches; a part at a time. */
   | { readonly _tag: "Sweep"; readonly now: number }

@@ -7,8 +7,8 @@
  * is missing, and the next one starts at that second again, as more of its events may have been cut off.
  *
  * That holds where the newest come first. Of an answer in the other order nobody knows which end was cut off, so it proves
- * what lies between its ends and nothing else; of one in no order, nothing that it may have been cut from is proved. A page may look
- * sorted by chance: once an upstream has shown that it keeps no order, all of its pages are read as being in none.
+ * what lies between its ends and nothing else; one in no order proves nothing, unless it is too short to have been cut. A page may
+ * look sorted by chance: once an upstream has shown that it keeps no order, all of its pages are read as being in none.
  */
 
 /** Unix seconds. Nobody has a use for the time before there was a network, nor do harvests go there. */

@@ -1,5 +1,5 @@
 /**
- * The only way in which this service asks a host that a stranger named: pictures, NIP-05 and NIP-11 documents.
+ * The only way in which this service asks a host that a stranger named: pictures and NIP-05 documents.
  *
  * One GET, redirects followed by hand. Each hop passes the address guard and takes its place in its host's budget, and what
  * comes back is bounded in bytes, encodings and time. No cookies, no referrer, no credentials, no proxy.

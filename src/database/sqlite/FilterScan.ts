@@ -2,8 +2,8 @@
  * One filter as a walk over index ranges: events that may match, newest first, a bounded piece of work at a time.
  *
  * Every list in a filter multiplies into ranges (one per author and kind, per tag value, per kind) that each yield rows
- * newest first and then by lowest id, as their indexes do; a heap merges them. No range is read further than the answer needs, and no statement reads
- * more than a chunk, so a walk can stop or pause anywhere.
+ * newest first and then by lowest id, as their indexes do; a heap merges them. No range is read further than the answer needs,
+ * and no statement reads more than a chunk, so a walk can stop or pause anywhere.
  */
 import type { DatabaseSync } from "node:sqlite"
 import { isReplaceable } from "../../domain/Event.ts"
@@ -185,7 +185,8 @@ export const make = (db: DatabaseSync) => {
   }
 
   /**
-   * Candidates of one filter in the order of answers, as far as `id_key` tells; no row twice. `now` in Unix seconds; `wanted` is how many rows the caller expects to take.
+   * Candidates of one filter in the order of answers, as far as `id_key` tells; no row twice. `now` in Unix seconds; `wanted`
+   * is how many rows the caller expects to take.
    */
   function* scan(filter: Filter, wanted: number, now: number): Generator<Step, void> {
     const since = filter.since ?? 0

@@ -1,10 +1,13 @@
 /**
  * One search over the store (NIP-50): bounded work, whatever is asked for.
  *
- * Where a filter names ids, authors or tags, these choose the profiles, and each is looked at. Otherwise the text does: a key,
- * a verified NIP-05 name or a domain with few of them by their authors, and words list
- * by list, the best known first and never more than `listMax` of one, as far down as an answer could still be among the best.
- * Once enough are found, that is where a bucket makes up for what the text is worth less, and mostly nowhere. So a common word costs no more than a rare one.
+ * Where a filter names ids, authors or tags, these choose the profiles, and each is looked at. Otherwise the text does. A key, a
+ * verified NIP-05 name, or a domain with few such names leads to authors, and these to their profiles. Words lead to lists, which
+ * are read one after the other, the best known first and never more than `listMax` of one.
+ *
+ * A list is read only as far down as an answer could still be among the best. Once enough are found, later lists are worth less by
+ * their text, so only authors in a high enough bucket can make up for it, and mostly there is none. So a common word costs no more
+ * than a rare one.
  *
  * Several common words may stand together in few profiles, far apart in their lists. These are walked together through a
  * stretch of bounded length; where one word is much rarer than another, its profiles are looked at one by one instead.
