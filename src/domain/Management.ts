@@ -12,7 +12,7 @@ export type Subject = "pubkey" | "event" | "kind" | "ip" | "picture" | "relay"
 /** One rule that stands. A subject and a name have one at most, so that a ban lifts a permission and the other way round. */
 export interface Rule {
   readonly subject: Subject
-  /** A pubkey, an event id, a kind, an address, a picture's SHA-256 or host, or what of the relay is changed: `name`, `description`, `icon`. */
+  /** A pubkey, event id, kind, address, a picture's SHA-256 or host, or which text of the relay: `name`, `description`, `icon`. */
   readonly name: string
   readonly state: "banned" | "allowed" | "changed"
   /** Why, in the operator's words; for `changed`, the new text. */

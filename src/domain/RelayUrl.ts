@@ -90,7 +90,7 @@ export const aliasOf = (text: string): string => {
 /** Do both addresses name one relay? What is no address names none. */
 export const isSameRelay = (a: string, b: string): boolean => placeOf(a) !== undefined && aliasOf(a) === aliasOf(b)
 
-/** A name or an address by which a machine calls itself, as `URL` writes it (RFC 6761 §6.3, RFC 1122 §3.2.1.3, RFC 4291 §2.5.3). */
+/** A loopback name or address, as `URL` writes it (RFC 6761 §6.3, RFC 1122 §3.2.1.3, RFC 4291 §2.5.3). */
 const isLoopback = (host: string): boolean =>
   /^(?:(?:[^.]+\.)*localhost|127(?:\.\d+){3}|\[::1\]|\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\])$/.test(host)
 
