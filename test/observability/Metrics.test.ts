@@ -14,9 +14,9 @@ const all = Object.values(Metrics).flatMap((metric): ReadonlyArray<Metric.Metric
 )
 
 describe("Metrics", () => {
-  it("names every metric after its component", () => {
+  it("names every metric after its component, or the process as Prometheus does", () => {
     for (const metric of all) {
-      assert.match(metric.id, /^(?:database|crypto|aggregation|websocket|lifecycle)(?:_[a-z0-9]+)+$/)
+      assert.match(metric.id, /^(?:process|database|crypto|aggregation|websocket|lifecycle)(?:_[a-z0-9]+)+$/)
     }
   })
 
