@@ -69,7 +69,10 @@ const env = (plan: Plan, upstreams: ReadonlyArray<FakeUpstream.FakeUpstream>): R
   PAGE_SIZE: "100",
   PROOF: "off",
   PICTURES: plan.admission === "profiles" ? "on" : "off",
-  FETCH_ALLOW: "127.0.0.0/8"
+  FETCH_ALLOW: "127.0.0.0/8",
+  // Here the hostile and the honest have one address, and its limits would keep the honest out.
+  MAX_CONNECTIONS_PER_ADDRESS: "2000",
+  RATE_PER_ADDRESS: "0"
 })
 
 /** What the process said at its end, held against what was done to it. */
