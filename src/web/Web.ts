@@ -30,12 +30,11 @@ import { WebApp } from "./WebApp.ts"
 /** Of one request. */
 const bodyBytesMax = 65_536
 
-/** Units (`domain/MessageWork`, about 0.1 ms each) of what a path costs at least; a list of 500 is paid for by its route. */
+/** Units (`domain/MessageWork`, about 0.1 ms each) of a path, for the most that it may ask for: 500 profiles cost what a REQ of them does. */
 const costs: ReadonlyArray<readonly [path: RegExp, units: number]> = [
   [/^\/(?:-\/|img\/|favicon|robots)/u, 2],
-  [/^\/api\/(?:search|profiles)/u, 20],
-  [/^\/random/u, 30],
-  [/^\/(?:explore|p\/)?/u, 40]
+  [/^\/(?:api\/(?:search|profiles)|random)/u, 35],
+  [/^\/(?:explore|p\/|\?|$)/u, 40]
 ]
 
 const costOf: WebApp["costOf"] = (_method, path) => costs.find(([pattern]) => pattern.test(path))?.[1] ?? 10
