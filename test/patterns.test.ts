@@ -6,7 +6,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { execFileSync } from "node:child_process"
 import { globSync, readFileSync } from "node:fs"
-import { createRequire, stripTypeScriptTypes } from "node:module"
+import { createRequire } from "node:module"
 import { join } from "node:path"
 import type * as Recheck from "recheck"
 
@@ -27,25 +27,30 @@ interface Pattern {
 const files = globSync("**/*.{ts,js}", { cwd: source }).toSorted()
 const textOf = (file: string) => readFileSync(join(source, file), "utf8").replace(/^#!.*/, "")
 
-/** Prints the literals of each text that it is given, from its syntax tree. A process, as the parser leaves threads behind. */
+/**
+ * Prints the literals of each file that it is given, from its syntax tree. A process, as the parser leaves threads behind; it
+ * reads the files itself, since a pipe as standard input may have nothing yet when it is read.
+ */
 const parser = `
 import { readFileSync } from "node:fs"
+import { stripTypeScriptTypes } from "node:module"
 import { parseAst } from "vite"
 function* literalsIn(node) {
   if (typeof node !== "object" || node === null) return
   if (node.regex) yield node.regex
   for (const child of Object.values(node)) yield* literalsIn(child)
 }
-console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map((text) => [...literalsIn(parseAst(text))])))
+const treeOf = (file) => parseAst(stripTypeScriptTypes(readFileSync(file, "utf8").replace(/^#!.*/, "")))
+console.log(JSON.stringify(process.argv.slice(1).map((file) => [...literalsIn(treeOf(file))])))
 `
 
 const patterns = ((): ReadonlyArray<Pattern> => {
   const found: ReadonlyArray<ReadonlyArray<{ readonly pattern: string; readonly flags: string }>> = JSON.parse(
-    execFileSync(process.execPath, ["--input-type=module", "--eval", parser], {
-      cwd: join(source, ".."),
-      encoding: "utf8",
-      input: JSON.stringify(files.map((file) => stripTypeScriptTypes(textOf(file))))
-    })
+    execFileSync(
+      process.execPath,
+      ["--input-type=module", "--eval", parser, "--", ...files.map((file) => join(source, file))],
+      { cwd: join(source, ".."), encoding: "utf8" }
+    )
   )
   return found.flatMap((all, i) => all.map(({ flags, pattern }) => ({ file: files[i]!, text: pattern, flags })))
 })()

@@ -12,8 +12,8 @@ import { isMainThread } from "node:worker_threads"
 
 /** Milliseconds. */
 export interface Turns {
-  /** CPU time of the longest turn, at most a tick and a millisecond too much. */
-  readonly longest: number
+  /** CPU time of the longest turn and of the one after it, each at most a tick and a millisecond too much. */
+  readonly longest: readonly [number, number]
   /** By how much a timer was late, at worst, apart from waiting for a CPU as far as the kernel tells. */
   readonly delay: number
 }
@@ -35,12 +35,13 @@ const look = () => {
 }
 
 const measure = () => {
-  let longest = 0
+  let longest: readonly [number, number] = [0, 0]
   let delay = 0
   let before = look()
   const timer = setInterval(() => {
     const now = look()
-    longest = Math.max(longest, now.cpu - before.cpu)
+    const turn = now.cpu - before.cpu
+    longest = turn > longest[0] ? [turn, longest[0]] : [longest[0], Math.max(longest[1], turn)]
     delay = Math.max(delay, now.at - before.at - resolution - (now.waited - before.waited))
     before = now
   }, resolution)

@@ -14,9 +14,12 @@ export const probed = {
 /** Milliseconds of CPU that a turn of the event loop may take, with what the probe cannot tell from it. */
 const turnMax = 20 + 5
 
+/** One turn may have held a whole garbage collection, whose length is the heap's and not the program's. */
+const withCollection = 2 * turnMax
+
 let asked = 0
 
-/** Runs `body` and asserts that no turn of the process took 20 ms of CPU meanwhile; prints what they took. */
+/** Runs `body` and asserts that no turn of the process took 20 ms of CPU meanwhile, but for one; prints what they took. */
 export const assertShortTurns = Effect.fnUntraced(function*<A, E, R>(process: Child, body: Effect.Effect<A, E, R>) {
   const number = ++asked
   yield* process.write("begin\n")
@@ -25,8 +28,11 @@ export const assertShortTurns = Effect.fnUntraced(function*<A, E, R>(process: Ch
   const line = yield* process.errorLine(`"number":${number}}`)
   const { delay, longest } = (JSON.parse(line) as { readonly turns: Turns }).turns
   console.log(
-    `event loop: ${longest.toFixed(1)} ms of CPU at most in one turn; timers ${delay.toFixed(1)} ms late at most`
+    `event loop: ${longest.map((turn) => turn.toFixed(1)).join(", ")} ms of CPU in the longest turns; timers ${
+      delay.toFixed(1)
+    } ms late at most`
   )
-  assert.isBelow(longest, turnMax)
+  assert.isBelow(longest[0], withCollection)
+  assert.isBelow(longest[1], turnMax)
   return result
 })
