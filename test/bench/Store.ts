@@ -11,9 +11,15 @@ const batch = 1000
 
 /** Creates the file at `path`. */
 export const write = Effect.fnUntraced(function*(root: string, path: string, blocks: Iterable<Block>) {
-  const { connect } = yield* Effect.promise(() => load<typeof Connection>(root, modules.connection))
-  const { migrate } = yield* Effect.promise(() => load<typeof DatabaseFile>(root, modules.DatabaseFile))
-  const { SqliteStore } = yield* Effect.promise(() => load<typeof Store>(root, modules.SqliteStore))
+  const { connect } = yield* Effect.promise(() =>
+    load<typeof Connection>(root, modules.connection, "database/connection.ts")
+  )
+  const { migrate } = yield* Effect.promise(() =>
+    load<typeof DatabaseFile>(root, modules.DatabaseFile, "database/DatabaseFile.ts")
+  )
+  const { SqliteStore } = yield* Effect.promise(() =>
+    load<typeof Store>(root, modules.SqliteStore, "database/SqliteStore.ts")
+  )
   yield* Effect.orDie(migrate(path))
   yield* Effect.sync(() => {
     const db = connect(path, "writer")
@@ -29,6 +35,8 @@ export const write = Effect.fnUntraced(function*(root: string, path: string, blo
     }
     // Refused writes are told of in answers, which nobody here reads.
     if (store.sizes.events !== written) throw new Error(`stored ${store.sizes.events} of ${written} events`)
+    // What a store does in the background after an upgrade, or after so many events at once, is done before it is measured.
+    while (!store.sweep(1_767_225_600).done);
     store.close()
   })
 })
