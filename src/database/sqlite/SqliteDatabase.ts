@@ -57,6 +57,13 @@ const sweepForEver = (sweep: Effect.Effect<boolean, unknown>, leftover: Effect.E
     Effect.forever
   )
 
+/** A transaction of the writer, as reads on this thread have to know of it. */
+const during = <A, E>(reader: SqliteReader.SqliteReader, transaction: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.suspend(() => {
+    reader.beforeWrite()
+    return Effect.ensuring(transaction, Effect.sync(reader.afterWrite))
+  })
+
 /** Builds the service over an open store. */
 const serve = Effect.fnUntraced(function*(
   ingester: Effect.Success<ReturnType<typeof Ingester.make>>,
@@ -100,6 +107,7 @@ const make = Effect.fnUntraced(
       DatabaseFile.connection(path, "reader"),
       (db) => Effect.sync(() => db.isOpen && db.close())
     )
+    const reader = SqliteReader.make(connection)
     const [seq, events] = prepare(connection, "SELECT seq, events FROM commit_log").get() ?? []
     const writer = yield* acquireWriter(
       SqliteWriter.threaded(writerThread, { seq: seq as number, events: events as number }, progress),
@@ -108,20 +116,27 @@ const make = Effect.fnUntraced(
     )
     yield* Effect.addFinalizer(() =>
       Effect.andThen(
-        Effect.sync(() => connection.close()),
+        Effect.sync(reader.close),
         bounded(StoreWriter.budgets.exit, Effect.andThen(Effect.ignore(readerThread.close), readerThread.exited))
       )
     )
     yield* supervisor.fork("database reader", readerThread.died)
 
     const room = yield* Room.make(Effect.sync(() => Reserve.spaceAt(path)), () => Reserve.keep(path))
-    const ingester = yield* Ingester.make(writer, room)
+    const ingester = yield* Ingester.make(
+      {
+        ...writer,
+        apply: (batch) => during(reader, writer.apply(batch)),
+        sweep: (now) => during(reader, writer.sweep(now))
+      },
+      room
+    )
     consumer = ingester.consumer
     const stored = yield* ingester.stats
     yield* Effect.logInfo("database opened").pipe(
       Effect.annotateLogs({ file: path, events: stored.events, seq: stored.seq })
     )
-    return yield* serve(ingester, StoreReader.make(SqliteReader.make(connection), readerThread))
+    return yield* serve(ingester, StoreReader.make(reader, readerThread))
   },
   Effect.annotateLogs({ component: "database" })
 )

@@ -88,6 +88,9 @@ const recordOf = (row: Row): StoredRecord => ({
   due: row[2] as number | null
 })
 
+/** Milliseconds that a snapshot is kept where nothing is written: what another process has written shows after them. */
+const heldMax = 250
+
 /** Who asks, and what is gone for everybody who does. */
 interface View extends AskedBy {
   readonly isHidden: Hidden.IsHidden | undefined
@@ -165,10 +168,17 @@ export const make = (db: DatabaseSync) => {
     )
   }
 
-  /** A snapshot for everything that is read until the end of the turn. */
+  /** A snapshot that several reads share. */
   let held = false
+  let writing = 0
+  /** What `standing` found in it. */
+  let stood: { readonly seq: number; readonly leaving: number } | undefined
+  let age: NodeJS.Timeout | undefined
   const release = () => {
+    if (!held) return
     held = false
+    stood = undefined
+    clearTimeout(age)
     if (db.isOpen && db.isTransaction) statements.commit.run()
   }
 
@@ -183,8 +193,11 @@ export const make = (db: DatabaseSync) => {
   }
 
   const standing = () => {
+    if (stood !== undefined) return stood
     const [seq, leaving] = statements.sizes.get() as Row
-    return { seq: seq as number, leaving: leaving as number }
+    const found = { seq: seq as number, leaving: leaving as number }
+    if (held) stood = found
+    return found
   }
 
   /** The newest `limit` events of one filter, and whether there are no others. */
@@ -410,14 +423,27 @@ export const make = (db: DatabaseSync) => {
   return {
     work,
     /**
-     * Reads of this turn of the event loop see one state of the store: taking a snapshot and giving it back costs about as
-     * much as a read. Not for a connection that also writes, nor for work that outlives the turn.
+     * From here on reads see one state of the store: until it is about to change, or until the end of this turn of the event
+     * loop where something is being written. Taking a snapshot and giving it back costs about as much as a read. Not for a
+     * connection that also writes, nor for work that outlives the turn.
      */
     hold: () => {
       if (held) return
       statements.begin.run()
       held = true
-      queueMicrotask(release)
+      if (writing > 0) queueMicrotask(release)
+      else age = setTimeout(release, heldMax).unref()
+    },
+    /**
+     * Before and after each transaction of the writer. What is kept is given back before it begins, so that nobody who is told of its
+     * commit reads what was before it, and so that the log may begin anew.
+     */
+    beforeWrite: () => {
+      writing += 1
+      release()
+    },
+    afterWrite: () => {
+      writing -= 1
     },
     preview: (event: Event, now: number): Preview => {
       const { _tag } = precedence.judge(event, now)
@@ -447,7 +473,10 @@ export const make = (db: DatabaseSync) => {
       }),
     due: (space: string, now: number, limit: number): ReadonlyArray<StoredRecord> =>
       statements.due.all(space, now, limit).map(recordOf),
-    close: () => db.close()
+    close: () => {
+      release()
+      db.close()
+    }
   }
 }
 
