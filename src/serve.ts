@@ -1,6 +1,7 @@
 /** `profile-aggregator serve`: runs the service until it is told to stop. */
 import { Duration, Effect, Layer } from "effect"
 import { Settings, stateFileOf } from "./config/Settings.ts"
+import { collecting, lookAfter, resting } from "./lifecycle/garbage.ts"
 import { attach, launch } from "./lifecycle/Launch.ts"
 import type { ProcessHost } from "./lifecycle/process.ts"
 import { Shutdown } from "./lifecycle/Shutdown.ts"
@@ -27,6 +28,22 @@ const certificateFile = (host: ProcessHost) =>
     Settings.use((settings) => Effect.sync(() => host.keepCertificate(stateFileOf(settings, ".certificate.json"))))
   )
 
+/** Gives back what much work has left in the heap of the main thread, whenever there is little. */
+const memory = Layer.effectDiscard(
+  Supervisor.use((supervisor) =>
+    supervisor.fork(
+      "memory",
+      Effect.suspend(() => {
+        const isResting = resting()
+        const giveBack = collecting()
+        return Effect.forever(
+          Effect.andThen(Effect.sleep(lookAfter), Effect.sync(() => isResting() && giveBack()))
+        )
+      })
+    )
+  )
+)
+
 /** Logs of the time before the settings are known. */
 const earlyLogging = (host: ProcessHost) =>
   Logging.layer({ sink: host.output.write, isTerminal: host.output.isTerminal, level: () => "Info", format: "auto" })
@@ -42,7 +59,7 @@ export const serve = <A, E, E2, R>(
 ): Effect.Effect<void, never, R> =>
   Effect.suspend(() => {
     host.serving()
-    const app = certificateFile(host).pipe(
+    const app = Layer.merge(certificateFile(host), memory).pipe(
       Layer.provideMerge(service),
       Layer.provideMerge(foundation(host)),
       Layer.provideMerge(settings)

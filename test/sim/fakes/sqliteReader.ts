@@ -1,5 +1,11 @@
-/** Reads of a world's disk by the service's own code. */
+/** Reads of the one connection that the store writes with, too, instead of `SqliteReader`: it keeps no snapshot, and stays open. */
 import * as SqliteReader from "../../../src/database/sqlite/SqliteReader.ts"
 import { run } from "../Run.ts"
 
-export const make = (_connection: unknown): SqliteReader.SqliteReader => SqliteReader.make(run().disk.connection)
+const nothing = (): void => {}
+
+export const make = (_connection: unknown): SqliteReader.SqliteReader => ({
+  ...SqliteReader.make(run().disk.connection),
+  hold: nothing,
+  close: nothing
+})

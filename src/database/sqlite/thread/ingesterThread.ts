@@ -4,6 +4,7 @@
  * Imports nothing but the store, as a thread that loads Effect takes ten times as long to start.
  */
 import { parentPort, workerData } from "node:worker_threads"
+import { collecting, lookAfter, resting } from "../../../lifecycle/garbage.ts"
 import { messageOf } from "../../../observability/messageOf.ts"
 import type { StoreAnswer, StoreRequest, SweepAnswer } from "../../storeProtocol.ts"
 import { connect } from "../connection.ts"
@@ -32,10 +33,24 @@ const answer = (request: StoreRequest): StoreAnswer | SweepAnswer => {
 
 const say = (message: FromThread<StoreAnswer | SweepAnswer>) => port.postMessage(message)
 
+const giveBack = collecting()
+let isWatching = false
+
+/** What many writes have left is given back once there are few. */
+const watch = (isResting = resting()) => {
+  isWatching = true
+  setTimeout(() => {
+    isWatching = false
+    if (isResting()) giveBack()
+    else watch(isResting)
+  }, lookAfter).unref()
+}
+
 port.on("message", (message: ToThread<StoreRequest>) => {
   switch (message._tag) {
     case "Request": {
       const { id, payload } = message
+      if (!isWatching) watch()
       try {
         say({ _tag: "Answer", id, payload: answer(payload) })
       } catch (error) {

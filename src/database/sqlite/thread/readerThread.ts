@@ -4,24 +4,16 @@
  * After a while in which little was read it gives back what many reads at once have taken: a hundred megabytes of rows that
  * were sent long ago, and the page caches of further readers.
  */
-import { getHeapStatistics } from "node:v8"
 import { parentPort, workerData } from "node:worker_threads"
+import { collecting, lookAfter, resting, worked } from "../../../lifecycle/garbage.ts"
 import { messageOf } from "../../../observability/messageOf.ts"
 import { connect } from "../connection.ts"
 import * as SqliteReader from "../SqliteReader.ts"
 import type { ReadAnswer, ReadRequest } from "../SqliteReader.ts"
 import { AnswerBuffers } from "./AnswerBuffers.ts"
-import { collect } from "./garbage.ts"
 import { pack, type ThreadAnswer } from "./packedSelection.ts"
 import { ReadTurns } from "./ReadTurns.ts"
 import type { FromThread, ToThread } from "./threadProtocol.ts"
-
-/** Milliseconds after which the thread is looked at, when it has read. */
-const lookAfter = 3000
-/** Milliseconds of work in that time up to which it has next to nothing to do. */
-const restUpTo = 150
-/** Bytes of heap that the thread may have all the same: a few times what it needs. */
-const heapAtRest = 33_554_432
 
 const port = parentPort!
 const { path } = workerData as { readonly path: string }
@@ -36,12 +28,6 @@ const answer = (id: number, found: ReadAnswer, request: ReadRequest) => {
   say({ _tag: "Answer", id, payload }, [payload.bytes.buffer, payload.ends.buffer])
 }
 
-/** Milliseconds of CPU that this thread has used, as of the kernel's last tick. */
-const worked = (): number => {
-  const { system, user } = process.threadCpuUsage()
-  return (system + user) / 1000
-}
-
 const reads = new ReadTurns<ReadRequest, ReadAnswer>(
   () => SqliteReader.make(connect(path, "reader")),
   { answer, failed: (id, error) => say({ _tag: "Failed", id, detail: messageOf(error) }) },
@@ -50,19 +36,16 @@ const reads = new ReadTurns<ReadRequest, ReadAnswer>(
 let isTurning = false
 let isWatching = false
 
-const rest = () => {
-  reads.rest()
-  if (getHeapStatistics().total_heap_size > heapAtRest) collect()
-}
+const giveBack = collecting()
 
 /** One timer, however many reads there are. */
-const watch = () => {
+const watch = (isResting = resting()) => {
   isWatching = true
-  const before = worked()
   setTimeout(() => {
     isWatching = false
-    if (isTurning || worked() - before > restUpTo) return watch()
-    rest()
+    if (!isResting() || isTurning) return watch(isResting)
+    reads.rest()
+    giveBack()
   }, lookAfter).unref()
 }
 
