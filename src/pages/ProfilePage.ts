@@ -41,7 +41,7 @@ export interface ProfileFacts {
   readonly rules: ReadonlyArray<RuleFacts>
   readonly picture: PictureFacts | undefined
   readonly relays: ReadonlyArray<RelayUse>
-  /** Others who bear the same name, and others with the same picture: at most a few of each. */
+  /** Others who bear the same name, and others who bear it with the same picture: at most a few of each. */
   readonly sameName: ReadonlyArray<Person>
   readonly samePicture: ReadonlyArray<Person>
   /** The signed event. */
@@ -181,7 +181,7 @@ export const profilePage = (site: Site, facts: ProfileFacts): string => {
     main: html`${head(site, person)}<div class="two">
 ${why(site, facts)}${picture(facts)}${relays(facts)}${history(facts)}${
       others(site, "Others of the same name", sameName)
-    }${others(site, "Others with the same picture", samePicture)}</div>
+    }${others(site, "Others of the same name and picture", samePicture)}</div>
 <details class="box wide"><summary>Signed event</summary><pre tabindex="0">${jsonText(event)}</pre></details>
 <p class="small quiet">Is this not who it says? <a href="${site.base}/policy#reports">How to report it</a>.</p>
 ${jsonIn("event", event)}`

@@ -169,16 +169,14 @@ export const make = (web: WebContext, pages: ReturnType<typeof PageRoutes.make>)
           }))),
       stats: ({ query }) => Effect.catchTag(statistics.days(query.days), "DatabaseError", unavailable),
       live: () =>
-        Effect.map(WebClient, (client) => {
-          const stream = live.open(client)
-          return (stream === undefined
+        Effect.map(Effect.flatMap(WebClient, live.open), (stream) =>
+          (stream === undefined
             ? Responses.problem(
               503,
               "Too many streams are open",
               "try again in a minute, or ask /api/relays and /api/stats"
             )
-            : Responses.eventStream(stream)) as never
-        })
+            : Responses.eventStream(stream)) as never)
     }))
 
   const csv = HttpRouter.add(

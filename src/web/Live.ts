@@ -4,7 +4,7 @@
  * The frame is made once for all, and only while somebody reads. A reader that does not keep up has the newest frame to come
  * and none before it; one that takes nothing for half a minute is let go. A stop ends each stream with `event: bye`.
  */
-import { type Cause, Clock, Effect, Queue, Schedule, Stream } from "effect"
+import { type Cause, Clock, Effect, Queue, Schedule, type Scope, Stream } from "effect"
 import type { Shutdown } from "../lifecycle/Shutdown.ts"
 import type { Supervisor } from "../lifecycle/Supervisor.ts"
 import { Tally } from "../lifecycle/Tally.ts"
@@ -21,8 +21,11 @@ interface Reader {
 }
 
 export interface Live {
-  /** Undefined when there are too many readers. The stream counts as one from when it is first pulled. */
-  readonly open: (client: string) => Stream.Stream<string> | undefined
+  /**
+   * Undefined when there are too many readers. It counts as one from here on, for as long as the scope of the request lives, so
+   * that a HEAD, which reads nothing, is one for a moment only.
+   */
+  readonly open: (client: string) => Effect.Effect<Stream.Stream<string> | undefined, never, Scope.Scope>
   /** Waits for the streams to end, which they do once the stop has begun. */
   readonly ended: Effect.Effect<void>
 }
@@ -55,44 +58,54 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   })
   yield* options.supervisor.fork("web/live figures", Effect.repeat(tick, Schedule.spaced(interval)))
 
-  const leave = (client: string, reader: Reader) =>
+  const leave = (reader: Reader) =>
     Effect.sync(() => {
       if (!readers.delete(reader)) return
+      const { client } = reader
       const left = (byClient.get(client) ?? 1) - 1
       if (left > 0) byClient.set(client, left)
       else byClient.delete(client)
       open.done()
     })
 
-  /** Counted when it is read, which a HEAD or a client that is gone never does. */
-  const streamFor = (client: string): Stream.Stream<string> =>
+  const isFull = (client: string) =>
+    readers.size >= options.readersMax() || (byClient.get(client) ?? 0) >= options.readersPerClientMax()
+
+  const enter = Effect.fnUntraced(function*(client: string) {
+    // local queue: what one reader has not taken yet
+    const queue = yield* Queue.sliding<string, Cause.Done>(1)
+    const reader: Reader = { client, queue, takenAt: now() }
+    // Without a pause from here on: two who come at once are counted one after the other.
+    if (isFull(client)) return undefined
+    readers.add(reader)
+    byClient.set(client, (byClient.get(client) ?? 0) + 1)
+    open.add()
+    return reader
+  })
+
+  const streamOf = (reader: Reader): Stream.Stream<string> =>
     Stream.unwrap(Effect.gen(function*() {
-      // local queue: what one reader has not taken yet
-      const queue = yield* Queue.sliding<string, Cause.Done>(1)
-      const reader: Reader = { client, queue, takenAt: now() }
-      readers.add(reader)
-      byClient.set(client, (byClient.get(client) ?? 0) + 1)
-      open.add()
-      Queue.offerUnsafe(queue, `retry: 5000\ndata: ${yield* options.frame}\n\n`)
-      return Stream.fromQueue(queue).pipe(
+      Queue.offerUnsafe(reader.queue, `retry: 5000\ndata: ${yield* options.frame}\n\n`)
+      return Stream.fromQueue(reader.queue).pipe(
         Stream.tap(() => Effect.sync(() => void (reader.takenAt = now()))),
         Stream.interruptWhen(options.shutdown.draining),
         Stream.concat(Stream.make("event: bye\ndata: {}\n\n")),
-        Stream.ensuring(leave(client, reader))
+        Stream.ensuring(leave(reader))
       )
     }))
 
   /** At a stop: who has not taken the last frame will not take a goodbye either, and nobody waits for it. */
   const ended = Effect.suspend(() => {
     const mute = [...readers].filter(({ queue }) => Queue.sizeUnsafe(queue) > 0)
-    return Effect.andThen(Effect.forEach(mute, (reader) => leave(reader.client, reader), { discard: true }), open.zero)
+    return Effect.andThen(Effect.forEach(mute, leave, { discard: true }), open.zero)
   })
 
   return {
     ended,
     open: (client) =>
-      readers.size >= options.readersMax() || (byClient.get(client) ?? 0) >= options.readersPerClientMax()
-        ? undefined
-        : streamFor(client)
+      Effect.map(
+        Effect.acquireRelease(enter(client), (reader) => reader === undefined ? Effect.void : leave(reader)),
+        (reader) => reader === undefined ? undefined : streamOf(reader)
+      )
   } satisfies Live
 })

@@ -157,8 +157,7 @@ export const make = (web: WebContext) => {
           rules: explanation.rules,
           picture: yield* people.pictureOf(profile.picture),
           relays: relayUsesOf(relayList, messageRelays),
-          sameName: yield* people.namesakesOf(person),
-          samePicture: [],
+          ...(yield* people.namesakesOf(person, profile.picture)),
           event,
           now: yield* people.seconds
         }),

@@ -6,7 +6,7 @@ import { Settings } from "../config/Settings.ts"
 import { Database, type DatabaseError, type StoredEvent, textOf } from "../database/Database.ts"
 import type { Event } from "../domain/Event.ts"
 import type { Filter } from "../domain/Filter.ts"
-import { lineOf, profileOf } from "../domain/Profile.ts"
+import { labelOf, lineOf, profileOf } from "../domain/Profile.ts"
 import { messageRelaysOf, relayListOf } from "../domain/RelayList.ts"
 import { secondsOf } from "../domain/Time.ts"
 import { nowSeconds } from "../lifecycle/Now.ts"
@@ -18,6 +18,10 @@ const publicly = { readers: [] }
 
 /** Seconds for which a count of all profiles is good enough. */
 const countedFor = 10
+
+/** Profiles among which others of a name are looked for, and how many of them are shown. */
+const candidatesMax = 48
+const namesakesMax = 5
 
 /** People on one page of a list. */
 export const pageSize = 24
@@ -221,11 +225,34 @@ export const make = Effect.gen(function*() {
   const isVanished = (pubkey: string) =>
     Effect.map(read({ kinds: [62], authors: [pubkey], limit: 1 }, 1), (events) => events.length > 0)
 
-  /** Others who bear the very name. */
-  const namesakesOf = Effect.fnUntraced(function*(person: Person) {
+  /** What tells that two pictures are one: the URL, and the file where it was read to its end. */
+  const marksOf = (url: string) =>
+    Effect.map(
+      /^https?:/iu.test(url) ? dossier.pictureAt(url) : Effect.undefined,
+      (record) => {
+        const sha256 = record?.outcome._tag === "Known" ? record.outcome.facts.sha256 : undefined
+        return [url, ...(sha256 === undefined ? [] : [sha256])].filter((mark) => mark !== "")
+      }
+    )
+
+  /** Others who bear the very name, apart from those who show the same picture with it. */
+  const namesakesOf = Effect.fnUntraced(function*(person: Person, pictureUrl: string) {
     const wanted = person.label.toLowerCase()
-    const { people = [] } = (yield* found(person.label.slice(0, 100), 12, undefined)) ?? {}
-    return people.filter(({ label, pubkey }) => pubkey !== person.pubkey && label.toLowerCase() === wanted).slice(0, 5)
+    const marks = new Set(yield* marksOf(pictureUrl))
+    const raws = yield* read({ kinds: [0], search: person.label.slice(0, 100), limit: candidatesMax }, candidatesMax)
+    const sameName: Array<Person> = []
+    const samePicture: Array<Person> = []
+    for (const raw of raws) {
+      const { content, pubkey } = JSON.parse(textOf(raw)) as Event
+      const profile = profileOf(content, settings.limits.contentMax)
+      if (pubkey === person.pubkey || typeof profile === "string") continue
+      if (labelOf(profile).toLowerCase() !== wanted) continue
+      const isSame = (yield* marksOf(profile.picture)).some((mark) => marks.has(mark))
+      const others = isSame ? samePicture : sameName
+      const found = others.length < namesakesMax ? yield* personIn(raw) : undefined
+      if (found !== undefined) others.push(found.person)
+    }
+    return { sameName, samePicture }
   })
 
   return {
