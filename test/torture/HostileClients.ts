@@ -54,6 +54,12 @@ const flood = (port: number, events: Iterator<Event>) =>
     ))
   })
 
+const streamRequest = (method: "GET" | "HEAD") => `${method} /api/live HTTP/1.1\r\nHost: relay\r\n\r\n`
+
+/** Somebody who has asked for the figures as they change. */
+const streamReader = (port: number, method: "GET" | "HEAD") =>
+  Effect.tap(connection(port), (socket) => Effect.sync(() => socket.write(streamRequest(method))))
+
 /** Connections of one slow reader, and how much each of them reads how often: bytes and milliseconds. */
 const slowReaders = { count: 100, bytes: 256, every: 250 }
 
@@ -142,6 +148,52 @@ export const kinds = {
       socket.end()
       socket.resume()
     }),
+
+  /** Reads the stream of live figures to its end. */
+  "reading the stream": (port: number) =>
+    Effect.map(streamReader(port, "GET"), (socket) => {
+      socket.resume()
+    }),
+
+  /** Asks for the stream of live figures as often as one address may, and never reads a byte. */
+  "never reading the stream": (port: number) =>
+    Effect.asVoid(Effect.forEach(
+      Array.from({ length: 4 }),
+      () =>
+        Effect.map(streamReader(port, "GET"), (socket) => {
+          socket.pause()
+        })
+    )),
+
+  /** Asks what the stream would be like, which has no end. */
+  "asking about the stream": (port: number) =>
+    Effect.map(streamReader(port, "HEAD"), (socket) => {
+      socket.resume()
+    }),
+
+  /** Opens streams of live figures and is gone, some before the answer, some after its first bytes. */
+  "leaving the stream": (port: number) =>
+    Effect.asVoid(Effect.acquireRelease(
+      Effect.sync(() => {
+        const open = new Set<Socket>()
+        const timer = setInterval(() => {
+          if (open.size > 20) return
+          const socket = dial({ host: "127.0.0.1", port })
+          open.add(socket)
+          socket.on("error", () => {})
+          socket.once("close", () => open.delete(socket))
+          socket.write(streamRequest("GET"))
+          if (open.size % 2 === 0) socket.once("data", () => socket.destroy())
+          else socket.setTimeout(5, () => socket.destroy())
+        }, 20)
+        return { open, timer }
+      }),
+      ({ open, timer }) =>
+        Effect.sync(() => {
+          clearInterval(timer)
+          for (const socket of open) socket.destroy()
+        })
+    )),
 
   /** Half a frame, and then nothing. */
   "half a frame": (port: number) =>
