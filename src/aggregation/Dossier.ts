@@ -56,6 +56,21 @@ export const stored = Effect.fnUntraced(function*(pubkey: string) {
   return events.map((raw): Candidate => ({ event: JSON.parse(textOf(raw)), from: "stored here", isStored: true }))
 })
 
+/** Of a NIP-05 name as it stands in the author's profile; undefined where it is none. */
+export const nameKnownOf = Effect.fnUntraced(function*(pubkey: string, nip05: string) {
+  const database = yield* Database
+  const name = nip05NameOf(nip05)
+  if (name === undefined) return undefined
+  const text = nip05TextOf(name)
+  const owned = yield* NameOwners.space.get(database, pubkey)
+  const check = (yield* NameOwners.checkSpace.get(database, pubkey))?.value
+  const said = check?.name === text ? check.said : undefined
+  return {
+    verified: owned?.value === text ? true : said === undefined || said === "verified" ? undefined : false,
+    checkedAt: check?.name === text && check.at !== undefined ? secondsOf(check.at) : undefined
+  } satisfies NameKnown
+})
+
 /** Those that wait to be checked. */
 export const waiting = Effect.fnUntraced(function*(pubkey: string) {
   const all = yield* RetryQueue.space.all(yield* Database)
@@ -130,7 +145,6 @@ export class Dossier extends Context.Service<Dossier, {
 }>()("profile-aggregator/aggregation/Dossier") {}
 
 const make = Effect.gen(function*() {
-  const database = yield* Database
   const pictures = yield* PictureStore
   const settings = yield* Settings
   const { isTakenDown } = yield* Moderation
@@ -144,18 +158,7 @@ const make = Effect.gen(function*() {
         return yield* explanationOf(pubkey, found, Examiner.recall)
       }).pipe(Effect.provideContext(context)),
 
-    nameOf: Effect.fnUntraced(function*(pubkey, nip05) {
-      const name = nip05NameOf(nip05)
-      if (name === undefined) return undefined
-      const text = nip05TextOf(name)
-      const owned = yield* NameOwners.space.get(database, pubkey)
-      const check = (yield* NameOwners.checkSpace.get(database, pubkey))?.value
-      const said = check?.name === text ? check.said : undefined
-      return {
-        verified: owned?.value === text ? true : said === undefined || said === "verified" ? undefined : false,
-        checkedAt: check?.name === text && check.at !== undefined ? secondsOf(check.at) : undefined
-      }
-    }),
+    nameOf: (pubkey, nip05) => Effect.provideContext(nameKnownOf(pubkey, nip05), context),
 
     pictureAt: Effect.fnUntraced(function*(url) {
       const record = yield* pictures.get(url)

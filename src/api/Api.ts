@@ -54,6 +54,35 @@ export const Nip05 = Schema.Struct({
   )
 }).pipe(Schema.annotate({ identifier: "Nip05" }))
 
+/** Why somebody stands where they do among equal answers to a search. Counts are given, never who follows whom. */
+const why = {
+  bucket: Schema.optionalKey(
+    Schema.Int.pipe(
+      Schema.annotate({ description: "How well known the account is here, 0 to 15: it orders equal answers" })
+    )
+  ),
+  trustedFollowers: Schema.optionalKey(
+    Schema.Int.pipe(
+      Schema.annotate({ description: "How many accounts that this relay trusts follow it; absent while uncounted" })
+    )
+  ),
+  nip05Verified: Schema.optionalKey(
+    Schema.Boolean.pipe(
+      Schema.annotate({
+        description: "Whether the domain of its NIP-05 name confirms it; absent while nobody could tell"
+      })
+    )
+  ),
+  resembles: Schema.optionalKey(Pubkey.pipe(
+    Schema.annotate({
+      description: "An account with the same folded name and picture that was here first or has the name by right"
+    })
+  )),
+  rankedAt: Schema.optionalKey(
+    Schema.Finite.pipe(Schema.annotate({ description: "When followers were counted: Unix seconds" }))
+  )
+}
+
 /** What cards show; everything in it is also in the event, or known of its author. */
 export const ProfileSummary = Schema.Struct({
   pubkey: Pubkey,
@@ -69,11 +98,7 @@ export const ProfileSummary = Schema.Struct({
   nip05: Schema.optionalKey(Nip05),
   bot: Schema.optionalKey(Schema.Boolean),
   updatedAt: Schema.Finite.pipe(Schema.annotate({ description: "created_at of this version: Unix seconds" })),
-  bucket: Schema.optionalKey(
-    Schema.Int.pipe(
-      Schema.annotate({ description: "How well known the account is here, 0 to 15: it orders equal answers" })
-    )
-  ),
+  ...why,
   firstSeenAt: Schema.optionalKey(
     Schema.Finite.pipe(Schema.annotate({ description: "When the relay saw the account first: Unix seconds" }))
   )
@@ -97,6 +122,10 @@ export const Explanation = Schema.Struct({
   pubkey: Pubkey,
   stored: Schema.Boolean.pipe(Schema.annotate({ description: "Whether the profile is served" })),
   verdict: Schema.optionalKey(Schema.String),
+  ...why,
+  standing: Schema.optionalKey(
+    Schema.String.pipe(Schema.annotate({ description: "Why it stands where it does in searches, in one sentence" }))
+  ),
   rules: Schema.Array(Rule),
   notes: Schema.Array(Schema.String).pipe(Schema.annotate({ description: "What else is known, in sentences" }))
 }).pipe(Schema.annotate({ identifier: "Explanation" }))
@@ -215,6 +244,14 @@ export class Profiles extends HttpApiGroup.make("profiles")
           })
         ),
         limit: whole(10, 50, "Profiles"),
+        sort: Schema.Literals(["rank", "text", "new"]).pipe(
+          Schema.annotate({
+            description:
+              "By text and by how well known the account is, by text alone, or newest first; rank where it " +
+              "is not given. Equals are newest first, then lowest id"
+          }),
+          Schema.withDecodingDefaultKey(Effect.succeed("rank" as const))
+        ),
         after: cursor
       },
       success: Schema.Struct({ profiles: Schema.Array(ProfileSummary), cursor: Schema.optionalKey(Schema.String) }),

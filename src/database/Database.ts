@@ -167,6 +167,12 @@ export interface RankedAuthor {
   readonly seen: number
   /** From 0, the least known, to 15. */
   readonly bucket: number
+  /** Whoever has the same folded name and the same picture and was here first, or has the name by right: a pubkey. */
+  readonly resembles?: string
+  /** How many accounts that this relay trusts follow the author; absent where nobody has counted. */
+  readonly trustedFollowers?: number
+  /** When they were counted: Unix seconds. */
+  readonly rankedAt?: number
 }
 
 export interface StoredRecord {

@@ -12,6 +12,14 @@ import { pubkeyOf } from "./PublicKey.ts"
 import * as SearchText from "./SearchText.ts"
 import { isOneSlip } from "./Typo.ts"
 
+/**
+ * What answers are put in order by: `rank` by text and by how well known their authors are, `text` by text alone, `new` by
+ * `created_at` alone. Whose key or verified NIP-05 name was asked for comes first in each, and equals are newest first, then
+ * lowest id (NIP-01).
+ */
+export const searchSorts = ["rank", "text", "new"] as const
+export type SearchSort = (typeof searchSorts)[number]
+
 export interface SearchQuery {
   /** As it was typed, apart from case: what tells a name from its look-alikes. */
   readonly literal: string
@@ -26,6 +34,8 @@ export interface SearchQuery {
   readonly nip05: Nip05Name | undefined
   /** `domain:`, only of verified NIP-05 names. */
   readonly domain: string | undefined
+  /** `sort:`, the last one that means something here. */
+  readonly sort: SearchSort
   /** Nothing is asked for: it is blank, or has only tokens that mean nothing here. Nothing answers it. */
   readonly isEmpty: boolean
 }
@@ -44,11 +54,13 @@ const unique = <A>(values: ReadonlyArray<A>): ReadonlyArray<A> => values.length 
 /** Never fails: what is not understood is ignored (NIP-50). */
 export const searchQueryOf = (search: string): SearchQuery => {
   let domain: string | undefined
+  let sort: SearchSort = "rank"
   const text: Array<string> = []
   for (const token of search.split(/\s+/)) {
     const [, key, value] = extension.exec(token) ?? []
     if (value === undefined) text.push(token)
     else if (key?.toLowerCase() === "domain") domain = nip05Domain(value)
+    else if (key?.toLowerCase() === "sort") sort = searchSorts.find((one) => one === value.toLowerCase()) ?? sort
   }
   const asked = text.join(" ").trim()
   const cut = SearchText.cut(asked, "query")
@@ -65,6 +77,7 @@ export const searchQueryOf = (search: string): SearchQuery => {
     pubkey: pubkeyOf(bare),
     nip05: bare.includes(".") ? nip05NameOf(bare) : undefined,
     domain,
+    sort,
     isEmpty: asked === "" && domain === undefined
   }
 }
@@ -166,6 +179,9 @@ const wholeMax = 8
 /** What an author's bucket is worth beside the points of a text. */
 const pointsOfBucket = 2
 
+/** Of whose key or verified NIP-05 name the text is: more than all else together. */
+export const pointsOfExact = 1000
+
 /**
  * What an answer is worth by its text, for a query of so many UTF-16 units: who types six letters of a name has more likely
  * typed all of it than two.
@@ -174,7 +190,7 @@ export const pointsOf = (relevance: Relevance, length: number): number => {
   const whole = 2 * pointsOfBucket * Math.min(length, wholeMax)
   switch (relevance) {
     case relevances.exact:
-      return 1000
+      return pointsOfExact
     case relevances.nip05Whole:
       return 500
     case relevances.nameLiteral:

@@ -2,6 +2,7 @@
 import type { Event } from "../domain/Event.ts"
 import { labelOf, lineOf, type Profile } from "../domain/Profile.ts"
 import { npubOf } from "../domain/PublicKey.ts"
+import type { Why } from "../domain/Standing.ts"
 
 /** What the domain of a NIP-05 name says of it. */
 export interface Nip05Name {
@@ -30,8 +31,8 @@ export interface Person {
   readonly updatedAt: number
   /** When the relay saw the account first: Unix seconds; undefined where it did not write that down. */
   readonly firstSeenAt: number | undefined
-  /** How well known the account is here, from 0 to 15 (`domain/Standing`); undefined before anybody has looked. */
-  readonly bucket: number | undefined
+  /** Why the account stands where it does among equal answers to a search. */
+  readonly why: Why
 }
 
 /** Characters of a bio on a page of its own; on a card there are fewer lines anyway. */
@@ -54,7 +55,7 @@ export const linesOf = (text: string, max: number = aboutMax): string =>
 export const personOf = (
   event: Pick<Event, "pubkey" | "created_at">,
   profile: Profile,
-  known: Pick<Person, "nip05" | "firstSeenAt" | "bucket">
+  known: Pick<Person, "nip05" | "firstSeenAt"> & Omit<Why, "nip05Verified">
 ): Person => {
   const npub = npubOf(event.pubkey)
   return {
@@ -69,6 +70,12 @@ export const personOf = (
     bot: profile.bot,
     updatedAt: event.created_at,
     firstSeenAt: known.firstSeenAt,
-    bucket: known.bucket
+    why: {
+      bucket: known.bucket,
+      nip05Verified: known.nip05?.verified,
+      resembles: known.resembles,
+      trustedFollowers: known.trustedFollowers,
+      rankedAt: known.rankedAt
+    }
   }
 }

@@ -1,4 +1,5 @@
 /** `/policy`: who is kept, by the rules as the operator has set them; how to be removed; what is known of visitors. */
+import { formulaSaid } from "../domain/Standing.ts"
 import { type Html, html } from "./Html.ts"
 import { page } from "./Layout.ts"
 import { count, day } from "./Said.ts"
@@ -77,6 +78,16 @@ ${
       policy.isOpen &&
       html`<p>This relay keeps any valid event that is published here. These pages show every profile it stores, whether or not it meets the rules above, and say on each which rules it meets.</p>`
     }
+<h2 id="order">Who comes first</h2>
+<p>Searches put answers in order by how well the text fits and by how well known the account is here, from 0 to 15. This orders answers; it never admits or removes anybody.</p>
+<ul>
+${
+      formulaSaid.map((said) =>
+        html`<li>${said}</li>
+`
+      )
+    }</ul>
+<p>What somebody has of this stands on their page. A search with <code>sort:text</code> or <code>sort:new</code> in it leaves this out.</p>
 <h2>How to be removed</h2>
 <p>Publish a deletion request (kind 5) for your profile, or a request to vanish (kind 62), here or on any relay that this one reads. It counts from the moment it is accepted: your profile is gone from searches, pages and answers, and does not come back.</p>
 <h2 id="reports">Reports</h2>

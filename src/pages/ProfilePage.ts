@@ -1,4 +1,5 @@
 /** `/p/<npub>`: one profile, what is known of it, and why it is here. */
+import { standingSaid } from "../domain/Standing.ts"
 import { type Html, html, jsonIn, jsonText, webLinkOf } from "./Html.ts"
 import { faceOf, nip05Of, page, pathOf } from "./Layout.ts"
 import { type Person, shortKeyOf } from "./Person.ts"
@@ -138,11 +139,8 @@ const history = ({ now, person }: ProfileFacts): Html =>
 ${
     person.firstSeenAt !== undefined && html`<dt>First seen here</dt><dd>${day(person.firstSeenAt)}</dd>
 `
-  }${
-    person.bucket !== undefined &&
-    html`<dt>How well known here</dt><dd>${person.bucket} of 15: it orders equal answers to a search</dd>
-`
-  }<dt>This version</dt><dd>${day(person.updatedAt)}</dd>
+  }${html`<dt>How well known here</dt><dd>${standingSaid(person.why)}</dd>
+`}<dt>This version</dt><dd>${day(person.updatedAt)}</dd>
 ${
     person.nip05?.checkedAt !== undefined && html`<dt>NIP-05 name asked</dt><dd>${ago(person.nip05.checkedAt, now)}</dd>
 `

@@ -6,6 +6,7 @@ import { Api, BadKey, BadQuery, batchMax, Gone, NotHere, Unavailable } from "../
 import { textOf } from "../database/Database.ts"
 import type { Event } from "../domain/Event.ts"
 import { pubkeyOf } from "../domain/PublicKey.ts"
+import { standingSaid, type Why } from "../domain/Standing.ts"
 import type { Person } from "../pages/Person.ts"
 import { percentOf } from "../pages/Plot.ts"
 import type { WebContext } from "./Context.ts"
@@ -17,6 +18,10 @@ import { WebClient } from "./WebApp.ts"
 
 const some = <K extends string, A>(name: K, value: A | undefined | "" | false): { readonly [N in K]?: A } =>
   (value === undefined || value === "" || value === false ? {} : { [name]: value }) as { readonly [N in K]?: A }
+
+/** Why somebody stands where they do; what nobody knows is left out. */
+const whyOf = (why: Why): { readonly [K in keyof Why]?: NonNullable<Why[K]> } =>
+  Object.fromEntries(Object.entries(why).filter(([, value]) => value !== undefined))
 
 /** One field more of an object, by its JSON. */
 const part = (name: string, raw: string | undefined): string => raw === undefined ? "" : `,"${name}":${raw}`
@@ -53,7 +58,7 @@ export const make = (web: WebContext, pages: ReturnType<typeof PageRoutes.make>)
     ),
     ...some("bot", person.bot),
     updatedAt: person.updatedAt,
-    ...some("bucket", person.bucket),
+    ...whyOf(person.why),
     ...some("firstSeenAt", person.firstSeenAt)
   })
 
@@ -70,7 +75,7 @@ export const make = (web: WebContext, pages: ReturnType<typeof PageRoutes.make>)
               explain: `${site().address}/api/profiles/${pubkey}/explain`
             })
           }
-          const etag = `"${found.event.id.slice(0, 16)}-${found.person.nip05?.checkedAt ?? 0}"`
+          const etag = Responses.personTag(found.person, found.event)
           const cache = "public, max-age=60"
           if (Responses.isSame(request, etag)) return Responses.notModified(etag, cache)
           const { event, messageRelays, person, relayList } = found
@@ -90,6 +95,7 @@ export const make = (web: WebContext, pages: ReturnType<typeof PageRoutes.make>)
         Effect.gen(function*() {
           const pubkey = yield* keyOf(params.id)
           const { decided, memories, profile, rules, verdict } = yield* people.explain(pubkey)
+          const person = (yield* people.profile(pubkey))?.person
           return {
             pubkey,
             stored: profile?.isStored ?? false,
@@ -97,6 +103,7 @@ export const make = (web: WebContext, pages: ReturnType<typeof PageRoutes.make>)
               "verdict",
               verdict && (verdict._tag === "Accepted" ? "accepted" : `${verdict._tag.toLowerCase()}: ${verdict.reason}`)
             ),
+            ...(person === undefined ? {} : { ...whyOf(person.why), standing: standingSaid(person.why) }),
             rules: rules.map(({ fact, reason, rule, status }) => ({ rule, status, fact, ...some("reason", reason) })),
             notes: [
               ...(profile === undefined ? ["no profile is stored, and none waits to be checked"] : [profile.from]),
@@ -125,7 +132,11 @@ export const make = (web: WebContext, pages: ReturnType<typeof PageRoutes.make>)
 
       search: ({ query }) =>
         Effect.gen(function*() {
-          const listing = yield* people.found(query.q, query.limit, query.after)
+          const listing = yield* people.found(
+            query.sort === "rank" ? query.q : `${query.q} sort:${query.sort}`,
+            query.limit,
+            query.after
+          )
           if (listing === undefined) return yield* new BadQuery({ detail: "after is no cursor of ours" })
           return { profiles: listing.people.map(summaryOf), ...some("cursor", listing.next) }
         }).pipe(Effect.catchTag("DatabaseError", unavailable)),

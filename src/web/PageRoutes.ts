@@ -148,7 +148,7 @@ export const make = (web: WebContext) => {
         })
       }
       const { event, messageRelays, person, profile, relayList } = found
-      const etag = `"${event.id.slice(0, 16)}-${person.nip05?.checkedAt ?? 0}"`
+      const etag = Responses.personTag(person, event)
       if (Responses.isSame(request, etag)) return Responses.notModified(etag, "public, max-age=60")
       return Responses.html(
         request,

@@ -106,7 +106,14 @@ export const make = Effect.gen(function*() {
     return {
       event,
       profile,
-      person: personOf(event, profile, { nip05, firstSeenAt: ranked?.seen, bucket: ranked?.bucket })
+      person: personOf(event, profile, {
+        nip05,
+        firstSeenAt: ranked?.seen,
+        bucket: ranked?.bucket,
+        resembles: ranked?.resembles,
+        trustedFollowers: ranked?.trustedFollowers,
+        rankedAt: ranked?.rankedAt
+      })
     }
   })
 

@@ -1,8 +1,11 @@
 /** How answers of this component look on the wire: headers, encoding, problems. */
 import { Stream } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { hash } from "node:crypto"
 import { STATUS_CODES } from "node:http"
+import type { Event } from "../domain/Event.ts"
 import { contentSecurityPolicy } from "../pages/Layout.ts"
+import type { Person } from "../pages/Person.ts"
 import { encode, type Encoded } from "./Encoding.ts"
 
 /** On everything. */
@@ -106,3 +109,7 @@ export const finished = (
     headers: made.encoding === undefined ? headers : { ...headers, "content-encoding": made.encoding }
   })
 }
+
+/** The validator of what is said of somebody: it changes with the profile, its NIP-05 name and why they stand where they do. */
+export const personTag = ({ nip05, why }: Person, { id }: Pick<Event, "id">): string =>
+  `"${id.slice(0, 16)}-${nip05?.checkedAt ?? 0}-${hash("sha256", JSON.stringify(why), "hex").slice(0, 8)}"`

@@ -198,7 +198,7 @@ describe("a search", () => {
     inMemory(() =>
       Effect.gen(function*() {
         yield* saves([person(1, { name: "a" }, epoch), person(2, { name: "b" }, epoch + 1)])
-        for (const text of ["", " ", "language:en include:spam", "sort:new", "nostr:", "?!", ":"]) {
+        for (const text of ["", " ", "language:en include:spam", "sort:new", "sort:text", "nostr:", "?!", ":"]) {
           for (const filter of [{}, { kinds: [0] }, { authors: [person(1, "").pubkey] }]) {
             assert.deepStrictEqual(yield* search(text, filter), { complete: true, found: [], names: [] }, text)
           }

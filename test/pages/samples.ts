@@ -50,7 +50,10 @@ export const personWith = (text: string, author = text): Person => {
   return personOf(event, profile, {
     nip05: { text, verified: true, checkedAt: now - 5000 },
     firstSeenAt: now - 86_400 * 200,
-    bucket: 6
+    bucket: 6,
+    resembles: undefined,
+    trustedFollowers: undefined,
+    rankedAt: undefined
   })
 }
 
@@ -165,7 +168,10 @@ export const peopleOf = (file: string): ReadonlyArray<Person> =>
             checkedAt: now
           },
         firstSeenAt: event.created_at + 86_400,
-        bucket: 6
+        bucket: 6,
+        resembles: undefined,
+        trustedFollowers: undefined,
+        rankedAt: undefined
       })
     ]
   })

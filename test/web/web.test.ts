@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { request } from "node:http"
 import { npubOf } from "../../src/domain/PublicKey.ts"
+import { formulaSaid } from "../../src/domain/Standing.ts"
 import { dmRelaysEvent, epoch, keyOf, profileEvent, relayListEvent, signed } from "../support/events.ts"
 import * as service from "../support/service.ts"
 import * as TestClient from "../support/TestClient.ts"
@@ -144,7 +145,16 @@ describe("pages and API", () => {
         }).pipe(Effect.timeout("20 seconds"))
         assert.isAtMost(Math.abs(known.firstSeenAt - Date.now() / 1000), 60)
         assert.isAtLeast(known.bucket, 0)
-        assert.include((yield* get(`${http}/p/${npubOf(person(7))}`, html)).text, "First seen here")
+        const page = (yield* get(`${http}/p/${npubOf(person(7))}`, html)).text
+        assert.include(page, "First seen here")
+        assert.include(page, `The account stands at ${known.bucket} of 15 among equal answers to a search`)
+        const why = JSON.parse((yield* get(`${http}/api/profiles/${person(7)}/explain`)).text)
+        assert.strictEqual(why.bucket, known.bucket)
+        assert.match(why.standing, /^The account stands at \d+ of 15 .*: no NIP-05 name of it is verified\.$/u)
+        assert.include((yield* get(`${http}/policy`, html)).text, "Who comes first")
+        assert.containSubset(JSON.parse((yield* get(http, { accept: "application/nostr+json" })).text), {
+          search: { sorts: ["rank", "text", "new"], ranking: formulaSaid }
+        })
         assert.match((yield* get(`${http}/explore`, html)).text, /here for (?:a moment|1 minute)/u)
       }),
     60_000
@@ -184,6 +194,7 @@ describe("pages and API", () => {
         ["/api/search", 400],
         [`/api/search?q=${"x".repeat(101)}`, 400],
         ["/api/search?q=a&limit=51", 400],
+        ["/api/search?q=a&sort=best", 400],
         ["/api/search?q=a&after=nonsense", 400],
         ["/api/profiles/nonsense", 400],
         [`/api/profiles/${"ab".repeat(32)}`, 404],

@@ -10,7 +10,7 @@ import { Argument, Command } from "effect/cli"
 import * as Moderation from "../../aggregation/admission/Moderation.ts"
 import * as Verdicts from "../../aggregation/admission/Verdicts.ts"
 import { network } from "../../aggregation/Aggregation.ts"
-import { type Candidate, explanationOf, stored, waiting } from "../../aggregation/Dossier.ts"
+import { type Candidate, explanationOf, nameKnownOf, stored, waiting } from "../../aggregation/Dossier.ts"
 import * as Examiner from "../../aggregation/evidence/Examiner.ts"
 import * as NameOwners from "../../aggregation/evidence/NameOwners.ts"
 import * as Nip05Documents from "../../aggregation/evidence/Nip05Documents.ts"
@@ -21,11 +21,14 @@ import * as RelayPool from "../../aggregation/upstream/RelayPool.ts"
 import { Settings } from "../../config/Settings.ts"
 import { Verifier } from "../../crypto/Verifier.ts"
 import * as Archive from "../../database/Archive.ts"
+import { Database } from "../../database/Database.ts"
 import * as Engine from "../../database/Engine.ts"
 import type { Event } from "../../domain/Event.ts"
+import { profileOf } from "../../domain/Profile.ts"
 import { npubOf, pubkeyOf } from "../../domain/PublicKey.ts"
 import type { Facts, Verdict } from "../../domain/Quality.ts"
 import type { RuleRow } from "../../domain/RuleTable.ts"
+import { standingSaid } from "../../domain/Standing.ts"
 import type { ProcessHost } from "../../lifecycle/process.ts"
 import { escape } from "../../observability/Escape.ts"
 import * as DataCommand from "../DataCommand.ts"
@@ -94,6 +97,20 @@ const marks = { ok: "ok", rejected: "NO", unanswered: "?", skipped: "-" } as con
 const lineOf = ({ fact, reason, rule, status }: RuleRow): string =>
   `${marks[status].padEnd(3)} ${rule.padEnd(13)} ${escape(fact, 100)}${reason === undefined ? "" : `: ${reason}`}`
 
+/** Why a stored profile stands where it does in searches. */
+const standingOf = Effect.fnUntraced(function*({ content, pubkey }: Event) {
+  const profile = profileOf(content, Infinity)
+  const name = typeof profile === "string" ? undefined : yield* nameKnownOf(pubkey, profile.nip05)
+  const [ranked] = yield* (yield* Database).ranked([pubkey])
+  return standingSaid({
+    bucket: ranked?.bucket,
+    nip05Verified: name?.verified,
+    resembles: ranked?.resembles,
+    trustedFollowers: ranked?.trustedFollowers,
+    rankedAt: ranked?.rankedAt
+  })
+})
+
 const verdictLine = (verdict: Verdict): string =>
   verdict._tag === "Accepted"
     ? "accepted: nothing known speaks against it"
@@ -120,6 +137,7 @@ const explained = Effect.fnUntraced(function*<E, R>(
     ...rules.map(lineOf),
     "",
     `verdict     ${verdictLine(verdict)}`,
+    ...(profile.isStored ? [`order       ${yield* standingOf(profile.event)}`] : []),
     ...memories.map(([about, text]) => `${about.padEnd(12)}${text}`)
   ])
 })

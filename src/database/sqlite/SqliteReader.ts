@@ -29,6 +29,7 @@ import * as Hidden from "./Hidden.ts"
 import { prefixKey } from "./keys.ts"
 import * as Precedence from "./Precedence.ts"
 import { idOfRaw, kindOfRaw, pubkeyOfRaw } from "./rawEvent.ts"
+import { Looks } from "./search/Looks.ts"
 import * as SearchScan from "./search/SearchScan.ts"
 
 /** A piece of work at a time; the value is what it was for. */
@@ -131,6 +132,7 @@ export const make = (db: DatabaseSync) => {
   const precedence = Precedence.make(db)
   const { scan } = FilterScan.make(db)
   const { search } = SearchScan.make(db, scan)
+  const looks = new Looks(db)
   const hidden = Hidden.make(db)
   const statements = {
     begin: prepare(db, "BEGIN"),
@@ -146,7 +148,6 @@ export const make = (db: DatabaseSync) => {
       db,
       `SELECT seq, raw FROM event WHERE seq > ? AND ${Precedence.shown} ORDER BY seq LIMIT ?`
     ),
-    ranked: prepare(db, "SELECT seen, bucket FROM person WHERE pubkey_key = ?"),
     bySeq: prepare(db, "SELECT kind, expiration, raw FROM event WHERE seq = ?"),
     countKind: prepare(
       db,
@@ -468,8 +469,11 @@ export const make = (db: DatabaseSync) => {
     },
     ranked: (pubkeys: ReadonlyArray<string>): ReadonlyArray<RankedAuthor | undefined> =>
       pubkeys.map((pubkey) => {
-        const [seen, bucket] = statements.ranked.get(prefixKey(pubkey)) ?? []
-        return seen === undefined ? undefined : { seen: seen as number, bucket: bucket as number }
+        const key = prefixKey(pubkey)
+        const person = looks.personOf(key)
+        if (person === undefined) return undefined
+        const resembles = looks.resembledBy(key)
+        return resembles === undefined ? person : { ...person, resembles }
       }),
     due: (space: string, now: number, limit: number): ReadonlyArray<StoredRecord> =>
       statements.due.all(space, now, limit).map(recordOf),

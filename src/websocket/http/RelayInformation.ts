@@ -3,6 +3,8 @@ import manifest from "../../../package.json" with { type: "json" }
 import type { Moderation } from "../../aggregation/admission/Moderation.ts"
 import { publishedRules } from "../../aggregation/evidence/Rules.ts"
 import type { SettingsShape } from "../../config/Settings.ts"
+import { searchSorts } from "../../domain/SearchQuery.ts"
+import { formulaSaid } from "../../domain/Standing.ts"
 
 /**
  * NIPs that work, and nothing else: 1 basics, 9 deletion, 11 this document, 13 proof of work, 40 expiration,
@@ -31,6 +33,8 @@ export interface RelayInformation {
   readonly software: string
   readonly version: string
   readonly limitation: Readonly<Record<string, number | boolean>>
+  /** Not of the NIP: what orders answers to a search (NIP-50), and which `sort:` there are. */
+  readonly search: { readonly sorts: ReadonlyArray<string>; readonly ranking: ReadonlyArray<string> }
   /** Not of the NIP: what a profile is held to; absent where any event is kept. */
   readonly profile_rules?: ReturnType<typeof publishedRules>
 }
@@ -82,6 +86,7 @@ export const relayInformation = (
       // A client is expected to know that only profiles are kept (NIP-11).
       restricted_writes: settings.admission === "profiles"
     },
+    search: { sorts: searchSorts, ranking: formulaSaid },
     ...(settings.admission === "profiles" ? { profile_rules: publishedRules(settings) } : {})
   }
 }

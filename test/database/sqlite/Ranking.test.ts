@@ -43,13 +43,14 @@ const opened = Effect.fnUntraced(function*() {
   const db = connect(path, "writer")
   yield* Effect.addFinalizer(() => Effect.sync(() => db.close()))
   const store = new SqliteStore(db, "ws://localhost")
-  const { work } = SqliteReader.make(db)
+  const { ranked, work } = SqliteReader.make(db)
   let now = start
   const sweep = () => {
     while (!store.sweep(now).done) { /* there is more */ }
   }
   return {
     db,
+    resembles: (event: Event) => ranked([event.pubkey])[0]?.resembles,
     put: (...events: ReadonlyArray<Event>) => {
       store.apply({ now, writes: events.map((event) => [{ _tag: "Save", raw: rawOf(event) }]) })
     },
@@ -83,6 +84,92 @@ const rows = (db: ReturnType<typeof connect>) => db.prepare("SELECT count(*) AS 
 
 const test = (body: (store: Effect.Success<ReturnType<typeof opened>>) => void) => () =>
   Effect.scoped(Effect.map(opened(), body))
+
+const picture = "https://pictures.example/mira.png"
+
+describe("who resembles whom", () => {
+  it.live(
+    "is said of the later one, as long as both look so",
+    test(({ pass, put, resembles }) => {
+      const first = person("first", mira("first", { picture }))
+      put(first)
+      pass(60)
+      pass(2 * day)
+      const copy = person("copy", mira("copy", { name: "MIRA", picture }), start + 2 * day)
+      const other = person("other", mira("other", { picture: "https://pictures.example/other.png" }), start + 2 * day)
+      put(copy, other)
+      pass(60)
+      assert.strictEqual(resembles(copy), first.pubkey)
+      assert.isUndefined(resembles(first))
+      assert.isUndefined(resembles(other))
+      put(person("first", { name: "not she", about: "first" }, start + 3 * day))
+      pass(60)
+      assert.isUndefined(resembles(copy))
+    })
+  )
+
+  it.live(
+    "is remembered of no more looks than there are, however often somebody has another picture",
+    test(({ db, pass, put }) => {
+      put(...Array.from({ length: 5 }, (_, i) => person(`quiet ${i}`, { name: `quiet ${i}`, picture })))
+      pass(60)
+      for (let i = 0; i < 60; i++) {
+        put(person("restless", mira("restless", { picture: `${picture}?${i}` }), start + i))
+        pass(60)
+      }
+      assert.isAtMost(db.prepare("SELECT count(*) AS n FROM look").get()?.["n"] as number, 16)
+      assert.isAtLeast(db.prepare("SELECT count(*) AS n FROM look").get()?.["n"] as number, 6)
+    })
+  )
+})
+
+describe("an order of one's choice", () => {
+  it.live(
+    "is by text alone, or newest first: buckets have no part, equals are newest first and then lowest id",
+    test(({ know, names, pass, put }) => {
+      const known = person("known", mira("known", { nip05: "mira@known.example" }), start)
+      put(known)
+      know(verified(known))
+      pass(60)
+      const twin = (id: string) => person(id, mira(id), start + 5, id.repeat(64))
+      put(
+        person("start", { name: "mirabelle", about: "start" }, start + 9),
+        person("words", { name: "aha mira", about: "words" }, start + 20),
+        person("about", { name: "zoe", about: "about mira" }, start + 30),
+        twin("b"),
+        twin("a")
+      )
+      pass(60)
+      assert.strictEqual(names("mira")[0], "known")
+      assert.deepStrictEqual(names("mira sort:text"), ["a", "b", "known", "start", "words", "about mira"])
+      assert.deepStrictEqual(names("SORT:New mira"), ["about mira", "words", "start", "a", "b", "known"])
+      assert.deepStrictEqual(names("mira sort:new", { limit: 2 }), ["about mira", "words"])
+      assert.deepStrictEqual(names("mira sort:text", { limit: 1 }), ["a"])
+      assert.deepStrictEqual(names("mira sort:new", { until: start + 9 }), ["start", "a", "b", "known"])
+      assert.deepStrictEqual(names("mira sort:new", { authors: [known.pubkey] }), ["known"])
+      assert.deepStrictEqual(names("aha mira sort:new"), ["words"])
+      assert.deepStrictEqual(names("mira@known.example sort:new")[0], "known")
+      assert.deepStrictEqual(names("mira sort:hot"), names("mira"), "unknown: ignored")
+    })
+  )
+
+  it.live(
+    "finds the newest below many who are better known",
+    test(({ know, names, pass, put }) => {
+      const known = Array.from(
+        { length: 600 },
+        (_, i) => person(`known ${i}`, mira(`known ${i}`, { nip05: `mira@d${i}.example` }), start + i)
+      )
+      put(...known)
+      know(...known.map(verified))
+      pass(60)
+      put(person("newest", mira("newest"), start + 1000))
+      assert.deepStrictEqual(names("mira sort:new", { limit: 2 }), ["newest", "known 599"])
+      assert.deepStrictEqual(names("mira sort:text", { limit: 2 }), ["newest", "known 599"])
+      assert.strictEqual(names("mira", { limit: 2 })[0], "known 599")
+    })
+  )
+})
 
 describe("the better known first", () => {
   it.live(

@@ -5,6 +5,7 @@ import { profileOf } from "../../../domain/Profile.ts"
 import {
   isAlmost,
   pointsOf,
+  pointsOfExact,
   pointsOfSlip,
   type Relevance,
   relevanceOf,
@@ -29,7 +30,7 @@ export interface Answer extends Candidate {
   readonly id: string
   /** What the text is worth. */
   readonly points: number
-  /** That, and how well known the author is. */
+  /** That, and how well known the author is; as the query wants it (`SearchSort`). */
   readonly score: number
 }
 
@@ -106,7 +107,9 @@ export class Answers {
 
   #push(candidate: Candidate, points: number): void {
     const { bucket, raw } = candidate
-    this.#answers.push({ ...candidate, id: idOfRaw(raw), points, score: scoreOf(points, bucket) })
+    const { sort } = this.#query
+    const score = sort === "rank" ? scoreOf(points, bucket) : sort === "text" ? points : Number(points >= pointsOfExact)
+    this.#answers.push({ ...candidate, id: idOfRaw(raw), points, score })
   }
 
   /** What a further one from further down has to be worth more than to be among the best so many; undefined while any one is. */
@@ -117,7 +120,10 @@ export class Answers {
 
   /** The best ones, the best first, and whether those are all of them. */
   best(limit: number): { readonly found: ReadonlyArray<Answer>; readonly complete: boolean } {
-    const found = this.#answers.toSorted((a, b) => b.score - a.score || b.points - a.points || newestFirst(a, b))
+    const byText = this.#query.sort === "new" ? 0 : 1
+    const found = this.#answers.toSorted((a, b) =>
+      b.score - a.score || byText * (b.points - a.points) || newestFirst(a, b)
+    )
     return { found: found.slice(0, limit), complete: found.length <= limit }
   }
 }

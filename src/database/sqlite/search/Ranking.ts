@@ -5,57 +5,43 @@
  * author whose verified name changes at once, and everybody again in turn, as years pass. A profile moves only when its bucket
  * changes, which is an ordinary small write.
  */
-import { hash } from "node:crypto"
 import type { DatabaseSync } from "node:sqlite"
-import { nip05NameOf, nip05TextOf } from "../../../domain/Nip05.ts"
-import { type Profile, profileOf } from "../../../domain/Profile.ts"
-import { searchDocumentOf } from "../../../domain/SearchQuery.ts"
-import { type Signals, standingOf } from "../../../domain/Standing.ts"
-import type { SpaceName } from "../../Spaces.ts"
+import { profileOf } from "../../../domain/Profile.ts"
+import { standingOf } from "../../../domain/Standing.ts"
 import { prepare } from "../connection.ts"
 import { prefixKey } from "../keys.ts"
 import { RawEvent } from "../rawEvent.ts"
+import { isBefore, type Known, Looks, newestProfile, type RankedPerson, recordOf } from "./Looks.ts"
 import { bucketOfNewcomers } from "./places.ts"
 import type { SearchIndex } from "./SearchIndex.ts"
-import { atDomain, verifiedAt } from "./verified.ts"
 
 /** Profiles of one step, about 20 ms, and events among which they are looked for. */
 const stepMax = 128
 const rowsMax = 512
 /** Authors who are looked at again with each sweep that has nothing else to do. */
 const againMax = 128
-/** People with a verified name at one domain: of more, it is a provider. */
-const ownDomainMax = 3
 
-interface Person {
-  readonly seen: number
-  readonly bucket: number
-}
-
-/** One of those who look alike. */
-interface Known extends Pick<Signals, "confirmed" | "seen"> {
-  readonly key: number
-  readonly profile: Profile
-}
-
-/** Seconds by which somebody has to have been here earlier: what is met in one harvest comes in no order. */
-const earlier = 86_400
-
-const isBefore = (a: Known, b: Known): boolean => {
-  const own = Number(a.confirmed === "own domain") - Number(b.confirmed === "own domain")
-  return own === 0 ? a.seen + earlier <= b.seen : own > 0
-}
-
-const recordOf = (space: SpaceName) => `SELECT value FROM record WHERE space = '${space}' AND key = ?`
+/**
+ * Looks that are examined for each that somebody claims who has changed: twice as fast as they come, so that of all looks no
+ * more than about half are of the past, however often authors change their pictures.
+ */
+const prunedPerClaim = 2
 
 export class Ranking {
   readonly #search: SearchIndex
+  readonly #looks: Looks
   readonly #statements: ReturnType<typeof statementsOf>
   /** Authors to be looked at before the transaction ends. */
   readonly #touched = new Set<number>()
 
+  /** Looks that were claimed so far. */
+  #claimed = 0
+  /** The look after which old ones are sought. */
+  #pruned = 0
+
   constructor(db: DatabaseSync, search: SearchIndex) {
     this.#search = search
+    this.#looks = new Looks(db)
     this.#statements = statementsOf(db)
   }
 
@@ -108,31 +94,21 @@ export class Ranking {
 
   #rank(seq: number, event: RawEvent, now: number): void {
     const key = prefixKey(event.pubkey)
-    const known = this.#personOf(key)
-    const { seen, bucket }: Person = known ?? { seen: now, bucket: bucketOfNewcomers }
+    const known = this.#looks.personOf(key)
+    const { seen, bucket }: RankedPerson = known ?? { seen: now, bucket: bucketOfNewcomers }
     if (known === undefined) this.#statements.enter.run(key, seen, bucket)
     const profile = profileOf(event.content, Infinity)
     if (typeof profile === "string") return
-    const confirmed = this.#confirmed(event.pubkey, profile)
-    const isCopy = this.#isCopy({ key, seen, confirmed, profile })
+    const confirmed = this.#looks.confirmed(event.pubkey, profile)
+    const claimed = this.#claimed
+    const isCopy = this.#isCopy({ key, pubkey: event.pubkey, seen, confirmed, profile })
+    // A first version leaves no look behind.
+    if (known !== undefined) this.#prune(prunedPerClaim * (this.#claimed - claimed))
     const standing = standingOf({ confirmed, isSilent: this.#isSilent(event.pubkey), seen, isCopy }, now)
     if (standing === bucket) return
     this.#search.removed(event)
     this.#statements.move.run(standing, key)
     this.#search.added(seq, event)
-  }
-
-  #personOf(key: number): Person | undefined {
-    const [seen, bucket] = this.#statements.person.get(key) ?? []
-    return seen === undefined ? undefined : { seen: seen as number, bucket: bucket as number }
-  }
-
-  #confirmed(pubkey: string, { nip05 }: Profile): Signals["confirmed"] {
-    const name = nip05 === "" ? undefined : nip05NameOf(nip05)
-    const [value] = name === undefined ? [] : this.#statements.verified.get(pubkey) ?? []
-    if (name === undefined || value !== JSON.stringify(nip05TextOf(name))) return undefined
-    const there = this.#statements.atDomain.all(atDomain(name.domain), ownDomainMax + 1)
-    return there.length > ownDomainMax ? "provider" : "own domain"
   }
 
   #isSilent(pubkey: string): boolean {
@@ -146,59 +122,30 @@ export class Ranking {
    */
   #isCopy(me: Known): boolean {
     let isCopy = false
-    for (const look of this.#looksOf(me.profile)) {
-      const [holder] = this.#statements.look.get(look) ?? []
+    for (const look of this.#looks.of(me.profile)) {
+      const holder = this.#looks.holderOf(look)
       if (holder === me.key) continue
-      const other = holder === undefined ? undefined : this.#knownOf(holder as number, look)
+      const other = holder === undefined ? undefined : this.#looks.knownOf(holder, look)
       if (other !== undefined && isBefore(other, me)) isCopy = true
       else if (other === undefined || isBefore(me, other)) {
         this.#statements.claim.run(look, me.key)
+        this.#claimed++
         if (other !== undefined) this.#touched.add(other.key)
       }
     }
     return isCopy
   }
 
-  /** Who has held a look, where that is still so. */
-  #knownOf(key: number, look: number): Known | undefined {
-    const person = this.#personOf(key)
-    const [, raw] = this.#statements.profile.get(key) ?? []
-    if (person === undefined || raw === undefined) return undefined
-    const event = new RawEvent(raw as string)
-    const profile = profileOf(event.content, Infinity)
-    if (typeof profile === "string" || !this.#looksOf(profile).includes(look)) return undefined
-    return { key, seen: person.seen, confirmed: this.#confirmed(event.pubkey, profile), profile }
+  /** Forgets those of the next looks whose holders have them no more. */
+  #prune(count: number): void {
+    if (count === 0) return
+    const { drop, looks } = this.#statements
+    const rows = looks.all(this.#pruned, count) as ReadonlyArray<ReadonlyArray<number>>
+    for (const [look, holder] of rows) {
+      if (this.#looks.knownOf(holder!, look!) === undefined) drop.run(look!)
+    }
+    this.#pruned = rows.length < count ? -1 : rows.at(-1)![0]!
   }
-
-  /** What a profile looks like: each of its names with its picture, by URL and, where it was looked at, by file. */
-  #looksOf(profile: Profile): ReadonlyArray<number> {
-    const { picture } = profile
-    if (picture === "") return []
-    const { displayName, name } = searchDocumentOf(profile)
-    const names = new Set([name.joined, displayName.joined].filter((joined) => joined !== ""))
-    const pictures = [picture, ...this.#filesOf(picture)]
-    return [...names].flatMap((name) => pictures.map((one) => prefixKey(hash("sha256", `${name}\n${one}`, "hex"))))
-  }
-
-  /** Lengths and hashes by which two files are one. Of most only the beginning is read. */
-  #filesOf(picture: string): ReadonlyArray<string> {
-    const [value] = this.#statements.picture.get(picture) ?? []
-    if (value === undefined) return []
-    const { outcome } = JSON.parse(value as string) as { readonly outcome?: { readonly facts?: PictureFile } }
-    const { bytes, head, sha256 } = outcome?.facts ?? {}
-    return [
-      ...(sha256 === undefined ? [] : [`sha256 ${sha256}`]),
-      ...(head === undefined || bytes === undefined ? [] : [`head ${bytes} ${head}`])
-    ]
-  }
-}
-
-/** What a record of a picture says of its file. */
-interface PictureFile {
-  readonly bytes?: number
-  readonly sha256?: string
-  /** SHA-256 of the first 4,096 bytes. */
-  readonly head?: string
 }
 
 const statementsOf = (db: DatabaseSync) => ({
@@ -210,18 +157,11 @@ const statementsOf = (db: DatabaseSync) => ({
     `SELECT seq, CASE kind WHEN 0 THEN raw END FROM event WHERE seq > ? ORDER BY seq LIMIT ${rowsMax}`
   ),
   people: prepare(db, `SELECT pubkey_key FROM person WHERE pubkey_key > ? ORDER BY pubkey_key LIMIT ${againMax}`),
-  profile: prepare(
-    db,
-    `SELECT seq, raw FROM event INDEXED BY event_author WHERE pubkey_key = ? AND kind = 0
-      ORDER BY created_at DESC, id_key LIMIT 1`
-  ),
-  person: prepare(db, "SELECT seen, bucket FROM person WHERE pubkey_key = ?"),
+  profile: prepare(db, newestProfile),
   enter: prepare(db, "INSERT INTO person VALUES (?, ?, ?)"),
   move: prepare(db, "UPDATE person SET bucket = ? WHERE pubkey_key = ?"),
-  look: prepare(db, "SELECT pubkey_key FROM look WHERE key = ?"),
+  looks: prepare(db, "SELECT key, pubkey_key FROM look WHERE key > ? ORDER BY key LIMIT ?"),
+  drop: prepare(db, "DELETE FROM look WHERE key = ?"),
   claim: prepare(db, "INSERT OR REPLACE INTO look VALUES (?, ?)"),
-  verified: prepare(db, recordOf("nip05")),
-  proof: prepare(db, recordOf("proof")),
-  picture: prepare(db, recordOf("picture")),
-  atDomain: prepare(db, `${verifiedAt} LIMIT ?`)
+  proof: prepare(db, recordOf("proof"))
 })

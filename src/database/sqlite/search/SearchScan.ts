@@ -33,7 +33,8 @@ import {
   rowsOf,
   slotOf,
   timeMax,
-  timeOf
+  timeOf,
+  withoutBucket
 } from "./places.ts"
 import { almostOf, type List, oneOf, planOf } from "./plan.ts"
 import { wellKnownMin } from "./terms.ts"
@@ -66,6 +67,8 @@ const domainMax = 256
 const exactMax = 8
 /** Profiles that are looked at because of a name that is almost what was asked for. */
 const slipsMax = 32
+/** Profiles of one place: mostly there is one. */
+const perPlace = 16
 /** Profiles between two pauses. */
 const perStep = 64
 
@@ -164,8 +167,10 @@ export const make = (
    * What a filter leaves of the index, the best known first: all of it, or where it has times as much of each bucket as there
    * is anything of.
    */
-  const stretchesOf = ({ since, until }: Filter): ReadonlyArray<Stretch> => {
-    if (since === undefined && until === undefined) return [{ first: 0, last: rowMax }]
+  const stretchesOf = (filter: Filter): ReadonlyArray<Stretch> =>
+    filter.since === undefined && filter.until === undefined ? [{ first: 0, last: rowMax }] : bucketsOf(filter)
+
+  const bucketsOf = ({ since, until }: Filter): ReadonlyArray<Stretch> => {
     const found: Array<Stretch> = []
     for (let bucket = bucketMax; bucket >= 0; bucket--) {
       const rows = rowsOf(bucket, since ?? 0, until ?? timeMax)
@@ -243,6 +248,53 @@ export const make = (
     return isAll
   }
 
+  /**
+   * Profiles of one list in the order of their times, whatever buckets they are in; true when these are all. The newest rows
+   * of each bucket are put in order first, as they cost a fiftieth of the profiles there, and the newest of all are read.
+   */
+  function* newest(
+    { expression }: List,
+    stretches: ReadonlyArray<Stretch>,
+    { limit, now }: SearchOptions,
+    answers: Answers
+  ) {
+    const wanted = Math.max(listMax, limit + spare)
+    const rows: Array<number> = []
+    for (const { first, last } of stretches) {
+      rows.push(...statements.rows.all(expression, first, last, wanted).map(([row]) => row as number))
+      yield
+    }
+    const shown = rows.toSorted((a, b) => withoutBucket(b) - withoutBucket(a)).slice(0, wanted)
+    for (let i = 0; i < shown.length; i++) {
+      const row = shown[i]!
+      for (const candidate of read(expression, { first: row, last: row }, now, perPlace).candidates) {
+        answers.add(candidate)
+      }
+      if (i % perStep === perStep - 1) yield
+    }
+    yield
+    return rows.length <= wanted
+  }
+
+  /** Answers chosen by the words, in an order that buckets have no part in; true when these are all. */
+  function* byWordsAlone(options: SearchOptions, answers: Answers): Generator<undefined, boolean> {
+    const { filter, limit, now, query } = options
+    const { anywhere, lists } = planOf(query)
+    const buckets = bucketsOf(filter)
+    let complete = true
+    for (const list of query.sort === "new" && lists.length > 0 ? [oneOf(lists)] : lists) {
+      // What comes in later lists is worth less by its text.
+      if (answers.threshold(limit) !== undefined) return false
+      complete = (yield* newest(list, buckets, options, answers)) && complete
+    }
+    if (anywhere.length === 0) return complete
+    if (query.sort === "text" && answers.threshold(limit) !== undefined) return false
+    for (const stretch of stretchesOf(filter)) {
+      complete = (yield* walk(anywhere, stretch, now, answers)) && complete
+    }
+    return complete
+  }
+
   /** Names of the well known that are what was asked for but for one slip: a few of the best known. */
   function* slips({ now, query }: SearchOptions, stretches: ReadonlyArray<Stretch>, last: number, answers: Answers) {
     const almost = almostOf(query)
@@ -278,7 +330,7 @@ export const make = (
     }
     const authors = exactly(query)
     if (authors.length > 0) yield* byAuthors(authors, options, answers)
-    return yield* byWords(options, answers)
+    return yield* query.sort === "rank" ? byWords(options, answers) : byWordsAlone(options, answers)
   }
 
   /** Answers chosen by the words; true when these are all. */
@@ -351,7 +403,7 @@ const keysOf = (statement: Statement, ...parameters: ReadonlyArray<string | numb
 const statementsOf = (
   db: DatabaseSync
 ): Record<
-  "profiles" | "down" | "within" | "last" | "bucket" | "verified" | "named" | "atDomain" | "backlog",
+  "profiles" | "rows" | "down" | "within" | "last" | "bucket" | "verified" | "named" | "atDomain" | "backlog",
   Statement
 > => ({
   profiles: prepare(
@@ -362,6 +414,12 @@ const statementsOf = (
       WHERE s.search MATCH ?1 AND s.rowid >= CAST(?2 AS INTEGER) AND s.rowid <= CAST(?3 AS INTEGER)
         AND (e.expiration IS NULL OR e.expiration > ?4)
       ORDER BY s.rowid DESC LIMIT ?5`
+  ),
+  rows: prepare(
+    db,
+    `SELECT rowid FROM search
+      WHERE search MATCH ?1 AND rowid >= CAST(?2 AS INTEGER) AND rowid <= CAST(?3 AS INTEGER)
+      ORDER BY rowid DESC LIMIT ?4`
   ),
   down: prepare(
     db,

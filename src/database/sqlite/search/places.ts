@@ -47,6 +47,9 @@ export const placeOf = (bucket: number, created_at: number, idKey: number): Plac
 
 export const bucketAt = (row: number): number => Math.floor(row / rowsPerBucket)
 
+/** What a row number says of time and id. */
+export const withoutBucket = (row: number): number => row % rowsPerBucket
+
 export const rowAt = ({ bucket, created_at, slot }: Place): number => bucket * rowsPerBucket + created_at * slots + slot
 
 /** The row numbers of a bucket within some time, Unix seconds and both inclusive. */
