@@ -247,6 +247,12 @@ export const table = {
     "check",
     "Whether domains are asked whose their NIP-05 names are: check keeps what they say, for searches and for who comes first there; require rejects profiles without a name that is theirs."
   ),
+  openRanking: setting(
+    "OPEN_RANKING",
+    onOff,
+    "off",
+    "Whether programs may search by the Open Ranking protocol: POST /search/pubkeys, and what there is at /.well-known/open-ranking."
+  ),
   profileGrace: setting(
     "PROFILE_GRACE",
     days(0, 3650),

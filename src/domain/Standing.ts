@@ -18,6 +18,9 @@ export interface Signals {
 /** What each signal is worth. */
 export const weights = { newcomer: 2, ownDomain: 4, provider: 2, silent: -1, year: 1, copy: -3 } as const
 
+/** How well known the best known are. */
+export const bucketMax = 15
+
 /** Whole years that count. */
 const yearsMax = 3
 const year = 31_557_600
@@ -28,7 +31,7 @@ export const standingOf = ({ confirmed, isCopy, isSilent, seen }: Signals, now: 
   const sum = weights.newcomer + years * weights.year +
     (confirmed === "own domain" ? weights.ownDomain : confirmed === "provider" ? weights.provider : 0) +
     (isSilent ? weights.silent : 0) + (isCopy ? weights.copy : 0)
-  return Math.min(15, Math.max(0, sum))
+  return Math.min(bucketMax, Math.max(0, sum))
 }
 
 /** What is said of an author's place: the figures that every answer about somebody carries. */
@@ -71,7 +74,7 @@ export const standingSaid = ({ bucket, nip05Verified, rankedAt, resembles, trust
   ]
   const last = reasons.at(-1)!
   const said = reasons.length === 1 ? last : `${reasons.slice(0, -1).join(", ")}, and ${last}`
-  return `The account stands at ${bucket} of 15 among equal answers to a search: ${said}.`
+  return `The account stands at ${bucket} of ${bucketMax} among equal answers to a search: ${said}.`
 }
 
 /** How answers to a search are put in order, for people: weights are those that count. */

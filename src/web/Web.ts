@@ -33,7 +33,7 @@ const bodyBytesMax = 65_536
 /** Units (`domain/MessageWork`, about 0.1 ms each) of a path, for the most that it may ask for: 500 profiles cost what a REQ of them does. */
 const costs: ReadonlyArray<readonly [path: RegExp, units: number]> = [
   [/^\/(?:-\/|img\/|favicon|robots)/u, 2],
-  [/^\/(?:api\/(?:search|profiles)|random)/u, 35],
+  [/^\/(?:api\/(?:search|profiles)|random|search\/)/u, 35],
   [/^\/(?:explore|p\/|\?|$)/u, 40]
 ]
 
@@ -64,9 +64,14 @@ const siteWith = Effect.gen(function*() {
 
 /** Everything that takes time to load, once: the router with pages and API. */
 const load = Effect.fnUntraced(function*(web: WebContext, scope: Scope.Scope) {
-  const [pages, api] = yield* Effect.promise(() => Promise.all([import("./PageRoutes.ts"), import("./ApiRoutes.ts")]))
+  const [pages, api, openRanking] = yield* Effect.promise(() =>
+    Promise.all([import("./PageRoutes.ts"), import("./ApiRoutes.ts"), import("./OpenRanking.ts")])
+  )
   const routes = pages.make(web)
-  return yield* Scope.provide(HttpRouter.toHttpEffect(Layer.merge(routes.layer, api.make(web, routes))), scope)
+  return yield* Scope.provide(
+    HttpRouter.toHttpEffect(Layer.mergeAll(routes.layer, api.make(web, routes), openRanking.make(web))),
+    scope
+  )
 }, Effect.provide(NodeHttpServer.layerHttpServices))
 
 const make = Effect.gen(function*() {

@@ -160,6 +160,40 @@ describe("pages and API", () => {
     60_000
   )
 
+  it.live("answer Open Ranking where the operator wants it, in the order of a search", () =>
+    Effect.gen(function*() {
+      const { http, stop } = yield* service.start({ env: { ADMISSION: "open", OPEN_RANKING: "on" } }).pipe(
+        Effect.flatMap((running) => Effect.map(running.listening, ({ http, url }) => ({ ...running, http, url }))),
+        Effect.tap(({ url }) =>
+          Effect.gen(function*() {
+            const client = yield* TestClient.connect(url)
+            yield* client.publish(profileEvent({ name: "mirabelle" }, "person 1", { created_at: epoch + 9 }))
+            yield* client.publish(profileEvent({ name: "mira" }, "person 2"))
+          })
+        )
+      )
+      const ask = (body: string) =>
+        get(`${http}/search/pubkeys`, { "content-type": "application/json" }, { method: "POST", body })
+      const found = yield* ask(JSON.stringify({ query: "mira", limit: 5 }))
+      assert.strictEqual(found.headers.get("access-control-allow-origin"), "*")
+      const { results, ttl } = JSON.parse(found.text)
+      assert.deepStrictEqual(results.map(({ pubkey }: { pubkey: string }) => pubkey), [person(2), person(1)])
+      for (const result of results) {
+        assert.deepStrictEqual(Object.keys(result), ["pubkey", "rank"])
+        assert.isTrue(result.rank >= 0 && result.rank <= 1)
+      }
+      assert.strictEqual(ttl, 60)
+      for (const body of [{}, { query: "" }, { query: "a", limit: 51 }, { query: "a", algorithm: "other" }]) {
+        const { headers, status } = yield* ask(JSON.stringify(body))
+        assert.strictEqual(status, 422, JSON.stringify(body))
+        assert.isString(headers.get("x-reason"))
+      }
+      assert.strictEqual((yield* ask("{")).status, 400)
+      const document = JSON.parse((yield* get(`${http}/.well-known/open-ranking`)).text)
+      assert.strictEqual(document["/search/pubkeys"][0].id, "rank")
+      yield* stop()
+    }), 60_000)
+
   it.live(
     "draw by chance: everybody once in a lap, the same for the same seed, in the predecessor's shape",
     () =>
@@ -195,6 +229,7 @@ describe("pages and API", () => {
         [`/api/search?q=${"x".repeat(101)}`, 400],
         ["/api/search?q=a&limit=51", 400],
         ["/api/search?q=a&sort=best", 400],
+        ["/.well-known/open-ranking", 404],
         ["/api/search?q=a&after=nonsense", 400],
         ["/api/profiles/nonsense", 400],
         [`/api/profiles/${"ab".repeat(32)}`, 404],

@@ -18,6 +18,7 @@ import type { DatabaseSync } from "node:sqlite"
 import type { Filter } from "../../../domain/Filter.ts"
 import { nip05NameOf, nip05TextOf } from "../../../domain/Nip05.ts"
 import { bucketAbove, type SearchQuery } from "../../../domain/SearchQuery.ts"
+import { bucketMax } from "../../../domain/Standing.ts"
 import { verifiedNames } from "../../Spaces.ts"
 import { prepare, type Statement } from "../connection.ts"
 import type { Step } from "../FilterScan.ts"
@@ -26,7 +27,6 @@ import { pubkeyOfRaw } from "../rawEvent.ts"
 import { type Answer, Answers, type Candidate } from "./Answers.ts"
 import {
   bucketAt,
-  bucketMax,
   bucketOfNewcomers,
   profilesAt,
   rowMax,

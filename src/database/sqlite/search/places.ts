@@ -7,6 +7,8 @@
  * place is therefore always tested against the profile itself.
  */
 
+import { bucketMax } from "../../../domain/Standing.ts"
+
 /**
  * Bits of the id, of the 52 that `event.id_key` has. With those of the time and of the bucket they make a safe integer, as
  * `node:sqlite` insists; more of them would make the lists longer, which hold the steps from one row to the next.
@@ -21,9 +23,6 @@ const timeBits = 33
 export const timeMax = 2 ** timeBits - 1
 
 const rowsPerBucket = 2 ** (timeBits + bits)
-
-/** How well known the best known are, as four bits say it. */
-export const bucketMax = 15
 
 /** Of authors about whom nothing is known that would move them (`Ranking.ts`). */
 export const bucketOfNewcomers = 2
