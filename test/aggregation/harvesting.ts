@@ -54,6 +54,14 @@ export const twisted =
     socket.onMessage = (message) => twist(message, (other) => answer?.(other), socket)
   }
 
+/** What a message asks for or counts. */
+export type AskedFilter = Readonly<Record<string, unknown>>
+export const filterOf = (message: ReadonlyArray<unknown>) => message[2] as AskedFilter
+
+/** Does the message ask for a page of profiles? */
+export const isPage = (message: ReadonlyArray<unknown>) =>
+  message[0] === "REQ" && message[1] !== "live" && JSON.stringify(filterOf(message)["kinds"]) === "[0]"
+
 /** The pages of profiles asked for, in order; `from` leaves out those before. */
 export const pagesOf = ({ asked }: Relay, from = 0) => besides({ asked }, from, true)
 
@@ -70,3 +78,12 @@ export const coverageOf = Effect.map(
   Disk,
   ({ records }) => decodeCoverage(records.get(`${space.name} ${upstreamUrl}`)?.value ?? "") ?? []
 )
+
+/** The harvest reaches the present with so many profiles saved, and nothing left out. */
+export const savesAll = (count: number) =>
+  Effect.gen(function*() {
+    const seen = yield* live
+    assert.strictEqual(seen.outcomes.Saved, count)
+    assert.deepStrictEqual(seen.covered, wholeWindow)
+    return seen
+  })

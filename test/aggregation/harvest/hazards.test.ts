@@ -15,32 +15,23 @@ import { dmRelaysEvent, epoch, profileEvent, withForgedSignature } from "../../s
 import { Dials, layer as playing, relay } from "../../support/FakeUpstreamSocket.ts"
 import { blank, Disk } from "../FakeDatabase.ts"
 import {
+  type AskedFilter,
   coverageOf,
+  filterOf,
   harvesting,
+  isPage,
   live,
   pageSize,
   pagesOf,
   profiles,
   reached,
+  savesAll,
   status,
   twisted,
   waiting,
   wholeWindow
 } from "../harvesting.ts"
 import { eventually, now, settle, within } from "../world.ts"
-
-type Filter = Readonly<Record<string, unknown>>
-const filterOf = (message: ReadonlyArray<unknown>) => message[2] as Filter
-const isPage = (message: ReadonlyArray<unknown>) =>
-  message[0] === "REQ" && message[1] !== "live" && JSON.stringify(filterOf(message)["kinds"]) === "[0]"
-
-const savesAll = (count: number) =>
-  Effect.gen(function*() {
-    const seen = yield* live
-    assert.strictEqual(seen.outcomes.Saved, count)
-    assert.deepStrictEqual(seen.covered, wholeWindow)
-    return seen
-  })
 
 describe("hazard 1: what a relay answers at most", () => {
   for (const pageMax of [1, 3, 4]) {
@@ -55,7 +46,9 @@ describe("hazard 1: what a relay answers at most", () => {
     let pages = 0
     const moody = twisted(upstream, (message, answer) => {
       const [type, subscription, filter] = message
-      answer(isPage(message) ? [type, subscription, { ...filter as Filter, limit: [5, 1, 3][pages++ % 3] }] : message)
+      answer(
+        isPage(message) ? [type, subscription, { ...filter as AskedFilter, limit: [5, 1, 3][pages++ % 3] }] : message
+      )
     })
     return harvesting(upstream, savesAll(40), { sockets: playing(moody) })
   })
