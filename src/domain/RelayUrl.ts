@@ -87,12 +87,22 @@ export const aliasOf = (text: string): string => {
   return `${host}${port === "" ? "" : `:${port}`}${path}${query}`
 }
 
-/** Do both addresses name one relay? What is no address names none. */
-export const isSameRelay = (a: string, b: string): boolean => placeOf(a) !== undefined && aliasOf(a) === aliasOf(b)
-
 /** A loopback name or address, as `URL` writes it (RFC 6761 §6.3, RFC 1122 §3.2.1.3, RFC 4291 §2.5.3). */
 const isLoopback = (host: string): boolean =>
   /^(?:(?:[^.]+\.)*localhost|127(?:\.\d+){3}|\[::1\]|\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\])$/.test(host)
+
+/** Is the relay at this address on this machine? */
+export const isOnLoopback = (url: string): boolean => {
+  const place = placeOf(url)
+  return place !== undefined && isLoopback(place.host)
+}
+
+/** Does a `Host` (RFC 9110 §7.2) name this machine as it stands, and not in a spelling that has to be parsed to see it? */
+export const isLoopbackAuthority = (authority: string): boolean => {
+  const host = parse(`ws://${authority}`)?.hostname
+  return host !== undefined && isLoopback(host) && authority.toLowerCase().startsWith(host) &&
+    /^(?::\d{1,5})?$/.test(authority.slice(host.length))
+}
 
 /**
  * Is it the same host and port? While `RELAY_URL` is not set, ours is `localhost`, and then every loopback name and address

@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import {
   aliasOf,
-  isSameRelay,
+  isLoopbackAuthority,
+  isOnLoopback,
   isThisAddress,
   isThisRelay,
   isVanishFor,
@@ -113,7 +114,7 @@ describe("spellings of a relay's address", () => {
         const url = relayUrlOf(prefix + text)
         if (url === undefined) continue
         assert.strictEqual(relayUrlOf(url), url)
-        assert.isTrue(isSameRelay(url, prefix + text))
+        assert.strictEqual(aliasOf(url), aliasOf(prefix + text))
         assert.isTrue(isThisRelay(prefix + text, url))
       }
     }), { arbitrary: { runs: 500 } })
@@ -128,12 +129,45 @@ describe("one relay", () => {
     assert.strictEqual(aliasOf("no relay"), "no relay")
   })
 
-  it("is another one by port, path or query, and none is the same as what is no relay", () => {
-    assert.isTrue(isSameRelay("wss://relay.example/", "WS://relay.example:443"))
+  it("is another one by port, path or query", () => {
+    assert.strictEqual(aliasOf("wss://relay.example/"), aliasOf("WS://relay.example:443"))
     for (const other of ["wss://relay.example:444", "wss://relay.example/x", "wss://relay.example/?x"]) {
-      assert.isFalse(isSameRelay(own, other), other)
+      assert.notStrictEqual(aliasOf(own), aliasOf(other), other)
     }
-    assert.isFalse(isSameRelay("", ""))
+  })
+})
+
+describe("this machine", () => {
+  it("is what a loopback name or address leads to", () => {
+    for (
+      const host of ["localhost", "relay.localhost", "127.0.0.1:7000", "127.9.9.9", "[::1]:7000", "127.1", "localhost."]
+    ) {
+      assert.isTrue(isOnLoopback(`ws://${host}`), host)
+    }
+    for (const host of ["relay.example", "localhost.example", "10.0.0.1", "[::2]", "user@localhost", ""]) {
+      assert.isFalse(isOnLoopback(`ws://${host}`), host)
+    }
+  })
+
+  it("is named by a Host only as it stands", () => {
+    for (const host of ["localhost", "LOCALHOST:7000", "relay.localhost", "127.0.0.1:80", "[::1]", "[::1]:7000"]) {
+      assert.isTrue(isLoopbackAuthority(host), host)
+    }
+    for (
+      const host of [
+        "",
+        "127.1",
+        "2130706433",
+        "localhost.",
+        "localhost:",
+        "localhost/",
+        "localhost#",
+        "a@localhost",
+        "localhost.example"
+      ]
+    ) {
+      assert.isFalse(isLoopbackAuthority(host), host)
+    }
   })
 })
 

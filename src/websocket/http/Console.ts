@@ -7,7 +7,7 @@
 import { Effect, Option } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { BlockList, isIP } from "node:net"
-import { withoutEndSlashes } from "../../domain/RelayUrl.ts"
+import { isLoopbackAuthority, isOnLoopback, withoutEndSlashes } from "../../domain/RelayUrl.ts"
 import type { Journal } from "../../lifecycle/Journal.ts"
 import { report } from "../../lifecycle/Report.ts"
 import { consolePage } from "../../pages/ConsolePage.ts"
@@ -38,21 +38,18 @@ export const isListed = (list: BlockList, address: string): boolean => {
 /** A proxy that stands between says so in one of these. */
 const proxyHeaders = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"]
 
-/** What a `Host` is where it names this machine: no user, path or other spelling of a number that a parser makes an address of. */
-const loopbackHost = /^(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(?::\d{1,5})?$/i
-
-/** A name that a stranger's page can have resolve to this machine is not this machine's (DNS rebinding). */
-const isLoopbackHost = (host: string | undefined): boolean => loopbackHost.test(host ?? "")
-
 interface Asking {
   readonly remoteAddress: string | undefined
   readonly headers: Readonly<Record<string, string | undefined>>
 }
 
-/** Does it look like somebody on this machine who asks for this machine? */
+/**
+ * Does it look like somebody on this machine who asks for this machine? A name that a stranger's page can have resolve to
+ * this machine is not this machine's (DNS rebinding).
+ */
 const seemsLocal = ({ headers, remoteAddress }: Asking): boolean =>
   isListed(loopback, remoteAddress ?? "") && proxyHeaders.every((name) => headers[name] === undefined) &&
-  isLoopbackHost(headers["host"])
+  isLoopbackAuthority(headers["host"] ?? "")
 
 /**
  * Is it? A relay with a public address has a proxy in front of it, which may be on this machine and pass on whatever `Host` a
@@ -63,7 +60,7 @@ export const isLocal = (
   { proxies, relayUrl }: { readonly proxies: BlockList; readonly relayUrl: string }
 ): boolean =>
   seemsLocal(asking) &&
-  (isLoopbackHost(URL.parse(relayUrl)?.host) || isListed(proxies, asking.remoteAddress ?? ""))
+  (isOnLoopback(relayUrl) || isListed(proxies, asking.remoteAddress ?? ""))
 
 const headers = {
   "cache-control": "no-store",
