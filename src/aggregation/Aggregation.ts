@@ -48,7 +48,7 @@ const announced = Layer.effectDiscard(announce("aggregation"))
 export const layerWithout = Layer.provideMerge(component, announced)
 
 /** The examiner over whatever fetches pictures and makes sockets. */
-export const examiner = Examiner.layerNetwork.pipe(
+const examiner = Examiner.layerNetwork.pipe(
   Layer.provide(Picture.layer),
   Layer.provide(RememberedPictures.layer),
   Layer.provide(Posts.layer),

@@ -6,6 +6,7 @@ import { Context, Effect, Layer } from "effect"
 import { Settings } from "../config/Settings.ts"
 import { Database, type DatabaseError, textOf } from "../database/Database.ts"
 import { type Event, newestFirst } from "../domain/Event.ts"
+import { profileKind } from "../domain/Kinds.ts"
 import { nip05NameOf, nip05TextOf } from "../domain/Nip05.ts"
 import { pictureUrlOf } from "../domain/PictureUrl.ts"
 import { type Facts, factsOf, judge, type Verdict } from "../domain/Quality.ts"
@@ -52,7 +53,7 @@ export interface NameKnown {
 /** The stored profile of an author, if there is one. */
 export const stored = Effect.fnUntraced(function*(pubkey: string) {
   const { query } = yield* Database
-  const { events } = yield* query([{ authors: [pubkey], kinds: [0], limit: 1 }], { limitMax: 1 })
+  const { events } = yield* query([{ authors: [pubkey], kinds: [profileKind], limit: 1 }], { limitMax: 1 })
   return events.map((raw): Candidate => ({ event: JSON.parse(textOf(raw)), from: "stored here", isStored: true }))
 })
 
@@ -76,7 +77,7 @@ export const waiting = Effect.fnUntraced(function*(pubkey: string) {
   const all = yield* RetryQueue.space.all(yield* Database)
   return all.flatMap(({ due, value }): ReadonlyArray<Candidate> => {
     const event = value?.event as Event | undefined
-    if (value === undefined || event?.pubkey !== pubkey || event.kind !== 0) return []
+    if (value === undefined || event?.pubkey !== pubkey || event.kind !== profileKind) return []
     const when = due === null ? "" : `, next check ${timeOf(due / 1000)}`
     return [{ event, from: `waiting: ${value.reason}, ${value.attempts} attempts${when}`, isStored: false }]
   })

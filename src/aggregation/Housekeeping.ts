@@ -6,7 +6,7 @@ import { Supervisor } from "../lifecycle/Supervisor.ts"
 import { Grace } from "./admission/Grace.ts"
 import * as Space from "./Space.ts"
 
-export const period = Duration.minutes(1)
+const period = Duration.minutes(1)
 
 /** Records forgotten in one write. */
 const forgottenMax = 500

@@ -14,7 +14,7 @@ export const recordBytes = 128
 
 /** Answer bytes. */
 export const verdictValid = 1
-export const verdictInvalid = 0
+const verdictInvalid = 0
 
 /** What a thread is started with. */
 export interface ThreadData {

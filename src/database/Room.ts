@@ -24,18 +24,18 @@ export interface Space {
 }
 
 /** Between two looks. */
-export const interval = Duration.seconds(5)
+const interval = Duration.seconds(5)
 /** Between two tries where there is room by the look and none for a write, as under a quota. */
 const patienceMax = Duration.minutes(1)
 
 const mebibyte = 1024 * 1024
 
 /** Below so much free, room is low: a warning. Small disks are asked for less. */
-export const lowAt = ({ total }: Space): number => Math.min(256 * mebibyte, total / 10)
+const lowAt = ({ total }: Space): number => Math.min(256 * mebibyte, total / 10)
 /** From so much on it is not low any more. */
 const enoughAt = (space: Space): number => lowAt(space) * 1.5
 /** From so much on, writing goes on after it had stopped. */
-export const resumeAt = ({ total }: Space): number => Math.min(32 * mebibyte, total / 20)
+const resumeAt = ({ total }: Space): number => Math.min(32 * mebibyte, total / 20)
 
 const lacking = "the disk is full"
 

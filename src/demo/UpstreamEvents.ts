@@ -38,7 +38,7 @@ export const matches = (filter: WireFilter, event: Event): boolean =>
 type Place = Pick<Event, "created_at" | "id">
 
 /** Newest first, then lowest id (NIP-01, the order of a `limit`). */
-export const newestFirst = (a: Place, b: Place): number =>
+const newestFirst = (a: Place, b: Place): number =>
   b.created_at - a.created_at || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
 
 /** Where the first event is that does not come before `place` in the order. */

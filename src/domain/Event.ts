@@ -154,9 +154,6 @@ export const isEphemeral = (kind: number): boolean => kind >= 20_000 && kind < 3
 /** One event per author, kind and `d` tag is kept (NIP-01, "Kinds"). */
 export const isAddressable = (kind: number): boolean => kind >= 30_000 && kind < 40_000
 
-/** Every event is kept: all that is in no other class. */
-export const isRegular = (kind: number): boolean => !isReplaceable(kind) && !isEphemeral(kind) && !isAddressable(kind)
-
 /** Value of the first tag of that name; a tag without a value has an empty one. */
 export const tagValue = (event: Pick<Event, "tags">, name: string): string | undefined => {
   for (const tag of event.tags) if (tag[0] === name) return tag[1] ?? ""

@@ -2,7 +2,7 @@
 import { type Event, tagValue } from "./Event.ts"
 import { isThisAddress } from "./RelayUrl.ts"
 
-export const httpAuthKind = 27_235
+const httpAuthKind = 27_235
 
 /** Seconds that the clocks of client and server may be apart, either way. */
 export const httpAuthWindow = 60

@@ -18,7 +18,7 @@ export interface Limits {
 }
 
 /** A square of 16,383 pixels: what decoders in wide use accept by default. */
-export const limits: Limits = { pixelsMax: 16_383 * 16_383 }
+const limits: Limits = { pixelsMax: 16_383 * 16_383 }
 
 /** Bytes that are enough to tell every format from every other. */
 const magicBytes = 12

@@ -8,9 +8,9 @@ import type { Filter } from "./Filter.ts"
 import { giftWrapKind } from "./Kinds.ts"
 
 /** Direct messages (NIP-04), gift wraps (NIP-59) and ephemeral gift wraps, which relays of kind 10050 lists take in. */
-export const privateKinds: ReadonlyArray<number> = [4, giftWrapKind, 21_059]
+const privateKinds: ReadonlySet<number> = new Set([4, giftWrapKind, 21_059])
 
-export const isPrivate = (kind: number): boolean => privateKinds.includes(kind)
+export const isPrivate = (kind: number): boolean => privateKinds.has(kind)
 
 /** Keys that a client has proved to hold. */
 export type Readers = ReadonlySet<string>

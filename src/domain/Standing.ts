@@ -16,7 +16,7 @@ export interface Signals {
 }
 
 /** What each signal is worth. */
-export const weights = { newcomer: 2, ownDomain: 4, provider: 2, silent: -1, year: 1, copy: -3 } as const
+const weights = { newcomer: 2, ownDomain: 4, provider: 2, silent: -1, year: 1, copy: -3 } as const
 
 /** How well known the best known are. */
 export const bucketMax = 15

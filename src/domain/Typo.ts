@@ -1,8 +1,8 @@
 /** One slip of the finger: a letter that is wrong, missing, too many, or in its neighbour's place. */
 
 /** UTF-16 units of a name that is looked up in spite of a slip: of fewer, too many others are as near. */
-export const lengthMin = 5
-export const lengthMax = 24
+const lengthMin = 5
+const lengthMax = 24
 
 const isInBounds = (text: string): boolean => text.length >= lengthMin && text.length <= lengthMax
 

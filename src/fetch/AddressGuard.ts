@@ -14,7 +14,7 @@ import { type ResolveError, Resolver } from "./Resolver.ts"
 import { type Address, isSpecial, matcher, parseAddress } from "./SpecialAddress.ts"
 
 /** Why a target is refused. It stays refused until its URL, its name's addresses or our settings change. */
-export const RefusalReason = Schema.Literals([
+const RefusalReason = Schema.Literals([
   "malformed URL",
   "URL is too long",
   "scheme is not allowed",
@@ -22,13 +22,13 @@ export const RefusalReason = Schema.Literals([
   "port is not allowed",
   "address is not public"
 ])
-export type RefusalReason = typeof RefusalReason.Type
+type RefusalReason = typeof RefusalReason.Type
 
 /** Nothing was sent to the target. */
 export class TargetRefused extends Schema.TaggedError<TargetRefused>()("TargetRefused", { reason: RefusalReason }) {}
 
 /** UTF-16 units. */
-export const urlMax = 2048
+const urlMax = 2048
 
 /** Addresses of one name that are connected to, at most; all of them are looked at. */
 const addressesMax = 8

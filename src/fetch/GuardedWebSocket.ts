@@ -20,7 +20,7 @@ export interface Options {
   readonly userAgent: string
 }
 
-export const defaults: Options = {
+const defaults: Options = {
   payloadBytesMax: 1 << 20,
   handshakeMillis: 5000,
   closeMillis: 500,

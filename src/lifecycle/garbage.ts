@@ -26,7 +26,7 @@ const trim = async (): Promise<void> => {
 }
 
 /** Collects this thread's garbage, which takes it some milliseconds, and returns what is free. */
-export const collect = (): void => {
+const collect = (): void => {
   gc ??= collector()
   // The first one empties pages of the heap, the second one unmaps them.
   gc()

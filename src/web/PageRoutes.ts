@@ -31,10 +31,10 @@ const queryMax = 100
 const facesOnHome = 6
 
 /** Names what is in the query, each as it came first. */
-export const parametersOf = ({ url }: Pick<Request, "url">): URLSearchParams =>
+const parametersOf = ({ url }: Pick<Request, "url">): URLSearchParams =>
   new URLSearchParams(url.slice(0, 4096).split("?")[1] ?? "")
 
-export const policyOf = (
+const policyOf = (
   { admission, nip05, pictureMin, pictures, profileGrace, proof, proofMin, rules }: WebContext["settings"]
 ): PolicyFacts => ({
   isOpen: admission === "open",

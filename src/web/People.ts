@@ -24,7 +24,7 @@ const candidatesMax = 48
 const namesakesMax = 5
 
 /** People on one page of a list. */
-export const pageSize = 24
+const pageSize = 24
 
 /** Places down a ranked answer at which paging ends. */
 const rankedMax = 480
@@ -51,7 +51,7 @@ const pictureStates: Readonly<Record<PictureRecord["outcome"]["_tag"], string>> 
 
 const hostOf = (url: string): string => URL.parse(url)?.host ?? "in the profile itself"
 
-export const pictureFactsOf = (url: string, record: PictureRecord | undefined): PictureFacts | undefined => {
+const pictureFactsOf = (url: string, record: PictureRecord | undefined): PictureFacts | undefined => {
   if (url === "") return undefined
   const facts = record?.outcome._tag === "Known" ? record.outcome.facts : undefined
   return {

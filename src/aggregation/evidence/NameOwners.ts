@@ -11,6 +11,7 @@ import { Settings } from "../../config/Settings.ts"
 import { Database, type DatabaseError, type RecordWrite, textOf } from "../../database/Database.ts"
 import { doubled, spread } from "../../domain/Backoff.ts"
 import type { Event } from "../../domain/Event.ts"
+import { profileKind } from "../../domain/Kinds.ts"
 import { type Nip05Name, nip05NameOf, nip05TextOf } from "../../domain/Nip05.ts"
 import { profileOf } from "../../domain/Profile.ts"
 import { type Facts, isBelievedPause } from "../../domain/Quality.ts"
@@ -72,7 +73,7 @@ export class NameOwners extends Context.Service<NameOwners, {
 }>()("profile-aggregator/aggregation/evidence/NameOwners") {}
 
 /** Forgets all about an author's name. */
-export const forget = (pubkey: string): ReadonlyArray<RecordWrite> => [space.drop(pubkey), checkSpace.drop(pubkey)]
+const forget = (pubkey: string): ReadonlyArray<RecordWrite> => [space.drop(pubkey), checkSpace.drop(pubkey)]
 
 const nameOf = ({ content }: Event): Nip05Name | undefined => {
   const profile = profileOf(content, Infinity)
@@ -173,7 +174,7 @@ const make = Effect.fnUntraced(function*() {
 
   const storedName = (pubkey: string) =>
     Effect.map(
-      database.query([{ authors: [pubkey], kinds: [0], limit: 1 }], { limitMax: 1 }),
+      database.query([{ authors: [pubkey], kinds: [profileKind], limit: 1 }], { limitMax: 1 }),
       ({ events: [raw] }) => raw === undefined ? undefined : nameOf(JSON.parse(textOf(raw)) as Event)
     )
 

@@ -60,7 +60,7 @@ const minute = 60_000
 const hour = 60 * minute
 const day = 24 * hour
 
-export const defaults: Options = {
+const defaults: Options = {
   knownFresh: 7 * day,
   noImageFresh: day,
   lookMillisMax: 20_000,

@@ -12,7 +12,7 @@ import type { GuardedFetch, Response } from "../../fetch/GuardedFetch.ts"
 
 /** Ends of the ranges, in bytes: most headers fit the first, colour profiles and previews the others. */
 const steps = [4096, 32_768, 262_144] as const
-export const bytesMax = 262_144
+const bytesMax = 262_144
 
 /** One per step, and one for a host whose ranges make no sense. */
 const requestsMax = 4

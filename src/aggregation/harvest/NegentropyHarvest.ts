@@ -41,7 +41,7 @@ const windowSecondsMin = 3600
 const [foundMax, roundsMax] = [20_000, 100]
 
 /** From the first message about a window to the last. */
-export const windowDeadline = Duration.minutes(2)
+const windowDeadline = Duration.minutes(2)
 
 /** Bytes of a message: as hex in a frame it stays below the 131,072 that many relays take at most. */
 const frameBytesMax = 48_000

@@ -17,7 +17,7 @@ export const daySeconds = 86_400
 const lifetime = 30 * 24 * 3_600_000
 
 /** Ids of one day; the latest to be refused are kept. */
-export const idsPerDayMax = 10_000
+const idsPerDayMax = 10_000
 
 /** Bytes of one id, after the second it was signed in, counted from the day's first: 4 bytes. */
 const [idBytes, itemBytes] = [32, 36]

@@ -18,6 +18,7 @@ import { loaders } from "../../crypto/engines/EngineSelection.ts"
 import * as RelayKey from "../../crypto/RelayKey.ts"
 import * as Archive from "../../database/Archive.ts"
 import * as Engine from "../../database/Engine.ts"
+import { profileKind } from "../../domain/Kinds.ts"
 import { npubOf } from "../../domain/PublicKey.ts"
 import { ExitCode } from "../../lifecycle/Certificate.ts"
 import type { ProcessHost } from "../../lifecycle/process.ts"
@@ -119,7 +120,7 @@ const upstream = Effect.fnUntraced(function*(url: string, { limits }: SettingsSh
       onLive: () => Effect.void,
       onDropped: () => {}
     })
-    return yield* Effect.raceFirst(connection.page({ kinds: [0], limit: 1 }), connection.read)
+    return yield* Effect.raceFirst(connection.page({ kinds: [profileKind], limit: 1 }), connection.read)
   })).pipe(
     Effect.provide(UpstreamSocket.layer),
     Effect.timeoutOption(upstreamDeadline),

@@ -24,6 +24,7 @@ import * as Archive from "../../database/Archive.ts"
 import { Database } from "../../database/Database.ts"
 import * as Engine from "../../database/Engine.ts"
 import type { Event } from "../../domain/Event.ts"
+import { profileKind } from "../../domain/Kinds.ts"
 import { profileOf } from "../../domain/Profile.ts"
 import { npubOf, pubkeyOf } from "../../domain/PublicKey.ts"
 import type { Facts, Verdict } from "../../domain/Quality.ts"
@@ -68,7 +69,7 @@ const asked = Effect.fnUntraced(function*(pubkey: string) {
   const { outboxRelays, upstreams } = yield* Settings
   const pool = yield* RelayPool.RelayPool
   const verifier = yield* (yield* Verifier).sender("explain")
-  const filter = { authors: [pubkey], kinds: [0], limit: 1 }
+  const filter = { authors: [pubkey], kinds: [profileKind], limit: 1 }
   const answers = yield* Effect.forEach(
     [...new Set([...upstreams, ...outboxRelays])],
     (url) =>
@@ -82,7 +83,7 @@ const asked = Effect.fnUntraced(function*(pubkey: string) {
           }
           const found: Array<Candidate> = []
           for (const event of answer.success.slice(0, 4)) {
-            if (event.pubkey !== pubkey || event.kind !== 0) continue
+            if (event.pubkey !== pubkey || event.kind !== profileKind) continue
             if ((yield* verifier.verify(event)) === "Valid") found.push({ event, from: `at ${url}`, isStored: false })
           }
           return found

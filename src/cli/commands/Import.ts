@@ -15,6 +15,7 @@ import { type CryptoError, Verifier } from "../../crypto/Verifier.ts"
 import { Database, type DatabaseError, type DatabaseSender, type Outcome } from "../../database/Database.ts"
 import * as Engine from "../../database/Engine.ts"
 import { type Event, type EventLimits, eventOf } from "../../domain/Event.ts"
+import { profileKind } from "../../domain/Kinds.ts"
 import { factsOf, judge as rule } from "../../domain/Quality.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { nowSeconds } from "../../lifecycle/Now.ts"
@@ -168,7 +169,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   /** Why the rules refuse a profile; undefined where they do not, or are not asked. */
   const ruling = (event: Event, now: number): string | undefined => {
-    if (!options.rules || event.kind !== 0) return undefined
+    if (!options.rules || event.kind !== profileKind) return undefined
     const verdict = rule(factsOf(event, now, settings), settings)
     return verdict._tag === "Rejected" ? verdict.reason : undefined
   }

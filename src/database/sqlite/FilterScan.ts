@@ -45,8 +45,7 @@ type Fetch = (after: Place, chunk: number) => Rows
 type Place = Omit<Candidate, "raw">
 
 /** Negative when `a` comes before `b`: newer, or of the same second with a lower id. */
-export const placeOrder = (a: Place, b: Place): number =>
-  b.created_at - a.created_at || a.id_key - b.id_key || a.seq - b.seq
+const placeOrder = (a: Place, b: Place): number => b.created_at - a.created_at || a.id_key - b.id_key || a.seq - b.seq
 
 interface Cursor {
   rows: Rows

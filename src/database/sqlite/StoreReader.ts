@@ -54,7 +54,7 @@ const estimate = (filter: Filter, limitMax: number): number => {
 }
 
 /** Is the query expected to be done in a few hundred microseconds? */
-export const isShort = (filters: ReadonlyArray<Filter>, limitMax: number): boolean => {
+const isShort = (filters: ReadonlyArray<Filter>, limitMax: number): boolean => {
   let cost = 0
   for (const filter of filters) if ((cost += estimate(filter, limitMax)) > inlineMax) return false
   return true

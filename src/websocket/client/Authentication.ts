@@ -15,7 +15,7 @@ import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import type { Answer } from "./publish.ts"
 
 /** Keys of one connection. */
-export const readersMax = 64
+const readersMax = 64
 
 /** What all connections share of it. */
 export interface AuthenticationOptions {

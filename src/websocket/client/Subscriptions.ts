@@ -11,6 +11,7 @@ import { Effect, Metric, PubSub } from "effect"
 import { type Commit, Database } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import { type Filter, matches } from "../../domain/Filter.ts"
+import { profileKind } from "../../domain/Kinds.ts"
 import { profileOf } from "../../domain/Profile.ts"
 import * as RelayMessage from "../../domain/RelayMessage.ts"
 import {
@@ -50,7 +51,7 @@ const queryOf = ({ search }: Filter): SearchQuery | undefined =>
 
 /** What a new profile is found by. */
 const documentOf = (event: Event): SearchDocument | undefined => {
-  const profile = event.kind === 0 ? profileOf(event.content, Infinity) : undefined
+  const profile = event.kind === profileKind ? profileOf(event.content, Infinity) : undefined
   return typeof profile === "object" ? searchDocumentOf(profile, event.pubkey) : undefined
 }
 
@@ -112,7 +113,7 @@ export class Subscriptions {
 
   /** What it takes to find out who wants to hear of it, in deliveries. */
   costOf({ kind }: Event): number {
-    return kind === 0 && this.#words.size > 0 ? wordsCost : 1
+    return kind === profileKind && this.#words.size > 0 ? wordsCost : 1
   }
 
   /** Would anybody be told of this event now? */

@@ -13,7 +13,7 @@ import type { Event } from "../../domain/Event.ts"
 import { listed, type ManagementRequest, managementRequestOf, supportedMethods } from "../../domain/Management.ts"
 import type { Operators } from "./Operators.ts"
 
-export const contentType = "application/nostr+json+rpc"
+const contentType = "application/nostr+json+rpc"
 
 /** Of one request. */
 const bodyBytesMax = 65_536

@@ -12,7 +12,7 @@ import { formulaSaid } from "../../domain/Standing.ts"
  * 77 negentropy. Where any event is kept also 2 follow lists, and 17 and 59, whose messages are for those they concern.
  * Where there are operators 86 management, and 98 by which they sign.
  */
-export const supportedNips = ({ admission, limits, operators }: SettingsShape): ReadonlyArray<number> =>
+const supportedNips = ({ admission, limits, operators }: SettingsShape): ReadonlyArray<number> =>
   [1, 9, 11, 13, 40, 42, 45, 50, 62, 65, 67, 70].concat(
     admission === "open" ? [2, 17, 59] : [],
     limits.syncItemsMax > 0 ? [77] : [],

@@ -23,7 +23,7 @@ const crossOrigin = {
 const guarded = { "x-content-type-options": "nosniff", "referrer-policy": "no-referrer" }
 
 /** May the client be given the NIP-11 document? `Accept` is a list, in any case, with parameters. */
-export const acceptsNostr = (accept: string | undefined): boolean =>
+const acceptsNostr = (accept: string | undefined): boolean =>
   (accept ?? "").toLowerCase().split(",").some((range) => range.split(";")[0]?.trim() === "application/nostr+json")
 
 const plain = (text: string, status: number) =>

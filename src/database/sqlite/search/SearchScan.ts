@@ -16,6 +16,7 @@
  */
 import type { DatabaseSync } from "node:sqlite"
 import type { Filter } from "../../../domain/Filter.ts"
+import { profileKind } from "../../../domain/Kinds.ts"
 import { nip05NameOf, nip05TextOf } from "../../../domain/Nip05.ts"
 import { bucketAbove, type SearchQuery } from "../../../domain/SearchQuery.ts"
 import { bucketMax } from "../../../domain/Standing.ts"
@@ -366,7 +367,7 @@ export const make = (
 
   /** Answers chosen by the other lists of the filter. */
   function* byFilter({ filter, now }: SearchOptions, answers: Answers): Generator<undefined, boolean> {
-    for (const step of scan({ ...filter, kinds: [0] }, filteredMax, now)) {
+    for (const step of scan({ ...filter, kinds: [profileKind] }, filteredMax, now)) {
       if (step === undefined) {
         yield
         continue
