@@ -63,6 +63,26 @@ export const make = (web: WebContext) => {
       Effect.catchTag("DatabaseError", () => Effect.succeed(failed(request, 500)))
     )
 
+  /** What only depends on what the site is called is drawn again when that has changed. */
+  const drawnOnce = (draw: () => string) => {
+    let last: { readonly key: string; readonly drawn: string } | undefined
+    return () => {
+      const { description, name } = site()
+      const key = JSON.stringify([name, description])
+      last = last?.key === key ? last : { key, drawn: draw() }
+      return last.drawn
+    }
+  }
+
+  /** What is the same for everybody is drawn once a second at most, as the stream of figures is. */
+  const eachSecond = <E, R>(draw: Effect.Effect<string, E, R>) => {
+    let last: { readonly at: number; readonly drawn: string } | undefined
+    return Effect.flatMap(people.seconds, (at) =>
+      last?.at === at
+        ? Effect.succeed(last.drawn)
+        : Effect.tap(draw, (drawn) => Effect.sync(() => void (last = { at, drawn }))))
+  }
+
   /** A page within the share of the thread that pages have. */
   const page = (
     path: `/${string}`,
@@ -165,19 +185,16 @@ export const make = (web: WebContext) => {
       )
     }))
 
+  const relaysNow = eachSecond(Effect.map(figures.upstreams, (facts) => relaysPage(site(), facts)))
   const relays = page(
     "/relays",
-    (request) =>
-      Effect.map(
-        figures.upstreams,
-        (facts) => Responses.html(request, relaysPage(site(), facts), { cache: "public, max-age=10" })
-      )
+    (request) => Effect.map(relaysNow, (drawn) => Responses.html(request, drawn, { cache: "public, max-age=10" }))
   )
 
+  const liveNow = eachSecond(Effect.map(figures.live, (facts) => livePage(site(), facts)))
   const live = page(
     "/live",
-    (request) =>
-      Effect.map(figures.live, (facts) => Responses.html(request, livePage(site(), facts), { cache: "no-store" }))
+    (request) => Effect.map(liveNow, (drawn) => Responses.html(request, drawn, { cache: "no-store" }))
   )
 
   const stats = page("/stats", (request) =>
@@ -189,19 +206,18 @@ export const make = (web: WebContext) => {
       return Responses.html(request, statsPage(site(), { days, records }), { cache: "public, max-age=300" })
     }))
 
+  const policyNow = drawnOnce(() => policyPage(site(), policyOf(settings)))
   const policy = page(
     "/policy",
-    (request) =>
-      Effect.sync(() =>
-        Responses.html(request, policyPage(site(), policyOf(settings)), { cache: "public, max-age=10" })
-      )
+    (request) => Effect.sync(() => Responses.html(request, policyNow(), { cache: "public, max-age=10" }))
   )
 
   const openApi = OpenApi.fromApi(Api)
   const described = kept(Buffer.from(JSON.stringify(openApi)))
+  const apiNow = drawnOnce(() => apiPage(site(), openApi))
   const api = page(
     "/api",
-    (request) => Effect.sync(() => Responses.html(request, apiPage(site(), openApi), { cache: "public, max-age=300" }))
+    (request) => Effect.sync(() => Responses.html(request, apiNow(), { cache: "public, max-age=300" }))
   )
 
   const encodings = new Map<string, (accept: string | undefined) => Encoded>()

@@ -20,7 +20,7 @@ const publicly = { readers: [] }
 const countedFor = 10
 
 /** Profiles among which others of a name are looked for, and how many of them are shown. */
-const candidatesMax = 48
+const candidatesMax = 24
 const namesakesMax = 5
 
 /** People on one page of a list. */
