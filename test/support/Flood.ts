@@ -14,6 +14,10 @@ export interface Flood {
   readonly sent: ReadonlyArray<string>
   /** Subscriptions that were ended with CLOSED, with its reason. */
   readonly closedSubscriptions: ReadonlyMap<string, string>
+  /** Has it ever been let in? */
+  readonly wasOpen: () => boolean
+  /** Waits until it is let in, or the socket is gone. */
+  readonly opened: Effect.Effect<void>
   /** Close code, once the socket is gone. */
   readonly closeCode: () => number | undefined
   /** Waits until so many OKs came, or the socket is gone. */
@@ -35,6 +39,7 @@ export const start = Effect.fnUntraced(
     const sent: Array<string> = []
     const closedSubscriptions = new Map<string, string>()
     const watchers = new Set<() => void>()
+    let wasOpen = false
     let closeCode: number | undefined
     let oks = 0
     const socket = yield* Effect.acquireRelease(
@@ -51,6 +56,8 @@ export const start = Effect.fnUntraced(
       for (const watcher of watchers) watcher()
     }
     socket.on("open", () => {
+      wasOpen = true
+      look()
       socket.send(`["REQ","live",{"kinds":[1],"limit":0}]`)
       for (let i = 0; i < window; i++) publish()
     })
@@ -84,6 +91,8 @@ export const start = Effect.fnUntraced(
       answers,
       sent,
       closedSubscriptions,
+      wasOpen: () => wasOpen,
+      opened: until(() => wasOpen || closeCode !== undefined),
       closeCode: () => closeCode,
       answered: (count) => until(() => oks >= count || closeCode !== undefined),
       ended: until(() => closeCode !== undefined)

@@ -1,5 +1,5 @@
 /** Runs one plan against the real process, and says what it broke of the promise (`docs/shutdown.md`). */
-import { Effect, Exit, Scope } from "effect"
+import { Effect, Exit, Option, Scope } from "effect"
 import * as os from "node:os"
 import { join } from "node:path"
 import type { Event } from "../../src/domain/Event.ts"
@@ -23,6 +23,9 @@ const components = ["database", "crypto", "aggregation", "web", "websocket"]
 /** Milliseconds that wrappers are given to deliver one signal twice, and within which a machine may be late. */
 const debounceMillis = 250
 const slackMillis = 150
+
+/** Milliseconds within which somebody honest is let in, whatever else comes in at the same time, on a machine that is busy. */
+const patience = 20_000
 
 /** The hard deadline, and what a busy machine may add to it. */
 const stopMillisMax = 9500
@@ -206,9 +209,16 @@ export const play = Effect.fnUntraced(function*(plan: Plan, options: {
       if (diesAfter === undefined) continue
       yield* Effect.forkScoped(Effect.andThen(flood.answered(diesAfter), Scope.close(life, Exit.void)))
     }
+    if (first.afterAnswers > 0 && floods.length > 0) {
+      const letIn = Effect.raceAllFirst(floods.map((flood) => flood.opened))
+      if (Option.isNone(yield* Effect.timeoutOption(letIn, patience))) violations.push("nobody honest was let in")
+    }
     // An answer may take the whole patience of a hostile picture's host.
     yield* Effect.timeoutOption(Effect.raceAllFirst(floods.map((flood) => flood.answered(first.afterAnswers))), 3000)
     yield* Effect.sleep(first.millis)
+  }
+  for (const [n, flood] of floods.entries()) {
+    if (!flood.wasOpen() && flood.closeCode() !== undefined) violations.push(`client ${n} was kept out`)
   }
   if (plan.signals.report) yield* service.signal("SIGUSR2")
   yield* signal(first.name)
@@ -255,6 +265,8 @@ const judgeGoodbye =
   (plan: Plan, floods: ReadonlyArray<Flood.Flood>) => (flood: Flood.Flood): ReadonlyArray<string> => {
     const n = floods.indexOf(flood)
     if (plan.clients[n]?.diesAfter !== undefined) return []
+    // Who still waited to be let in when the signal came was nobody's client yet: nothing is owed to it.
+    if (!flood.wasOpen()) return []
     const code = flood.closeCode()
     const closed = flood.closedSubscriptions.get("live")
     return [

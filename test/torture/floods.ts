@@ -4,7 +4,7 @@
  * `--after`: seconds until memory is looked at again. Names of `Attacks.ts` after `--` are all that is tried then. The table ends
  * with a line that sums up; the exit code is 1 when an innocent client waited for longer than promised, or memory stayed.
  */
-import { Effect } from "effect"
+import { Cause, Effect, Exit } from "effect"
 import { loadavg } from "node:os"
 import { parseArgs } from "node:util"
 import { type AttackName, attacks } from "./Attacks.ts"
@@ -20,8 +20,19 @@ const options = { seconds: Number(values.seconds), after: Number(values.after) }
 
 const load = loadavg().map((n) => n.toFixed(1)).join(", ")
 const outcomes: Array<Outcome> = []
+// Whoever ends this run ends the service and the attackers with it, as their scope closes.
+const ending = new AbortController()
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  process.once(signal, () => {
+    process.exitCode = code
+    ending.abort()
+  })
+}
 for (const name of chosen) {
-  const outcome = await Effect.runPromise(flood(name, options))
+  const exit = await Effect.runPromiseExit(flood(name, options), { signal: ending.signal })
+  if (ending.signal.aborted) process.exit()
+  if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
+  const outcome = exit.value
   outcomes.push(outcome)
   console.error(`${name}: ${JSON.stringify(outcome)}`)
 }
