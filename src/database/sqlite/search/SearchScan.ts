@@ -68,7 +68,7 @@ const domainMax = 256
 const exactMax = 8
 /** Profiles that are looked at because of a name that is almost what was asked for. */
 const slipsMax = 32
-/** Profiles of one place: mostly there is one. */
+/** Profiles of one place that are looked at: mostly there is one. */
 const perPlace = 16
 /** Profiles between two pauses. */
 const perStep = 64
@@ -103,6 +103,8 @@ interface Found {
   /** The row number of the last one. */
   readonly last: number | undefined
 }
+
+type PlaceRow = readonly [created_at: number, id_key: number, seq: number, raw: string]
 
 /** Some words by how common they are. */
 interface Measured {
@@ -254,9 +256,9 @@ export const make = (
    * of each bucket are put in order first, as they cost a fiftieth of the profiles there, and the newest of all are read.
    */
   function* newest(
-    { expression }: List,
+    { expression, points }: List,
     stretches: ReadonlyArray<Stretch>,
-    { limit, now }: SearchOptions,
+    { limit, now, query }: SearchOptions,
     answers: Answers
   ) {
     const wanted = Math.max(listMax, limit + spare)
@@ -266,12 +268,17 @@ export const make = (
       yield
     }
     const shown = rows.toSorted((a, b) => withoutBucket(b) - withoutBucket(a)).slice(0, wanted)
+    const isEnough = () => (answers.threshold(limit) ?? -Infinity) >= (query.sort === "new" ? 0 : points)
     for (let i = 0; i < shown.length; i++) {
       const row = shown[i]!
-      for (const candidate of read(expression, { first: row, last: row }, now, perPlace).candidates) {
-        answers.add(candidate)
+      const bucket = bucketAt(row)
+      for (const [created_at, id_key, seq, raw] of statements.place.all(row, now) as ReadonlyArray<PlaceRow>) {
+        answers.add({ created_at, id_key, seq, raw, bucket })
       }
-      if (i % perStep === perStep - 1) yield
+      if (i % spare < spare - 1) continue
+      yield
+      // What comes further down is older, and worth no more by its text.
+      if (isEnough() && withoutBucket(row) !== withoutBucket(shown[i + 1] ?? -1)) return i === rows.length - 1
     }
     yield
     return rows.length <= wanted
@@ -404,7 +411,7 @@ const keysOf = (statement: Statement, ...parameters: ReadonlyArray<string | numb
 const statementsOf = (
   db: DatabaseSync
 ): Record<
-  "profiles" | "rows" | "down" | "within" | "last" | "bucket" | "verified" | "named" | "atDomain" | "backlog",
+  "profiles" | "place" | "rows" | "down" | "within" | "last" | "bucket" | "verified" | "named" | "atDomain" | "backlog",
   Statement
 > => ({
   profiles: prepare(
@@ -415,6 +422,14 @@ const statementsOf = (
       WHERE s.search MATCH ?1 AND s.rowid >= CAST(?2 AS INTEGER) AND s.rowid <= CAST(?3 AS INTEGER)
         AND (e.expiration IS NULL OR e.expiration > ?4)
       ORDER BY s.rowid DESC LIMIT ?5`
+  ),
+  // The index by the text would be asked anew for each of them, which costs a hundred times as much.
+  place: prepare(
+    db,
+    `SELECT e.created_at, e.id_key, e.seq, e.raw FROM event e INDEXED BY event_kind
+      WHERE ${profilesAt(timeOf("CAST(?1 AS INTEGER)"), slotOf("CAST(?1 AS INTEGER)"))}
+        AND (e.expiration IS NULL OR e.expiration > ?2)
+      ORDER BY e.seq LIMIT ${perPlace}`
   ),
   rows: prepare(
     db,
