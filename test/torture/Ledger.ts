@@ -53,10 +53,11 @@ export class Ledger {
   /** Holds everything that was ever acknowledged against the file. */
   compare({ damage, ids }: StoredEvents): ReadonlyArray<string> {
     const gone = new Set<string>()
-    // A request without an answer may have been carried out all the same.
+    // A request without an answer may have been carried out all the same; so may one that a hurried stop has refused, as the
+    // answer then is that it was not decided in time (`docs/shutdown.md`): it was carried out if it is stored itself.
     const excused = new Set<string>()
     for (const [request, removed] of this.#removals) {
-      if (!this.#sent.has(request) || this.#refused.has(request)) continue
+      if (!this.#sent.has(request) || (this.#refused.has(request) && !ids.has(request))) continue
       for (const id of removed) {
         excused.add(id)
         if (this.#acknowledged.has(request)) gone.add(id)
