@@ -266,11 +266,11 @@ const batch = Effect.fnUntraced(function*({ http, pid, url }: Running) {
       const take = (data: Buffer) => {
         if (!data.toString("latin1").startsWith("[\"EOSE\"")) return
         socket.off("message", take)
+        socket.send(JSON.stringify(["CLOSE", id]))
         resolve()
       }
       socket.on("message", take)
       socket.send(JSON.stringify(["REQ", id, { kinds: [0], authors, limit: 500 }]))
-      socket.send(JSON.stringify(["CLOSE", id]))
     })
   const body = JSON.stringify({ pubkeys: authors })
   const measured = yield* costs(pid, count, {
