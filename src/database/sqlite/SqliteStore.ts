@@ -75,8 +75,8 @@ export class SqliteStore {
     this.#relayUrl = relayUrl
     this.#precedence = Precedence.make(this.#db)
     this.#search = new SearchIndex(this.#db)
-    this.#backlog = new Backlog(this.#db, this.#search)
-    this.#ranking = new Ranking(this.#db, this.#search)
+    this.#backlog = new Backlog(this.#db, this.#search, progress)
+    this.#ranking = new Ranking(this.#db, this.#search, progress)
     this.#statements = statementsOf(this.#db)
     const [seq, events] = prepare(this.#db, "SELECT seq, events FROM commit_log").get() ?? [0, 0]
     this.#seq = seq as number

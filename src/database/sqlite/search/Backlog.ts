@@ -14,9 +14,12 @@ export const stepMax = 256
 export class Backlog {
   readonly #index: SearchIndex
   readonly #statements: ReturnType<typeof statementsOf>
+  readonly #progress: () => void
 
-  constructor(db: DatabaseSync, index: SearchIndex) {
+  /** `progress` is called for each profile. */
+  constructor(db: DatabaseSync, index: SearchIndex, progress: () => void = () => {}) {
     this.#index = index
+    this.#progress = progress
     this.#statements = statementsOf(db)
   }
 
@@ -26,7 +29,10 @@ export class Backlog {
     const after = left.get()
     if (after === undefined) return 0
     const rows = next.all(after[0] as number, after[1] as number)
-    for (const [, , seq, raw] of rows) this.#index.again(seq as number, new RawEvent(raw as string))
+    for (const [, , seq, raw] of rows) {
+      this.#index.again(seq as number, new RawEvent(raw as string))
+      this.#progress()
+    }
     const last = rows.at(-1)
     if (last === undefined) {
       done.run()

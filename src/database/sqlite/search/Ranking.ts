@@ -31,6 +31,7 @@ export class Ranking {
   readonly #search: SearchIndex
   readonly #looks: Looks
   readonly #statements: ReturnType<typeof statementsOf>
+  readonly #progress: () => void
   /** Authors to be looked at before the transaction ends. */
   readonly #touched = new Set<number>()
 
@@ -39,8 +40,10 @@ export class Ranking {
   /** The look after which old ones are sought. */
   #pruned = 0
 
-  constructor(db: DatabaseSync, search: SearchIndex) {
+  /** `progress` is called for each profile, as a slow disk takes its time for what follows from a place that changes. */
+  constructor(db: DatabaseSync, search: SearchIndex, progress: () => void = () => {}) {
     this.#search = search
+    this.#progress = progress
     this.#looks = new Looks(db)
     this.#statements = statementsOf(db)
   }
@@ -93,6 +96,7 @@ export class Ranking {
   }
 
   #rank(seq: number, event: RawEvent, now: number): void {
+    this.#progress()
     const key = prefixKey(event.pubkey)
     const known = this.#looks.personOf(key)
     const { seen, bucket }: RankedPerson = known ?? { seen: now, bucket: bucketOfNewcomers }
