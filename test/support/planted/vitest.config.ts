@@ -1,10 +1,9 @@
 /** The project's own settings, but for files that leak on purpose: run by `leakGuard.test.ts`. */
 import { join } from "node:path"
 import { defineConfig } from "vitest/config"
-import project from "../../../vitest.config.ts"
+import { everyFile } from "../../../vitest.config.ts"
 
 export default defineConfig({
-  ...project,
   root: join(import.meta.dirname, "../../.."),
-  test: { ...project.test, include: ["test/support/planted/*.planted.ts"] }
+  test: { ...everyFile, include: ["test/support/planted/*.planted.ts"] }
 })
