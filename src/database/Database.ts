@@ -12,8 +12,13 @@ import type { MailboxClosed } from "../lifecycle/Mailbox.ts"
 /** The disk, the engine or its thread failed. A write may be retried: `Save` is idempotent by event id. */
 export class DatabaseError extends Schema.TaggedError<DatabaseError>()("DatabaseError", {
   operation: Schema.Literals(["write", "read"]),
-  cause: Schema.Defect()
+  cause: Schema.Defect(),
+  /** Why nothing can be written now, where nothing has failed (`Room.ts`). */
+  lack: Schema.optionalKey(Schema.String)
 }) {}
+
+/** What may be said of it outside. */
+export const reasonOf = ({ lack }: DatabaseError): string => lack ?? "storage is unavailable"
 
 /** Keep an event; an outcome other than `Saved` leaves the table as it was. */
 export interface Save {

@@ -120,7 +120,8 @@ const transactions = (writes: ReadonlyArray<Prepared>): ReadonlyArray<ReadonlyAr
   return all
 }
 
-const refused = (cause: unknown) => new DatabaseError({ operation: "write", cause })
+const refused = (cause: unknown, lack?: string) =>
+  new DatabaseError({ operation: "write", cause, ...lack === undefined ? {} : { lack } })
 
 /** Commits of one write's operations, in order; an ephemeral event comes after what was committed before it. */
 const commitsOf = (write: Prepared, outcomes: ReadonlyArray<Outcome>, commits: Array<Commit>, last: number) => {
@@ -138,7 +139,7 @@ const commitsOf = (write: Prepared, outcomes: ReadonlyArray<Outcome>, commits: A
 /** While there is no room, nothing is tried. */
 const turnAway = (writes: ReadonlyArray<Prepared>, lack: string) =>
   Effect.sync(() => {
-    for (const { settle } of writes) settle(refused(new Error(lack)))
+    for (const { settle } of writes) settle(refused(new Error(lack), lack))
   })
 
 /** Acquires the mailbox, and with it the consumer, into the database's scope. Released before the writer is closed. */
@@ -184,20 +185,21 @@ export const make = Effect.fnUntraced(function*(writer: StoreWriter, room: Room 
       now: secondsOf(now),
       writes: writes.map(({ operations }) => operations)
     })
+    if (answer.isFull === true) yield* room.exhausted
+    const lack = answer.isFull === true ? room.lack() : undefined
     const commits: Array<Commit> = []
     let last = sizes.seq
     const counts = new Map<Outcome["_tag"], number>()
     answer.results.forEach((result, i) => {
       const write = writes[i]!
       if (result._tag === "Refused") {
-        write.settle(refused(new Error(result.message)))
+        write.settle(refused(new Error(result.message), lack))
         return
       }
       for (const { _tag } of result.outcomes) counts.set(_tag, (counts.get(_tag) ?? 0) + 1)
       last = commitsOf(write, result.outcomes, commits, last)
     })
     sizes = answer
-    if (answer.isFull === true) yield* room.exhausted
     if (answer.hasLeftover === true) leftover.openUnsafe()
     const saved = counts.get("Saved") ?? 0
     committed += saved

@@ -52,18 +52,20 @@ export const needing = (tool: Tool): typeof it.live | typeof it.live.skip => {
 }
 
 /**
- * What to run a process under so that some calls on one file fail, such as
+ * What to run a process under so that some calls on one file, or several, fail, such as
  * `failing("/db-wal", "fsync,fdatasync:error=EIO:when=6")`. Calls are counted for each thread by itself.
  */
-export const failing = (file: string, ...injections: ReadonlyArray<string>): ReadonlyArray<string> => [
+export const failing = (
+  files: string | ReadonlyArray<string>,
+  ...injections: ReadonlyArray<string>
+): ReadonlyArray<string> => [
   "strace",
   // The process is our child, and strace is not.
   "-D",
   "-f",
   "-o",
   "/dev/null",
-  "-P",
-  file,
+  ...[files].flat().flatMap((file) => ["-P", file]),
   ...injections.flatMap((injection) => ["-e", `inject=${injection}`]),
   "--"
 ]

@@ -144,7 +144,7 @@ const fill = Effect.fnUntraced(function*(client: TestClient.TestClient, first: n
     const event = large(n)
     const [, , isAccepted, reason] = yield* client.publish(event)
     if (isAccepted !== true) {
-      assert.match(String(reason), /^error: /)
+      assert.strictEqual(reason, "error: the disk is full")
       return { taken, refused: n }
     }
     taken.push(event.id)
@@ -220,6 +220,39 @@ describe("fault 63: the disk is full", () => {
             assert.strictEqual((yield* service.stop()).code, 0)
           }))
         }
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  Tools.needing("strace")(
+    "for a quota that is used up (EDQUOT), which SQLite takes for a broken disk",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* Service.folder
+        const path = join(folder, "profiles.db")
+        yield* Effect.scoped(Effect.gen(function*() {
+          const service = yield* Service.start({ folder, env })
+          yield* service.listening
+          yield* service.stop()
+        }))
+        // A write to the log, and the one beside it by which the service finds out why.
+        const under = Tools.failing(
+          [`${path}-wal`, `${path}.probe`],
+          "pwrite64:error=EDQUOT:when=100",
+          "write:error=EDQUOT:when=1"
+        )
+        const service = yield* Service.start({ folder, env, under })
+        const { http, url } = yield* service.listening
+        const client = yield* TestClient.connect(url)
+        const { refused, taken } = yield* fill(client, 0)
+        assert.strictEqual((yield* ready(http)).trim(), "ready, read-only: the disk is full")
+        assert.lengthOf((yield* client.req("read", { ids: taken.slice(0, 2) })).events, 2)
+        yield* becomes(http, /^ready\n$/)
+        assert.isTrue((yield* client.publish(large(refused)))[2], "the same again")
+        const { certificate, code } = yield* service.stop()
+        assert.deepStrictEqual([code, certificate?.wal, certificate?.failures], [0, "checkpointed", []])
+        const stored = storedIn(path)
+        assert.deepStrictEqual([stored.damage, stored.ids.size], [[], taken.length + 1])
       }).pipe(Effect.scoped),
     120_000
   )

@@ -190,7 +190,7 @@ const make = Effect.fnUntraced(function*() {
     return yield* commit(database, queue, decisions)
   }, (effect) =>
     Effect.catchTags(effect, {
-      DatabaseError: () => Effect.succeed<ReadonlyArray<AdmissionOutcome>>([unwritten]),
+      DatabaseError: (error) => Effect.succeed<ReadonlyArray<AdmissionOutcome>>([unwritten(error)]),
       MailboxClosed: () => Effect.succeed<ReadonlyArray<AdmissionOutcome>>([shuttingDown])
     }))
 

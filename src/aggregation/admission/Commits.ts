@@ -3,7 +3,13 @@
  * answers by what is on disk, and the queue hears of everything that was committed.
  */
 import { Effect, Exit } from "effect"
-import type { DatabaseError, DatabaseSender, Outcome, RecordWrite } from "../../database/Database.ts"
+import {
+  DatabaseError,
+  type DatabaseSender,
+  type Outcome,
+  reasonOf,
+  type RecordWrite
+} from "../../database/Database.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import type { AdmissionOutcome } from "./Admission.ts"
 import { shuttingDown } from "./Judgement.ts"
@@ -23,8 +29,8 @@ const outcomesOf = (
   })
 }
 
-/** Said where the disk refused. */
-export const unwritten: AdmissionOutcome = { _tag: "Failed", detail: "storage is unavailable" }
+/** Said where the disk refused, or is full. */
+export const unwritten = (error: DatabaseError): AdmissionOutcome => ({ _tag: "Failed", detail: reasonOf(error) })
 
 /**
  * Each decision by itself, in order: one that cannot be written takes no other along. One outcome per decision. `queued` as
@@ -42,7 +48,8 @@ export const commitEach = Effect.fnUntraced(function*(
   return decisions.map((decision) => {
     if (decision.operations.length === 0) return decision.outcome ?? shuttingDown
     const outcomes = written[at++]
-    if (!Array.isArray(outcomes)) return unwritten
+    if (outcomes instanceof DatabaseError) return unwritten(outcomes)
+    if (outcomes === undefined) return shuttingDown
     queue.observe(decision.operations)
     return outcomesOf([decision], outcomes)[0] ?? shuttingDown
   })

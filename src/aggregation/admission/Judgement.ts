@@ -10,7 +10,7 @@
 import { Cause, Clock, Context, Effect, Layer } from "effect"
 import { Settings } from "../../config/Settings.ts"
 import { Verifier } from "../../crypto/Verifier.ts"
-import { Database, type DatabaseError } from "../../database/Database.ts"
+import { Database, type DatabaseError, reasonOf } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import { type Policy, refusalOf, type Source } from "../../domain/Gate.ts"
 import { deletesKept, deletionKind, profileKind, vanishKind } from "../../domain/Kinds.ts"
@@ -68,7 +68,7 @@ export const shuttingDown = { _tag: "Failed", detail: "shutting down" } as const
 /** Our side failed: never a rejection. */
 const blame = (error: ExaminerError) => {
   if (error._tag === "MailboxClosed") return Effect.succeed(answer(shuttingDown))
-  const detail = error._tag === "DatabaseError" ? "storage is unavailable" : "signature could not be checked"
+  const detail = error._tag === "DatabaseError" ? reasonOf(error) : "signature could not be checked"
   return Effect.as(Effect.logDebug("event not judged", Cause.fail(error)), failed(detail))
 }
 

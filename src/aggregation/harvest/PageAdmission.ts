@@ -3,7 +3,7 @@
  * they prove.
  */
 import { Array as Arr, Effect, Metric } from "effect"
-import type { DatabaseSender, RecordWrite } from "../../database/Database.ts"
+import { type DatabaseSender, reasonOf, type RecordWrite } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import type { Source } from "../../domain/Gate.ts"
 import { profileKind } from "../../domain/Kinds.ts"
@@ -51,7 +51,7 @@ export const make = Effect.fnUntraced(function*(sender: DatabaseSender, progress
     // What could not be judged must be read again, so nothing may be recorded as covered.
     const outcomes = yield* Effect.mapError(
       commit(sender, queue, decisions, isWhole ? records : []),
-      (error) => ours(error._tag === "DatabaseError" ? "storage is unavailable" : "shutting down")
+      (error) => ours(error._tag === "DatabaseError" ? reasonOf(error) : "shutting down")
     )
     return { decisions, isWhole, outcomes }
   })

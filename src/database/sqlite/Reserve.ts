@@ -6,6 +6,7 @@
  */
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
+import { constants } from "node:os"
 import { dirname } from "node:path"
 import type { Space } from "../Room.ts"
 
@@ -13,6 +14,8 @@ import type { Space } from "../Room.ts"
 const reserveBytes = 262_144
 /** Room that a start needs without it. */
 const startBytes = 1_048_576
+/** More than one write of SQLite asks for. */
+const probeBytes = 65_536
 
 const reserveOf = (path: string): string => `${path}.reserve`
 
@@ -26,10 +29,26 @@ export const spaceAt = (path: string): Space | undefined => {
   }
 }
 
+/** What a write says where a disk is full, or a quota used up, for which `node:fs` has no name and `spaceAt` no eyes. */
+const withoutRoom: ReadonlySet<unknown> = new Set([-constants.errno.ENOSPC, -constants.errno.EDQUOT])
+
+/** Is there no room for a few pages now? Finds out by a write beside the file, and takes it back. */
+export const isCramped = (path: string): boolean => {
+  const probe = `${path}.probe`
+  try {
+    fs.writeFileSync(probe, randomBytes(probeBytes), { mode: 0o600 })
+    return false
+  } catch (error) {
+    return withoutRoom.has((error as NodeJS.ErrnoException).errno)
+  } finally {
+    fs.rmSync(probe, { force: true })
+  }
+}
+
 /** Makes room for a start where there is little. */
 export const giveUp = (path: string): void => {
   const space = spaceAt(path)
-  if (space !== undefined && space.free < startBytes) fs.rmSync(reserveOf(path), { force: true })
+  if ((space !== undefined && space.free < startBytes) || isCramped(path)) fs.rmSync(reserveOf(path), { force: true })
 }
 
 /** Takes back what there is of it: all, or what a full disk has left. */

@@ -49,9 +49,8 @@ const failsStorage = (error: unknown): boolean => {
  * the log's index, which is looked for before anything is written. A sync that fails is neither, whatever it blames.
  */
 const wantsRoom: ReadonlySet<unknown> = new Set([13, 10 | (19 << 8)])
-
-const isWithoutRoom = (error: unknown): boolean =>
-  wantsRoom.has((error as { readonly errcode?: unknown } | null)?.errcode)
+/** `SQLITE_IOERR_WRITE`: a page that was not taken, by which SQLite also names a quota that is used up (EDQUOT). */
+const notTaken = 10 | (3 << 8)
 
 export class SqliteStore {
   readonly #db: DatabaseSync
@@ -65,12 +64,19 @@ export class SqliteStore {
   #events: number
   readonly #removal: Removal
   readonly #progress: () => void
+  readonly #isCramped: () => boolean
 
   /**
    * `relayUrl`: our own address; a request to vanish counts when it names it, or all relays (NIP-62). `progress` is called
-   * whenever something was done, so that a long transaction can be told from a hung disk.
+   * whenever something was done, so that a long transaction can be told from a hung disk. `isCramped`: is there no room for
+   * a page now? It is asked when one was not taken, for a reason that SQLite keeps to itself.
    */
-  constructor(db: DatabaseSync, relayUrl: string, progress: () => void = () => {}) {
+  constructor(
+    db: DatabaseSync,
+    relayUrl: string,
+    progress: () => void = () => {},
+    isCramped: () => boolean = () => false
+  ) {
     this.#db = db
     this.#relayUrl = relayUrl
     this.#precedence = Precedence.make(this.#db)
@@ -82,6 +88,7 @@ export class SqliteStore {
     this.#seq = seq as number
     this.#events = events as number
     this.#progress = progress
+    this.#isCramped = isCramped
     this.#removal = new Removal(this.#db, {
       precedence: this.#precedence,
       search: this.#search,
@@ -115,7 +122,7 @@ export class SqliteStore {
       )
       return { results, hasLeftover: this.#removal.hasLeftover, ...this.sizes }
     } catch (error) {
-      if (!isWithoutRoom(error)) throw error
+      if (!this.#isWithoutRoom(error)) throw error
       const refused: StoreResult = { _tag: "Refused", message: messageOf(error) }
       return { results: batch.writes.map(() => refused), isFull: true, ...this.sizes }
     }
@@ -131,7 +138,7 @@ export class SqliteStore {
       if (!isMore) this.#transaction(now, () => this.#ranking.again(now))
       return { done: !isMore, indexed, ...this.sizes }
     } catch (error) {
-      if (!isWithoutRoom(error)) throw error
+      if (!this.#isWithoutRoom(error)) throw error
       return { done: true, indexed: 0, isFull: true, ...this.sizes }
     }
   }
@@ -141,6 +148,12 @@ export class SqliteStore {
     const [busy] = prepare(this.#db, "PRAGMA wal_checkpoint(TRUNCATE)").get() ?? []
     this.#db.close()
     return busy === 1 ? "skipped: a reader was still open" : "checkpointed"
+  }
+
+  /** Nothing was written, as there was no room for it. */
+  #isWithoutRoom(error: unknown): boolean {
+    const code = (error as { readonly errcode?: unknown } | null)?.errcode
+    return wantsRoom.has(code) || (code === notTaken && this.#isCramped())
   }
 
   /** Runs `body`; when it fails for a reason that is not the storage's, rolls back and runs `fallback` instead. */

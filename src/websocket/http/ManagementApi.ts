@@ -9,6 +9,7 @@ import { ByteSize, Effect } from "effect"
 import { HttpIncomingMessage, HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { hash } from "node:crypto"
 import type { Change, Moderation } from "../../aggregation/admission/Moderation.ts"
+import { reasonOf } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import { listed, type ManagementRequest, managementRequestOf, supportedMethods } from "../../domain/Management.ts"
 import type { Operators } from "./Operators.ts"
@@ -87,7 +88,7 @@ export const managementRoute = (options: ManagementOptions) => {
     handle(request).pipe(
       Effect.catchTags({
         HttpServerError: () => Effect.succeed(answer(413, { error: `a body has at most ${bodyBytesMax} bytes` })),
-        DatabaseError: () => Effect.succeed(answer(500, { error: "storage is unavailable" })),
+        DatabaseError: (error) => Effect.succeed(answer(500, { error: reasonOf(error) })),
         CryptoError: () => Effect.succeed(answer(500, { error: "signature could not be checked" })),
         MailboxClosed: () => Effect.succeed(answer(503, { error: "shutting down" }))
       }),

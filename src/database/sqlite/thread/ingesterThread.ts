@@ -10,6 +10,7 @@ import type { StoreAnswer, StoreRequest, SweepAnswer } from "../../storeProtocol
 import { connect } from "../connection.ts"
 import * as FileWatch from "../FileWatch.ts"
 import type { WatchedFile } from "../FileWatch.ts"
+import * as Reserve from "../Reserve.ts"
 import { SqliteStore } from "../SqliteStore.ts"
 import type { FromThread, ToThread } from "./threadProtocol.ts"
 
@@ -21,7 +22,12 @@ const { file, progress, relayUrl } = workerData as {
   readonly progress: SharedArrayBuffer
 }
 const counter = new Int32Array(progress)
-const store = new SqliteStore(connect(file.path, "writer"), relayUrl, () => void Atomics.add(counter, 0, 1))
+const store = new SqliteStore(
+  connect(file.path, "writer"),
+  relayUrl,
+  () => void Atomics.add(counter, 0, 1),
+  () => Reserve.isCramped(file.path)
+)
 const look = FileWatch.make(file)
 
 /** Whatever it is, it is on disk, in the file that will be opened next time. */
