@@ -3,18 +3,9 @@
  * for which its tests are skipped.
  */
 import { it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
 import { spawnSync } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-
-/** Why a command cannot be run; undefined where it can. */
-const failureOf = (command: string, ...args: ReadonlyArray<string>): string | undefined => {
-  const { error, status, stderr } = spawnSync(command, args, { encoding: "utf8", timeout: 10_000 })
-  if (error !== undefined) return `${command} cannot be run (${error.message})`
-  return status === 0 ? undefined : `${command} is not allowed here: ${stderr.trim()}`
-}
+import * as smallDisk from "../support/smallDisk.ts"
+import { failureOf } from "../support/smallDisk.ts"
 
 const probes = {
   strace: () => failureOf("strace", "-f", "-o", "/dev/null", "true"),
@@ -22,14 +13,7 @@ const probes = {
   libfaketime: () => failureOf("faketime", "-m", "-f", "@2001-01-01 00:00:00", "true"),
   unshare: () => failureOf("unshare", "--pid", "--fork", "--kill-child", "--", "true"),
   prlimit: () => failureOf("prlimit", "--nofile=64", "true"),
-  tmpfs: () => {
-    const at = mkdtempSync(join(tmpdir(), "probe-"))
-    try {
-      return failureOf("mount", "-t", "tmpfs", "tmpfs", at) ?? failureOf("umount", at)
-    } finally {
-      rmSync(at, { recursive: true, force: true })
-    }
-  }
+  tmpfs: smallDisk.obstacle
 } as const
 export type Tool = keyof typeof probes
 
@@ -92,24 +76,3 @@ export const clockOf = (file: string): Record<string, string> => {
     FAKETIME_DONT_FAKE_MONOTONIC: "1"
   }
 }
-
-/** A disk of so many bytes, removed with the scope; `grow` makes it larger. */
-export const disk = Effect.fnUntraced(function*(bytes: number): Effect.fn.Return<
-  { readonly folder: string; readonly grow: (bytes: number) => void },
-  never,
-  Scope.Scope
-> {
-  const folder = mkdtempSync(join(tmpdir(), "profile-aggregator-disk-"))
-  yield* Effect.acquireRelease(
-    Effect.sync(() => void spawnSync("mount", ["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", folder])),
-    () =>
-      Effect.sync(() => {
-        spawnSync("umount", ["-l", folder])
-        rmSync(folder, { recursive: true, force: true })
-      })
-  )
-  return {
-    folder,
-    grow: (bytes) => void spawnSync("mount", ["-o", `remount,size=${bytes}`, folder])
-  }
-})

@@ -4,21 +4,13 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import {
-  appendFileSync,
-  copyFileSync,
-  existsSync,
-  readFileSync,
-  rmSync,
-  statfsSync,
-  statSync,
-  writeFileSync
-} from "node:fs"
+import { copyFileSync, existsSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { signed } from "../support/events.ts"
 import * as Flood from "../support/Flood.ts"
 import * as Service from "../support/service.ts"
+import * as smallDisk from "../support/smallDisk.ts"
 import * as TestClient from "../support/TestClient.ts"
 import { Ledger } from "../torture/Ledger.ts"
 import { storedIn } from "../torture/StoredEvents.ts"
@@ -128,15 +120,6 @@ const becomes = (http: string, expected: RegExp) =>
   Effect.gen(function*() {
     for (let text = ""; !expected.test(text); text = yield* ready(http)) yield* Effect.sleep(100)
   }).pipe(Effect.timeout("20 seconds"))
-/** Writes to that file until the disk has not a page left. */
-const exhaust = (file: string) => {
-  try {
-    for (;;) appendFileSync(file, Buffer.alloc(4096))
-  } catch {
-    // Full.
-  }
-}
-
 /** Publishes until one is refused; what was taken, and the number of the one that was not. */
 const fill = Effect.fnUntraced(function*(client: TestClient.TestClient, first: number) {
   const taken: Array<string> = []
@@ -156,7 +139,7 @@ describe("fault 63: the disk is full", () => {
     "writes are refused and reads go on, twice, and writing resumes by itself when there is room",
     () =>
       Effect.gen(function*() {
-        const { folder, grow } = yield* Tools.disk(3 * 1024 * 1024)
+        const { folder, grow } = yield* smallDisk.make(3 * 1024 * 1024)
         const service = yield* Service.start({ folder, env })
         const { http, url } = yield* service.listening
         const client = yield* TestClient.connect(url)
@@ -194,7 +177,7 @@ describe("fault 63: the disk is full", () => {
     "to its last byte at the start: reads are served, and writes are as soon as there is room",
     () =>
       Effect.gen(function*() {
-        const { folder } = yield* Tools.disk(8 * 1024 * 1024)
+        const { folder } = yield* smallDisk.make(8 * 1024 * 1024)
         const before = large(0)
         yield* Effect.scoped(Effect.gen(function*() {
           const service = yield* Service.start({ folder, env })
@@ -202,8 +185,7 @@ describe("fault 63: the disk is full", () => {
           assert.isTrue((yield* client.publish(before))[2])
           assert.strictEqual((yield* service.stop()).code, 0)
         }))
-        const filler = join(folder, "filler")
-        exhaust(filler)
+        const makeRoom = smallDisk.exhaust(folder)
         for (const when of ["once", "and once more"]) {
           yield* Effect.scoped(Effect.gen(function*() {
             const service = yield* Service.start({ folder, env })
@@ -213,7 +195,7 @@ describe("fault 63: the disk is full", () => {
             yield* fill(client, 1)
             assert.strictEqual((yield* ready(http)).trim(), "ready, read-only: the disk is full")
             if (when === "and once more") {
-              rmSync(filler)
+              makeRoom()
               yield* becomes(http, /^ready\n$/)
               assert.isTrue((yield* client.publish(large(10_000)))[2])
             }

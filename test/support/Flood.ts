@@ -10,6 +10,8 @@ import { keyOf, signed } from "./events.ts"
 export interface Flood {
   /** Every OK that came, by event id: true, false, or both when it was answered twice. */
   readonly answers: ReadonlyMap<string, ReadonlyArray<boolean>>
+  /** What came with `OK false`, by event id. */
+  readonly refusals: ReadonlyMap<string, string>
   /** Ids that were sent, answered or not. */
   readonly sent: ReadonlyArray<string>
   /** Subscriptions that were ended with CLOSED, with its reason. */
@@ -20,6 +22,8 @@ export interface Flood {
   readonly opened: Effect.Effect<void>
   /** Close code, once the socket is gone. */
   readonly closeCode: () => number | undefined
+  /** Waits for an answer after which it is so, or until the socket is gone. */
+  readonly until: (isSo: () => boolean) => Effect.Effect<void>
   /** Waits until so many OKs came, or the socket is gone. */
   readonly answered: (count: number) => Effect.Effect<void>
   /** Waits until the socket is gone. */
@@ -36,6 +40,7 @@ export function* noteStream(author: string): Generator<Event, never> {
 export const start = Effect.fnUntraced(
   function*(url: string, events: Iterator<Event>, window: number): Effect.fn.Return<Flood, never, Scope.Scope> {
     const answers = new Map<string, Array<boolean>>()
+    const refusals = new Map<string, string>()
     const sent: Array<string> = []
     const closedSubscriptions = new Map<string, string>()
     const watchers = new Set<() => void>()
@@ -67,6 +72,7 @@ export const start = Effect.fnUntraced(
       if (type !== "OK") return
       oks++
       const accepted = rest[0] === true
+      if (!accepted) refusals.set(id, String(rest[1]))
       const before = answers.get(id)
       if (before === undefined) answers.set(id, [accepted])
       else before.push(accepted)
@@ -89,11 +95,13 @@ export const start = Effect.fnUntraced(
       })
     return {
       answers,
+      refusals,
       sent,
       closedSubscriptions,
       wasOpen: () => wasOpen,
       opened: until(() => wasOpen || closeCode !== undefined),
       closeCode: () => closeCode,
+      until: (isSo) => until(() => isSo() || closeCode !== undefined),
       answered: (count) => until(() => oks >= count || closeCode !== undefined),
       ended: until(() => closeCode !== undefined)
     }

@@ -9,6 +9,20 @@ import { type Kind, names } from "./HostileClients.ts"
 export type Signal = "SIGINT" | "SIGTERM" | "SIGHUP"
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
 
+/** The file, or its log, is taken from where the service has it, so many milliseconds before the first signal. */
+export interface Displaced {
+  readonly _tag: "Displaced"
+  readonly how: "moved" | "removed" | "replaced by a backup" | "removed, its log only"
+  readonly millis: number
+}
+
+/** The disk is full for so many milliseconds after a client was told so; then the signal comes, or first an OK. */
+export interface FullDisk {
+  readonly _tag: "FullDisk"
+  readonly millis: number
+  readonly waitsForRoom: boolean
+}
+
 export interface Plan {
   readonly admission: "open" | "profiles"
   /** Goes on with the file of the round before. */
@@ -37,6 +51,8 @@ export interface Plan {
     /** Asks for the report just before. */
     readonly report: boolean
   }
+  /** What befalls the store while it serves. */
+  readonly trouble: Displaced | FullDisk | undefined
 }
 
 /** Every way an upstream has been seen to be wrong, each with the others or alone. */
@@ -77,6 +93,16 @@ const upstream = (dice: Dice.Dice): Faults => {
 
 const times = <A>(count: number, make: () => A): ReadonlyArray<A> => Array.from({ length: count }, make)
 
+const drawTrouble = (dice: Dice.Dice): Plan["trouble"] => {
+  const chance = dice.fraction()
+  if (chance < 0.12) {
+    const how = dice.pick(["moved", "removed", "replaced by a backup", "removed, its log only"] as const)
+    return { _tag: "Displaced", how, millis: dice.pick([0, 20, dice.between(0, 1500)]) }
+  }
+  if (chance > 0.24) return undefined
+  return { _tag: "FullDisk", millis: dice.between(0, 500), waitsForRoom: dice.chance(0.5) }
+}
+
 export const draw = (dice: Dice.Dice): Plan => ({
   admission: dice.chance(0.7) ? "open" : "profiles",
   sameFile: dice.chance(0.5),
@@ -99,5 +125,7 @@ export const draw = (dice: Dice.Dice): Plan => ({
       ? times(dice.pick([1, 1, 1, 2]), () => ({ name: dice.pick(signals), millis: delay(dice) }))
       : [],
     report: dice.chance(0.3)
-  }
+  },
+  // Last, so that what else happens in a round is the same with it and without it.
+  trouble: drawTrouble(dice)
 })

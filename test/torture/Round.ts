@@ -17,6 +17,7 @@ import type { Ledger } from "./Ledger.ts"
 import { isTruthful, type Plan } from "./Plan.ts"
 import { removalStream } from "./Removals.ts"
 import { type StoredEvents, storedIn } from "./StoredEvents.ts"
+import * as Troubles from "./Troubles.ts"
 
 const components = ["database", "crypto", "aggregation", "web", "websocket"]
 
@@ -83,7 +84,8 @@ const judge = (
   plan: Plan,
   ended: Ended,
   signalled: ReadonlyArray<number>,
-  killedEarly: boolean
+  killedEarly: boolean,
+  wasDisplaced: boolean
 ): ReadonlyArray<string> => {
   if (killedEarly) return []
   const { certificate, code } = ended
@@ -102,7 +104,10 @@ const judge = (
     if (at - last >= debounceMillis) last = at
   }
   const third = plan.signals.later.at(-1)?.name
-  const allowed = new Set([0])
+  const isLost = wasDisplaced && plan.trouble?._tag === "Displaced"
+  const allowed = new Set(isLost ? [74] : [0])
+  // A log that is gone is noticed by the next write, if there is one, and by nobody otherwise: the file has all of it at the end.
+  if (isLost && plan.trouble.how === "removed, its log only") allowed.add(0)
   if (counted >= 2) allowed.add(75)
   if (counted >= 3 && third !== undefined) allowed.add(128 + os.constants.signals[third])
   expect(
@@ -111,10 +116,23 @@ const judge = (
   )
   if (code === null || code > 128) return wrong
 
-  return [...wrong, ...judgeCertificate(certificate, counted)]
+  return [...wrong, ...judgeCertificate(certificate, counted, plan.trouble)]
 }
 
-const judgeCertificate = (certificate: Certificate, counted: number): ReadonlyArray<string> => {
+/** What became of the log in a stop that nothing cut short. */
+const walOf = (code: number, trouble: Plan["trouble"]): RegExp => {
+  if (trouble?._tag === "Displaced" && code === 74) {
+    return trouble.how === "removed, its log only" ? /^checkpointed$|^skipped/u : /^lost: /u
+  }
+  // Before the file was opened there is no log to fold into it, and on a full disk it has to wait for the next start.
+  return trouble?._tag === "FullDisk" ? /^checkpointed$|^skipped: .*full/u : /^checkpointed$|^not opened$/u
+}
+
+const judgeCertificate = (
+  certificate: Certificate,
+  counted: number,
+  trouble: Plan["trouble"]
+): ReadonlyArray<string> => {
   const wrong: Array<string> = []
   const expect = (holds: boolean, what: string) => void (holds ? undefined : wrong.push(what))
   const { forced, proofs, queue, released, senders } = certificate
@@ -127,12 +145,12 @@ const judgeCertificate = (certificate: Certificate, counted: number): ReadonlyAr
   const budgets = forced.filter((budget) => budget !== "close handshakes")
   expect(counted >= 2 || budgets.length === 0, `budgets fired: ${budgets.join(", ")}`)
   expect(counted >= 2 || queue === 0, `${queue} left in queues`)
-  expect(certificate.failures.length === 0, `failures: ${certificate.failures.join("; ")}`)
-  // Before the file was opened there is no log to fold into it; in a hurry it may be left to the next start.
   expect(
-    counted >= 2 || certificate.wal === "checkpointed" || certificate.wal === "not opened",
-    `wal: ${certificate.wal}`
+    certificate.failures.length === 0 || trouble?._tag === "Displaced",
+    `failures: ${certificate.failures.join("; ")}`
   )
+  // In a hurry it may be left to the next start.
+  expect(counted >= 2 || walOf(certificate.code, trouble).test(certificate.wal), `wal: ${certificate.wal}`)
   return wrong
 }
 
@@ -162,6 +180,18 @@ const read = (path: string): StoredEvents | undefined => {
   }
 }
 
+/** Has it happen, and some time pass after it. */
+const befall = (
+  trouble: Plan["trouble"],
+  folder: string,
+  path: string,
+  floods: ReadonlyArray<Flood.Flood>
+): Effect.Effect<Troubles.Befallen> => {
+  if (trouble === undefined) return Effect.succeed({ path, judge: () => [] })
+  if (trouble._tag === "FullDisk") return Troubles.fullDisk(trouble, folder, path, floods)
+  return Effect.tap(Effect.sync(() => Troubles.displaced(trouble.how, path, floods)), Effect.sleep(trouble.millis))
+}
+
 /** `folder` belongs to the round, with whatever the one before left in it. */
 export const play = Effect.fnUntraced(function*(plan: Plan, options: {
   readonly folder: string
@@ -187,6 +217,7 @@ export const play = Effect.fnUntraced(function*(plan: Plan, options: {
   const stream = (author: string) =>
     plan.admission === "open" ? Flood.noteStream(author) : profileStream(author, host.origin)
   const floods: Array<Flood.Flood> = []
+  let befallen: Troubles.Befallen = { path: service.databasePath, judge: () => [] }
   const { first } = plan.signals
   if ("whileStarting" in first) yield* Effect.sleep(first.whileStarting)
   else {
@@ -216,6 +247,7 @@ export const play = Effect.fnUntraced(function*(plan: Plan, options: {
     // An answer may take the whole patience of a hostile picture's host.
     yield* Effect.timeoutOption(Effect.raceAllFirst(floods.map((flood) => flood.answered(first.afterAnswers))), 3000)
     yield* Effect.sleep(first.millis)
+    befallen = yield* befall(plan.trouble, folder, service.databasePath, floods)
   }
   for (const [n, flood] of floods.entries()) {
     if (!flood.wasOpen() && flood.closeCode() !== undefined) violations.push(`client ${n} was kept out`)
@@ -233,7 +265,8 @@ export const play = Effect.fnUntraced(function*(plan: Plan, options: {
   // A signal that comes before Node has run our first line ends the process by default; nothing was acquired then.
   const isFirst = ended.signal === first.name || (plan.signals.report && ended.signal === "SIGUSR2")
   const killedEarly = isFirst && service.stdout.length === 0
-  violations.push(...judge(plan, ended, signalled, killedEarly))
+  const wasDisplaced = befallen.path !== service.databasePath
+  violations.push(...judge(plan, ended, signalled, killedEarly, wasDisplaced), ...befallen.judge())
   if (stopMillis > stopMillisMax) violations.push(`the stop took ${Math.round(stopMillis)} ms`)
   const wasReady = service.states().includes("ready")
   if (plan.signals.report && wasReady && !service.stdout.some((line) => line.startsWith(`{"report"`))) {
@@ -242,20 +275,22 @@ export const play = Effect.fnUntraced(function*(plan: Plan, options: {
 
   for (const flood of floods) violations.push(...ledger.enter(flood))
   if (plan.signals.later.length === 0) violations.push(...floods.flatMap(judgeGoodbye(plan, floods)))
-  const stored = read(service.databasePath)
+  const stored = read(befallen.path)
   if (stored !== undefined) {
     const { coverage, ids } = stored
     violations.push(...ledger.compare(stored), ...judgeCoverage(plan, upstreams, coverage, ids))
     const gained = stored.seq - (before?.seq ?? 0)
     const committed = ended.certificate?.committed
-    if (committed !== undefined && gained !== committed) {
+    // What was written to a file that was gone by then counts for nothing.
+    const isCounted = wasDisplaced ? gained >= (committed ?? 0) : gained === committed
+    if (committed !== undefined && !isCounted) {
       violations.push(`${committed} were committed, and the file has gained ${gained}`)
     }
   } else if (ledger.acknowledged > 0) violations.push("the file cannot be read")
   return {
     violations,
     code: ended.code,
-    stopMillis: plan.signals.later.length === 0 && !killedEarly ? stopMillis : undefined,
+    stopMillis: plan.signals.later.length === 0 && !killedEarly && !wasDisplaced ? stopMillis : undefined,
     budgets: plan.signals.later.length === 0 ? ended.certificate?.forced ?? [] : []
   } satisfies Result
 }, Effect.scoped)

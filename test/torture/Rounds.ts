@@ -7,9 +7,11 @@ import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import * as Dice from "../../src/demo/Dice.ts"
 import * as Service from "../support/service.ts"
+import * as smallDisk from "../support/smallDisk.ts"
 import { Ledger } from "./Ledger.ts"
-import { draw } from "./Plan.ts"
+import { draw, type Plan } from "./Plan.ts"
 import { play } from "./Round.ts"
+import { diskBytes } from "./Troubles.ts"
 
 export interface Outcome {
   readonly rounds: number
@@ -50,15 +52,32 @@ export const torture = Effect.fnUntraced(function*(options: {
     total.lost += ledger.lost
     total.twice += ledger.twice
   }
-  for (let n = first; n < first + rounds; n++) {
+  const obstacle = smallDisk.obstacle()
+  if (obstacle !== undefined) options.say?.(`no disk fills: ${obstacle}`)
+  const planOf = (n: number): Plan => {
     const plan = draw(Dice.make(seed * 7919 + n))
-    if (!plan.sameFile || folder === "") {
-      settle()
-      ledger = new Ledger()
-      folder = join(home, `round ${n}`)
-      mkdirSync(folder)
-    }
-    const exit = yield* Effect.exit(play(plan, { folder, name: `seed ${seed}, round ${n}`, ledger, execArgv }))
+    return obstacle !== undefined && plan.trouble?._tag === "FullDisk" ? { ...plan, trouble: undefined } : plan
+  }
+  /** Where a round is played: a disk that fills is its own, and a file that was displaced is nobody's any more. */
+  const folderOf = Effect.fnUntraced(function*({ sameFile, trouble }: Plan, n: number) {
+    if (sameFile && folder !== "" && trouble?._tag !== "FullDisk") return folder
+    settle()
+    ledger = new Ledger()
+    if (trouble?._tag === "FullDisk") return (yield* smallDisk.make(diskBytes)).folder
+    const made = join(home, `round ${n}`)
+    mkdirSync(made)
+    return made
+  })
+  for (let n = first; n < first + rounds; n++) {
+    const plan = planOf(n)
+    const exit = yield* folderOf(plan, n).pipe(
+      Effect.flatMap((found) => {
+        folder = plan.trouble === undefined ? found : ""
+        return play(plan, { folder: found, name: `seed ${seed}, round ${n}`, ledger, execArgv })
+      }),
+      Effect.scoped,
+      Effect.exit
+    )
     const wrong = Exit.isSuccess(exit) ? exit.value.violations : [String(exit.cause)]
     if (wrong.length > 0) {
       violations.push(...wrong.slice(0, 10).map((line) => `seed ${seed}, round ${n}: ${line}`))
