@@ -8,9 +8,6 @@
  * alike they look: a Cyrillic "а" is no Latin "a".
  */
 
-/** What is looked at before the rest, as its decomposition would begin with a blank. */
-const spacingAcute = /\u00b4/g
-
 /**
  * Accents, points, tone marks, nuktas, by script as a character class has them. What else `\p{M}` has makes another letter in its
  * script and stays.
@@ -31,9 +28,6 @@ const marks: Readonly<Record<string, string>> = {
   Han: String.raw`\u302a-\u302f`,
   Adlam: String.raw`\u{1e944}-\u{1e94a}`
 }
-
-/** Those, and what cannot be seen. */
-const dropped = new RegExp(`[${Object.values(marks).join("")}\\p{Default_Ignorable_Code_Point}]`, "gu")
 
 /** Each row: what it becomes, and the letters that do; all of them are left whole by NFKD and by lower case. */
 const rows: ReadonlyArray<readonly [folded: string, letters: string]> = [
@@ -98,7 +92,7 @@ const rows: ReadonlyArray<readonly [folded: string, letters: string]> = [
   ["ং", "ঁ"],
   ["ં", "ઁ"],
   // Apostrophes and hyphens inside names, however they are typed.
-  ["'", "`‘’‛ʹʻʼʽʾʿˈ′‵׳״՚ꞌ"],
+  ["'", "‘’‛ʹʻʼʽʾʿˈ′‵׳״՚ꞌ"],
   ["-", "‐‑⁃־֊·"]
 ]
 
@@ -110,33 +104,75 @@ for (const first of blackLetters) {
   for (let i = 0; i < 26; i++) letters.set(String.fromCodePoint(first + i), String.fromCharCode(0x61 + i))
 }
 
-const lettersPattern = new RegExp(`[${[...letters.keys()].join("")}]`, "gu")
-
 /** Each run of digits in Unicode begins with its zero. */
-const digit = /(?![0-9])\p{Nd}/gu
 const isDigit = /^\p{Nd}$/u
-const digitOf = (found: string): string => {
-  const code = found.codePointAt(0) as number
+const digitOf = (digit: string): string => {
+  const code = digit.codePointAt(0) as number
   let zero = code
   while (code - zero < 9 && isDigit.test(String.fromCodePoint(zero - 1))) zero--
   return String(code - zero)
 }
 
-const katakana = /[\u30a1-\u30f6\u30fd\u30fe]/g
-const hiraganaOf = (letter: string): string => String.fromCharCode(letter.charCodeAt(0) - 0x60)
+const moved = (from: string, to: string): (letter: string) => string => {
+  const distance = to.charCodeAt(0) - from.charCodeAt(0)
+  return (letter) => String.fromCharCode(letter.charCodeAt(0) + distance)
+}
+const hiraganaOf = moved("ァ", "ぁ")
+/** Capitals of the Georgian church pair with no letter of today's alphabet. */
+const mkhedruliOf = moved("ⴀ", "ა")
 
-/** Capitals of the Georgian church, which pair with no letter of today's alphabet. */
-const nuskhuri = /[\u2d00-\u2d25]/g
-const mkhedruliOf = (letter: string): string => String.fromCharCode(letter.charCodeAt(0) - 0x2d00 + 0x10d0)
+/** Letters that become others by a rule, as a character class has them. */
+const ruled = {
+  digits: String.raw`\p{Nd}`,
+  katakana: String.raw`\u30a1-\u30f6\u30fd\u30fe`,
+  nuskhuri: String.raw`\u2d00-\u2d25`
+}
+
+const becoming = (letter: string): string => {
+  const other = letters.get(letter)
+  if (other !== undefined) return other
+  if (letter >= "\u30a1" && letter <= "\u30fe") return hiraganaOf(letter)
+  if (letter >= "\u2d00" && letter <= "\u2d25") return mkhedruliOf(letter)
+  // What is left is dropped: marks, and what cannot be seen.
+  return isDigit.test(letter) ? digitOf(letter) : ""
+}
+
+const unseen = String.raw`\p{Default_Ignorable_Code_Point}`
+const notStaying = [...Object.values(marks), unseen, ...letters.keys(), ...Object.values(ruled)].join("")
+/** Every letter that does not stay: one pass over the text finds them all. */
+const replaced = new RegExp(`[${notStaying}]`, "gu")
+
+/** What is not ASCII: mostly a sign or two between English words, or words of another script. */
+const foreign = /[^\0-\x7f]+/g
+
+/**
+ * What runs became. Texts repeat the same few (quotation marks, emoji, é), and a look costs a tenth of folding. A full map is
+ * emptied at once: what is common is back after a few texts, and no run has to be moved for being looked at.
+ */
+const kept = new Map<string, string>()
+const keptMax = 4_096
+/** UTF-16 code units of a run that is kept: a word, not a page. */
+const keptLengthMax = 16
+
+const foldedRun = (run: string): string => {
+  const known = kept.get(run)
+  if (known !== undefined) return known
+  // Before the rest, as the decomposition of an acute accent that stands alone would begin with a blank.
+  const fold = run.replaceAll("\u00b4", "'").normalize("NFKD").toLowerCase().normalize("NFKD")
+    .replace(replaced, becoming).normalize("NFC")
+  if (run.length <= keptLengthMax) {
+    if (kept.size >= keptMax) kept.clear()
+    kept.set(run, fold)
+  }
+  return fold
+}
 
 /** Is the text of printable ASCII and blanks only, as most are? */
 export const isAscii = (text: string): boolean => !/[^ -~\t\n\r]/.test(text)
 
-/** Folds a text. Never throws, whatever the text; what is folded stays as it is when folded again. */
-export const folded = (text: string): string =>
-  isAscii(text)
-    ? text.toLowerCase().replaceAll("`", "'")
-    : text.replace(spacingAcute, "'").normalize("NFKD").toLowerCase().normalize("NFKD").replace(dropped, "")
-      .replace(lettersPattern, (letter) => letters.get(letter)!)
-      .replace(digit, digitOf).replace(katakana, hiraganaOf).replace(nuskhuri, mkhedruliOf)
-      .normalize("NFC")
+/**
+ * Folds a text. Never throws, whatever the text; what is folded stays as it is when folded again.
+ *
+ * Runs of what is not ASCII fold by themselves: no mark that stays, and no letter, composes with one of ASCII.
+ */
+export const folded = (text: string): string => text.replace(foreign, foldedRun).toLowerCase().replaceAll("`", "'")
