@@ -52,13 +52,23 @@ const isUntil = ({ created_at }: Event, until: Row[number] | undefined): boolean
 
 const noAddress = new Uint8Array(0)
 
+/** A stored event, and what is about to take it away. */
+interface Found extends Stored {
+  readonly vanishedUntil: Row[number] | undefined
+  readonly bannedSeq: Row[number] | undefined
+}
+const foundOf = (row: Row): Found => ({ ...storedOf(row), vanishedUntil: row[4], bannedSeq: row[5] })
+
 export const make = (db: DatabaseSync) => {
-  const byId = prepare(db, `SELECT ${storedColumns} FROM event INDEXED BY event_id WHERE id_key = ? AND ${shown}`)
-  const byAuthor = prepare(
+  // What comes again costs least, as it is what comes most: one statement says what is stored and whether it is leaving.
+  const known = `SELECT ${storedColumns}, (SELECT until FROM vanished WHERE pubkey = ?1), ${bannedSeq}`
+  const knownById = prepare(db, `${known} FROM event INDEXED BY event_id WHERE id_key = ?2 AND ${shown}`)
+  const knownByAuthor = prepare(
     db,
-    `SELECT ${storedColumns} FROM event INDEXED BY event_author WHERE pubkey_key = ? AND kind = ? AND ${shown}`
+    `${known} FROM event INDEXED BY event_author WHERE pubkey_key = ?2 AND kind = ?3 AND ${shown}`
   )
-  const byAddress = prepare(db, `SELECT ${storedColumns} FROM event INDEXED BY event_address WHERE address = ?`)
+  const knownByAddress = prepare(db, `${known} FROM event INDEXED BY event_address WHERE address = ?2`)
+  const byId = prepare(db, `SELECT ${storedColumns} FROM event INDEXED BY event_id WHERE id_key = ? AND ${shown}`)
   // One statement for all: outside a transaction, each one would open and close a snapshot of its own.
   const removals = prepare(
     db,
@@ -67,7 +77,6 @@ export const make = (db: DatabaseSync) => {
       (SELECT until FROM removed_address WHERE address = ?3),
       ${bannedSeq}`
   )
-  const leaving = prepare(db, `SELECT (SELECT until FROM vanished WHERE pubkey = ?1), ${bannedSeq}`)
   const vanished = prepare(db, `SELECT until FROM vanished WHERE pubkey = ?`)
 
   const isVanished = (pubkey: string, created_at: number): boolean => {
@@ -85,11 +94,17 @@ export const make = (db: DatabaseSync) => {
     isVanishedWrap(event)
 
   /** The event stored at the same address: the only one that this one can replace or be. */
-  const current = (event: Event, address: string): Stored | undefined => {
+  const current = (event: Event, address: string, pubkey: Uint8Array): Found | undefined => {
     const rows = isAddressable(event.kind)
-      ? byAddress.all(addressKey(address))
-      : byAuthor.all(prefixKey(event.pubkey), event.kind)
-    for (const row of rows) if (pubkeyOfRaw(row[3] as string) === event.pubkey) return storedOf(row)
+      ? knownByAddress.all(pubkey, addressKey(address))
+      : knownByAuthor.all(pubkey, prefixKey(event.pubkey), event.kind)
+    for (const row of rows) if (pubkeyOfRaw(row[3] as string) === event.pubkey) return foundOf(row)
+    return undefined
+  }
+
+  /** The stored event of the same id. */
+  const same = ({ id }: Event, pubkey: Uint8Array): Found | undefined => {
+    for (const row of knownById.all(pubkey, prefixKey(id))) if (idOfRaw(row[3] as string) === id) return foundOf(row)
     return undefined
   }
 
@@ -105,21 +120,18 @@ export const make = (db: DatabaseSync) => {
     if (expiration !== undefined && expiration <= now) return expired
     if (isEphemeral(event.kind)) return ephemeral
     const address = addressOf(event)
+    const pubkey = bytesOf(event.pubkey)
     // Whether a replaceable event is known needs no look at the index of ids: only the current one could be it.
-    const found = address === undefined ? find(event.id) : current(event, address)
+    const found = address === undefined ? same(event, pubkey) : current(event, address, pubkey)
     const id = found === undefined ? undefined : idOfRaw(found.head)
     // A deletion cannot be deleted, and a request to vanish stays so that it goes on being honoured.
     const isRemovable = event.kind !== vanishKind
-    // What comes again costs least, as it is what comes most: two looks, and no hash.
-    if (found !== undefined && id === event.id) {
-      const [vanishedUntil, bannedSeq] = leaving.get(bytesOf(event.pubkey)) as Row
-      if (!isGone(found, bannedSeq)) {
-        return isRemovable && (isUntil(event, vanishedUntil) || isVanishedWrap(event)) ? deleted : duplicate
-      }
+    if (found !== undefined && id === event.id && !isGone(found, found.bannedSeq)) {
+      return isRemovable && (isUntil(event, found.vanishedUntil) || isVanishedWrap(event)) ? deleted : duplicate
     }
     const removal = isRemovable
       ? removals.get(
-        bytesOf(event.pubkey),
+        pubkey,
         bytesOf(event.id),
         address === undefined ? noAddress : addressKey(address)
       )

@@ -44,6 +44,8 @@ export class Submissions {
   readonly #sender: AdmissionSender
   readonly #authentication: Authentication
   readonly #address: string
+  /** Whose hand events of others come from, as long as the client has not said who it is: one value, not one for each. */
+  readonly #stranger: Source
   readonly #unanswered = new Set<Submission>()
   #characters = 0
 
@@ -57,6 +59,7 @@ export class Submissions {
   ) {
     this.#shared = shared
     this.#address = address
+    this.#stranger = { by: "client", address, isKnown: false }
     this.#outlet = outlet
     this.#sender = sender
     this.#authentication = authentication
@@ -116,8 +119,9 @@ export class Submissions {
   /** Whose hand the event comes from. */
   #sourceOf({ pubkey }: Event): Source {
     const { readers } = this.#authentication
+    if (readers.size === 0) return this.#stranger
     const address = this.#address
-    return readers.has(pubkey) ? { by: "author", address } : { by: "client", address, isKnown: readers.size > 0 }
+    return readers.has(pubkey) ? { by: "author", address } : { by: "client", address, isKnown: true }
   }
 
   #answerOf(event: Event, outcome: AdmissionOutcome): publish.Answer {
