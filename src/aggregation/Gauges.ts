@@ -11,6 +11,7 @@ import {
 } from "../observability/Metrics.ts"
 import { RetryQueue } from "./admission/RetryQueue.ts"
 
+/** Between two looks at what is counted by looking. */
 export const period = Duration.seconds(10)
 
 /** Nothing is left out: what is in check stays in the queue, and counts as waiting. */

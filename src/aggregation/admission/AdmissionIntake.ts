@@ -29,8 +29,9 @@ export const pipelinesMax = 256
 /** Events of one pipeline on an open relay: the next ones are checked while these are on their way to the disk. */
 const togetherMax = 64
 
-/** Milliseconds from an event's arrival after which it is left to the retry queue, and after which it is answered anyway. */
+/** Milliseconds from an event's arrival after which it is left to the retry queue. */
 export const patience = 9000
+/** Those after which it is answered anyway. */
 export const answerTimeout = 10_000
 
 /** Milliseconds of a drain that checks may still take which wait for strangers. */

@@ -27,6 +27,7 @@ export interface Waiting {
 
 /** Milliseconds before the next check, by how many were not answered: 30, 60, 120 s, … then hours. */
 const firstDelay = 30_000
+/** Milliseconds before the next check at most. */
 export const delayMax = 12 * 3_600_000
 
 /** Checks that were not answered before a profile is given up: the last of them some three days after it came. */

@@ -19,8 +19,9 @@ export const period = Duration.seconds(5)
 /** Domains asked side by side. */
 const concurrency = 8
 
-/** Names of one round, and of one domain in it. */
+/** Names of one round. */
 const perRound = 500
+/** Names of one domain in it. */
 export const perDomain = 20
 
 /** Milliseconds after which the next of a domain's names gets its turn, at least. */

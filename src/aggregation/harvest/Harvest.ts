@@ -23,6 +23,7 @@ export const stablePeriod = Duration.minutes(1)
 /** Before an upstream that forbids us to read is dialled again, and up to a fifth less. */
 export const forbiddenPause = Duration.hours(1)
 
+/** Between two lines of the log about the harvest. */
 export const logPeriod = Duration.seconds(20)
 
 /** Why a session ended; it never ends by itself. */

@@ -27,8 +27,9 @@ import * as UnwantedIds from "./UnwantedIds.ts"
 /** From the beginning of one pass to that of the next. */
 export const period = Duration.hours(24)
 
-/** For how long an upstream is left alone that cannot reconcile, and one that could before. */
+/** For how long an upstream is left alone that cannot reconcile. */
 export const pauseUnable = Duration.days(7)
+/** The same for one that could before. */
 export const pauseFailed = Duration.hours(1)
 
 /** Items of ours that one window is to hold, about. */

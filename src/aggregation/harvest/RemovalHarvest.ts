@@ -22,8 +22,9 @@ import type { Admit } from "./PageAdmission.ts"
 /** Seconds that may be missing at the top before it is looked at again: what arrives meanwhile arrives live. */
 export const staleAfter = 3600
 
-/** For how long an upstream is left alone that does not answer, and one that has before. */
+/** For how long an upstream is left alone that does not answer. */
 export const pauseUnable = Duration.days(7)
+/** The same for one that has answered before. */
 export const pauseFailed = Duration.hours(1)
 
 /** For how long; an upstream that has too much to do answers another time. */

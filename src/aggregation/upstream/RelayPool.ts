@@ -25,8 +25,9 @@ export class LearntSocket extends Context.Service<LearntSocket, Socket.WebSocket
   "profile-aggregator/aggregation/LearntSocket"
 ) {}
 
-/** Open connections, in all, and to one host, which may have relays at several paths. */
+/** Open connections in all. */
 export const connectionsMax = 64
+/** Those to one host, which may have relays at several paths. */
 export const connectionsPerHostMax = 2
 
 /** Milliseconds for which a connection that nobody uses stays open, and between two looks for such. */

@@ -302,3 +302,5 @@ export const make = (db: DatabaseSync) => {
 
   return { scan }
 }
+
+export type Scan = ReturnType<typeof make>["scan"]

@@ -60,3 +60,5 @@ export const make = (db: DatabaseSync) => {
     now: (): IsHidden | undefined => at(version.get()?.[0] as number)
   }
 }
+
+export type Hidden = ReturnType<typeof make>

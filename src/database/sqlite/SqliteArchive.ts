@@ -14,6 +14,7 @@ import { DatabaseError } from "../Database.ts"
 import { prepare } from "./connection.ts"
 import * as DatabaseFile from "./DatabaseFile.ts"
 import * as EventWalk from "./EventWalk.ts"
+import type { Work } from "./Snapshots.ts"
 import * as SqliteReader from "./SqliteReader.ts"
 import * as StoreReader from "./StoreReader.ts"
 
@@ -26,7 +27,7 @@ const attempt = <A>(body: () => A): Effect.Effect<A, DatabaseError> =>
   Effect.try({ try: body, catch: (cause) => new DatabaseError({ operation: "read", cause }) })
 
 /** Drives a generator to its end, a slice at a time. */
-const drive = Effect.fnUntraced(function*<A>(work: SqliteReader.Work<A>) {
+const drive = Effect.fnUntraced(function*<A>(work: Work<A>) {
   for (;;) {
     const step = yield* attempt(() => slice(work, sliceMillis))
     if (step.done === true) return step.value
@@ -77,7 +78,7 @@ const make = Effect.fnUntraced(function*() {
         () => Effect.ignore(attempt(() => statements.commit.run()))
       ),
     count: Effect.fnUntraced(function*(filters) {
-      const work = reader.work({ _tag: "Count", filters, now: yield* nowSeconds }) as SqliteReader.Work<number>
+      const work = reader.work({ _tag: "Count", filters, now: yield* nowSeconds }) as Work<number>
       // Gives its snapshot back, also when it is interrupted.
       return yield* Effect.ensuring(drive(work), Effect.sync(() => work.return(0)))
     }),

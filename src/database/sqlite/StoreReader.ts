@@ -18,7 +18,8 @@ import {
   type Sketch,
   type StoredRecord
 } from "../Database.ts"
-import type { DrawAnswer, ReadRequest, SqliteReader, Work } from "./SqliteReader.ts"
+import type { Work } from "./Snapshots.ts"
+import type { DrawAnswer, ReadRequest, SqliteReader } from "./SqliteReader.ts"
 import type { AnswerBuffers } from "./thread/AnswerBuffers.ts"
 import type { DatabaseThread } from "./thread/DatabaseThread.ts"
 import { type PackedSelection, type ThreadAnswer, unpack } from "./thread/packedSelection.ts"

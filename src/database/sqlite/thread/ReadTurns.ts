@@ -8,7 +8,7 @@
  *
  * Each read under way has a reader of its own, as it has a snapshot of its own.
  */
-import type { Work } from "../SqliteReader.ts"
+import type { Work } from "../Snapshots.ts"
 
 /** Long reads under way at once; further ones wait. */
 export const longMax = 4
