@@ -14,6 +14,7 @@ import { NameOwners } from "../../src/aggregation/evidence/NameOwners.ts"
 import { Picture } from "../../src/aggregation/evidence/Picture.ts"
 import { Posts } from "../../src/aggregation/evidence/Posts.ts"
 import { addressOf } from "../../src/domain/Event.ts"
+import { companionKinds } from "../../src/domain/Kinds.ts"
 import { Accepted } from "../../src/domain/Quality.ts"
 import * as HostBudgets from "../../src/fetch/HostBudgets.ts"
 import { certify } from "../../src/lifecycle/Certificate.ts"
@@ -119,7 +120,7 @@ const states: Readonly<Record<string, () => State>> = {
   "waiting for a first page": () => silentAbout(isPage),
   "waiting for a later page": later,
   "waiting for a page of removals": () => silentAbout((message) => kindsOf(message) === "62"),
-  "waiting for what belongs to authors": () => silentAbout((message) => kindsOf(message) === "62,10002,10050"),
+  "waiting for what belongs to authors": () => silentAbout((message) => kindsOf(message) === companionKinds.join()),
   "waiting for the other side of a reconciliation": () => silentAbout(([type]) => type === "NEG-OPEN"),
   "waiting for a verdict on a page": () => {
     const asked: Array<string> = []
