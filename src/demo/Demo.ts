@@ -25,26 +25,6 @@ const lookEvery = "250 millis"
 /** Between two newcomers: often enough to be seen, seldom enough to be followed. */
 const arrivalEvery = "3 seconds"
 
-/** Runs the demo until the process is told to stop; its failures are the certificate's, as those of `serve`. */
-export const demo = <E>(
-  host: ProcessHost,
-  service: Service<E>,
-  options: Partial<Options> = {}
-): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const screen = Screen.make(host.output, process.stderr, () => host.journal.now())
-    const world = DemoWorld.layer({ ...defaults, ...options }, screen)
-    return serve(
-      { ...host, output: screen.output },
-      layer(service, screen).pipe(Layer.provide(world)),
-      Layer.provide(settingsLayer, world)
-    )
-  })
-
-/** The service and what is shown of it. */
-export const layer = <E>(service: Service<E>, screen: Screen.Screen) =>
-  Layer.effectDiscard(show(screen)).pipe(Layer.provideMerge(service))
-
 const pageOf = (url: string): string => `${url.replace(/^ws/, "http")}/`
 
 const invitation = (url: string): ReadonlyArray<string> => [
@@ -101,3 +81,23 @@ const show = Effect.fnUntraced(function*(screen: Screen.Screen) {
   })
   yield* supervisor.fork("demo", Effect.andThen(watch, arrivals))
 })
+
+/** The service and what is shown of it. */
+export const layer = <E>(service: Service<E>, screen: Screen.Screen) =>
+  Layer.effectDiscard(show(screen)).pipe(Layer.provideMerge(service))
+
+/** Runs the demo until the process is told to stop; its failures are the certificate's, as those of `serve`. */
+export const demo = <E>(
+  host: ProcessHost,
+  service: Service<E>,
+  options: Partial<Options> = {}
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const screen = Screen.make(host.output, process.stderr, () => host.journal.now())
+    const world = DemoWorld.layer({ ...defaults, ...options }, screen)
+    return serve(
+      { ...host, output: screen.output },
+      layer(service, screen).pipe(Layer.provide(world)),
+      Layer.provide(settingsLayer, world)
+    )
+  })

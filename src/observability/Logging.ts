@@ -31,21 +31,6 @@ export interface LoggingOptions {
   readonly isTerminal: boolean
 }
 
-/** Replaces the default logger. */
-export const layer = (options: LoggingOptions): Layer.Layer<never> => {
-  const pretty = options.format === "pretty" || (options.format === "auto" && options.isTerminal)
-  const format = pretty ? prettyLine(options.isTerminal) : jsonLine
-  return Layer.merge(
-    Logger.layer([
-      Logger.make((entry: Logger.Options<unknown>) => {
-        if (LogLevel.isGreaterThanOrEqualTo(entry.logLevel, options.level())) options.sink(format(entryOf(entry)))
-      })
-    ]),
-    // A fiber keeps its own copy of this one, which would outlive a change of the level.
-    Layer.succeed(References.MinimumLogLevel, "All")
-  )
-}
-
 type Plain = string | number | boolean | null | ReadonlyArray<Plain> | { readonly [key: string]: Plain }
 
 interface Entry {
@@ -147,4 +132,19 @@ const prettyLine = (colors: boolean) => (entry: Entry): string => {
     ...Object.entries(fields).map(([name, value]) => `${paint(colors, "90", `${name}=`)}${shown(value)}`)
   ].join(" ")
   return entry.cause === undefined ? head : `${head}\n${entry.cause.replace(/^/gmu, "    ")}`
+}
+
+/** Replaces the default logger. */
+export const layer = (options: LoggingOptions): Layer.Layer<never> => {
+  const pretty = options.format === "pretty" || (options.format === "auto" && options.isTerminal)
+  const format = pretty ? prettyLine(options.isTerminal) : jsonLine
+  return Layer.merge(
+    Logger.layer([
+      Logger.make((entry: Logger.Options<unknown>) => {
+        if (LogLevel.isGreaterThanOrEqualTo(entry.logLevel, options.level())) options.sink(format(entryOf(entry)))
+      })
+    ]),
+    // A fiber keeps its own copy of this one, which would outlive a change of the level.
+    Layer.succeed(References.MinimumLogLevel, "All")
+  )
 }
