@@ -21,9 +21,22 @@ const parse = (text: string): unknown => {
   }
 }
 
+/** Where a filter names people: by hand they are named as they are shown, npub1… or nprofile1…. */
+const peopleFields: ReadonlySet<string> = new Set(["authors", "#p", "#P"])
+
+const withKeys = (value: unknown): unknown => {
+  if (typeof value !== "object" || value === null) return value
+  const fields = Object.entries(value).map(([field, values]) =>
+    peopleFields.has(field) && Array.isArray(values)
+      ? [field, values.map((each) => typeof each === "string" ? pubkeyOf(each) ?? each : each)]
+      : [field, values]
+  )
+  return Object.fromEntries(fields)
+}
+
 /** One filter, decoded, or why it is none. */
 export const decode = (value: unknown): Effect.Effect<Filter, StartError> => {
-  const filter = filterOf(value, limits)
+  const filter = filterOf(withKeys(value), limits)
   if (typeof filter === "string") return Effect.fail(usage(`the filter is refused: ${filterRefusal(filter)}`))
   // A walk over the store does not rank, and a search that is left out would let everything through.
   return filter.search === undefined
@@ -52,7 +65,8 @@ export interface Selection {
   readonly filter: Option.Option<string>
 }
 
-const listOf = (text: string): ReadonlyArray<string> =>
+/** Values as flags have them: separated by commas, of which one may be left over. */
+export const listOf = (text: string): ReadonlyArray<string> =>
   text.split(",").map((item) => item.trim()).filter((item) => item !== "")
 
 /** The one filter that a selection describes. Fails (64) where a flag and the filter say the same, or one is no value. */
@@ -65,8 +79,7 @@ export const selectionFilter = Effect.fnUntraced(function*(selection: Selection)
     ...Option.isSome(selection.since) && { since: selection.since.value },
     ...Option.isSome(selection.until) && { until: selection.until.value },
     ...Option.isSome(selection.kinds) && { kinds: listOf(selection.kinds.value).map(Number) },
-    ...Option.isSome(selection.authors) &&
-      { authors: listOf(selection.authors.value).map((text) => pubkeyOf(text) ?? text) }
+    ...Option.isSome(selection.authors) && { authors: listOf(selection.authors.value) }
   }
   const twice = Object.keys(given).find((key) => Object.hasOwn(object, key))
   if (twice !== undefined) return yield* usage(`${twice} is given by a flag and in the filter`)

@@ -87,6 +87,16 @@ export const aliasOf = (text: string): string => {
   return `${host}${port === "" ? "" : `:${port}`}${path}${query}`
 }
 
+/** Each relay once, by its alias, under the first of the addresses that it is given by. */
+export const byAlias = (urls: ReadonlyArray<string>): ReadonlyMap<string, string> => {
+  const relays = new Map<string, string>()
+  for (const url of urls) {
+    const alias = aliasOf(url)
+    if (!relays.has(alias)) relays.set(alias, url)
+  }
+  return relays
+}
+
 /** A loopback name or address, as `URL` writes it (RFC 6761 §6.3, RFC 1122 §3.2.1.3, RFC 4291 §2.5.3). */
 const isLoopback = (host: string): boolean =>
   /^(?:(?:[^.]+\.)*localhost|127(?:\.\d+){3}|\[::1\]|\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\])$/.test(host)

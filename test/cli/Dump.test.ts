@@ -82,7 +82,7 @@ describe("a dump", () => {
         JSON.stringify(["EVENT", "s", list]),
         ""
       ].join("\n")
-      const ruled = yield* run(home, ["import", "--kinds", "0", "--rules"], { input })
+      const ruled = yield* run(home, ["import", "--kinds", "0,", "--rules"], { input })
       assert.strictEqual(ruled.code, 0)
       assert.includeMembers([...ruled.stderr], ["Added: 2 of kind 0", "Skipped: 1 of other kinds"])
       assert.match(ruled.stderr.join("\n"), /Rejected: 1 × no name/)

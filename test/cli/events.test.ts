@@ -2,7 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { writeFileSync } from "node:fs"
-import { newestFirst } from "../../src/domain/Event.ts"
+import { type Event, newestFirst } from "../../src/domain/Event.ts"
+import { npubOf } from "../../src/domain/PublicKey.ts"
 import { deletionEvent, signed, withForgedSignature, withWrongId } from "../support/events.ts"
 import { folder } from "../support/service.ts"
 import * as Service from "../support/service.ts"
@@ -209,6 +210,20 @@ describe("a store to read", () => {
       assert.deepStrictEqual((yield* run(home, ["count", "{\"kinds\":[1],\"limit\":4}"])).stdout, ["1150"])
       assert.deepStrictEqual((yield* run(home, ["scan", "--count", "{\"kinds\":[1],\"limit\":4}"])).stdout, ["4"])
     }), 30_000)
+
+  it.live("names people as they are shown", () =>
+    Effect.gen(function*() {
+      const home = yield* folder
+      const all = events(20)
+      yield* run(home, ["import", "--no-verify"], { input: jsonLines(all) })
+      const { pubkey } = all[3] as Event
+      const theirs = all.filter((event) => event.pubkey === pubkey).length
+      const filter = JSON.stringify({ authors: [npubOf(pubkey)] })
+      assert.deepStrictEqual((yield* run(home, ["count", filter])).stdout, [`${theirs}`])
+      assert.strictEqual((yield* run(home, ["scan", filter])).stdout.length, theirs)
+      const cut = yield* run(home, ["count", filter.replace("\"]", "x\"]")])
+      assert.deepStrictEqual([cut.code, cut.stdout], [64, []])
+    }).pipe(Effect.scoped), 30_000)
 
   it.live("wrong filters: 64, one line on stderr, nothing on stdout", () =>
     Effect.gen(function*() {

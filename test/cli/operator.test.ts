@@ -1,6 +1,7 @@
 /** Commands that look after the service, as a shell runs them. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { hash } from "node:crypto"
 import { chmodSync, existsSync, readFileSync, statSync, truncateSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { space as graces } from "../../src/aggregation/admission/Grace.ts"
@@ -15,7 +16,7 @@ import { npubOf } from "../../src/domain/PublicKey.ts"
 import { keyOf, profileEvent, signed } from "../support/events.ts"
 import { folder } from "../support/service.ts"
 import * as Service from "../support/service.ts"
-import { databasePath, events, jsonLines, logged, run, start, until } from "./support.ts"
+import { databasePath, events, jsonLines, logged, playing, run, start, until } from "./support.ts"
 
 const keyPath = (home: string) => `${databasePath(home)}.key`
 
@@ -76,6 +77,9 @@ const remember = (home: string, records: ReadonlyArray<RecordWrite>) => {
 }
 
 /** Status by subject, in order. */
+const upstreams = ({ stdout }: { readonly stdout: ReadonlyArray<string> }) =>
+  stdout.filter((line) => line.includes(" upstream "))
+
 const findings = (lines: ReadonlyArray<string>) => lines.map((line) => line.split(/\s+/).slice(0, 2).join(" "))
 
 /** A profile, and what a look at its picture came to. */
@@ -128,6 +132,38 @@ describe("doctor", () => {
       assert.strictEqual(code, 0)
       yield* service.stop()
     }).pipe(Effect.scoped), 30_000)
+
+  it.live(
+    "one upstream once, however it is spelled, and who we are where it wants to know",
+    () =>
+      Effect.gen(function*() {
+        const home = yield* folder
+        const profile = profileEvent()
+        let said = 0
+        const url = yield* playing(([type, id], say) => {
+          if (type === "AUTH") {
+            said++
+            return say("OK", (id as { readonly id: string }).id, true, "")
+          }
+          if (type !== "REQ") return undefined
+          if (said === 0) {
+            say("AUTH", "challenge of this relay")
+            return say("CLOSED", id, "auth-required: who are you?")
+          }
+          say("EVENT", id, profile)
+          return say("EOSE", id)
+        })
+        const args = ["doctor", "--discovery-relay-url", `${url},${url}/,${url.replace("ws", "WS")}`]
+        const [unnamed, ...others] = upstreams(yield* run(home, args))
+        assert.match(unnamed ?? "", /^warn .*auth-required/)
+        assert.deepStrictEqual([others, said], [[], 0])
+        const env = { RELAY_SECRET_KEY: hash("sha256", "a key of this test") }
+        const named = upstreams(yield* run(home, args, { env }))
+        assert.match(named.join("\n"), /^ok    upstream  ws:\S+ answers in \d+ ms$/)
+        assert.strictEqual(said, 1)
+      }).pipe(Effect.scoped),
+    30_000
+  )
 
   it.live(
     "how many profiles each smallest size of a picture would let in, of those that were looked at",

@@ -1,5 +1,7 @@
 /** Commands as child processes, on a folder of their own, without the developer's environment. Use it under `it.live`. */
+import { NodeWS } from "@effect/platform-node"
 import { Effect, type Scope } from "effect"
+import { createServer } from "node:http"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { type Event, rawOf } from "../../src/domain/Event.ts"
@@ -104,3 +106,34 @@ export const until = (what: string, isSo: () => boolean): Effect.Effect<void> =>
 /** Waits until so many events are committed. */
 export const committedAtLeast = (folder: string, count: number): Effect.Effect<void> =>
   until(`${count} events`, () => (committed(folder) ?? 0) >= count)
+
+/** A relay that does what `play` says, and nothing else. */
+export const playing = (
+  play: (message: ReadonlyArray<unknown>, say: (...frame: ReadonlyArray<unknown>) => void) => void
+) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.callback<ReturnType<typeof createServer>>((resume) => {
+        const server = createServer()
+        const relay = new NodeWS.WebSocketServer({ server })
+        relay.on(
+          "connection",
+          (socket) =>
+            socket.on(
+              "message",
+              (data: Buffer) =>
+                play(
+                  JSON.parse(data.toString()) as ReadonlyArray<unknown>,
+                  (...frame) => socket.send(JSON.stringify(frame))
+                )
+            )
+        )
+        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+      }),
+      (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+    ),
+    (server) => {
+      const address = server.address()
+      return `ws://127.0.0.1:${typeof address === "object" ? address?.port : ""}`
+    }
+  )

@@ -1,15 +1,14 @@
 /** NIP-77 as a client, against our own relay in another process. */
-import { NodeWS } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { createServer } from "node:http"
+import { hash } from "node:crypto"
 import { make as makeEvents } from "../../src/demo/UpstreamEvents.ts"
 import type { Event } from "../../src/domain/Event.ts"
 import { withForgedSignature } from "../support/events.ts"
 import * as FakeNegentropy from "../support/FakeNegentropy.ts"
 import { folder } from "../support/service.ts"
 import * as Service from "../support/service.ts"
-import { committed, databasePath, events, jsonLines, logged, run } from "./support.ts"
+import { committed, databasePath, events, jsonLines, logged, playing, run } from "./support.ts"
 
 /** A relay over these events, which takes any valid one. */
 const relayWith = Effect.fnUntraced(function*(stored: ReadonlyArray<Event>) {
@@ -30,33 +29,6 @@ const storeWith = Effect.fnUntraced(function*(stored: ReadonlyArray<Event>) {
 })
 
 const exported = (home: string) => Effect.map(run(home, ["export"]), ({ stdout }) => stdout)
-
-/** A relay that does what `play` says, and nothing else. */
-const playing = (play: (message: ReadonlyArray<unknown>, say: (...frame: ReadonlyArray<unknown>) => void) => void) =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.callback<ReturnType<typeof createServer>>((resume) => {
-        const server = createServer()
-        const relay = new NodeWS.WebSocketServer({ server })
-        relay.on(
-          "connection",
-          (socket) =>
-            socket.on(
-              "message",
-              (data: Buffer) =>
-                play(JSON.parse(data.toString()) as ReadonlyArray<unknown>, (...frame) =>
-                  socket.send(JSON.stringify(frame)))
-            )
-        )
-        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-      }),
-      (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
-    ),
-    (server) => {
-      const address = server.address()
-      return `ws://127.0.0.1:${typeof address === "object" ? address?.port : ""}`
-    }
-  )
 
 /** Answers a REQ with whatever matches of these events; `refusal`: what it says to a NEG-OPEN. */
 const unable = (stored: ReadonlyArray<Event>, refusal: ReadonlyArray<unknown> | undefined) =>
@@ -145,21 +117,8 @@ describe("sync", () => {
         assert.strictEqual(absent.code, 69)
         assert.match(JSON.stringify(logged(absent, "error")), /ECONNREFUSED/)
 
-        const server = yield* Effect.acquireRelease(
-          Effect.callback<ReturnType<typeof createServer>>((resume) => {
-            const server = createServer()
-            const relay = new NodeWS.WebSocketServer({ server })
-            relay.on("connection", (socket) =>
-              socket.on("message", () =>
-                socket.send("[\"NEG-ERR\",\"N\",\"blocked: this query is too big\"]")))
-            server.listen(0, "127.0.0.1", () =>
-              resume(Effect.succeed(server)))
-          }),
-          (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
-        )
-        const address = server.address()
-        const port = typeof address === "object" ? address?.port : undefined
-        const refused = yield* run(ours, ["sync", `ws://127.0.0.1:${port}`])
+        const url = yield* playing((_, say) => say("NEG-ERR", "N", "blocked: this query is too big"))
+        const refused = yield* run(ours, ["sync", url])
         assert.strictEqual(refused.code, 1)
         assert.match(JSON.stringify(logged(refused, "error")), /blocked: this query is too big/)
       }).pipe(Effect.scoped),
@@ -178,13 +137,84 @@ describe("sync", () => {
         const all = events(30)
         const ours = yield* storeWith(all.slice(0, 10))
         const url = yield* unable(all, refusal)
-        const result = yield* run(ours, ["sync", url, "--dir", "down", "--timeout", "2", "--print-missing"])
+        // Of silence the first message's own deadline is 15 s, however long others may take.
+        const compared = yield* run(ours, ["sync", url, "--timeout", "0", "--print-missing"])
+        assert.strictEqual(compared.code, 0, compared.stderr.join("\n"))
+        assert.deepStrictEqual(compared.stdout.toSorted(), all.slice(10).map(({ id }) => `need,${id}`).toSorted())
+        assert.strictEqual((yield* exported(ours)).length, 10)
+        const result = yield* run(ours, ["sync", url, "--dir", "down", "--timeout", "2"])
         assert.strictEqual(result.code, 0, result.stderr.join("\n"))
         assert.match(result.stderr.join("\n"), /need 20/)
-        assert.deepStrictEqual(result.stdout.toSorted(), all.slice(10).map(({ id }) => id).toSorted())
         assert.strictEqual((yield* exported(ours)).length, 30)
       }).pipe(Effect.scoped), 60_000)
   }
+
+  it.live("writes what either side lacks instead of exchanging it", () =>
+    Effect.gen(function*() {
+      const all = events(30)
+      const { home: theirs, relay, url } = yield* relayWith(all.slice(10))
+      const ours = yield* storeWith(all.slice(0, 20))
+      const result = yield* run(ours, ["sync", url, "--print-missing"])
+      assert.strictEqual(result.code, 0, result.stderr.join("\n"))
+      assert.deepStrictEqual(
+        result.stdout.toSorted(),
+        [
+          ...all.slice(0, 10).map(({ id }) => `have,${id}`),
+          ...all.slice(20).map(({ id }) => `need,${id}`)
+        ].toSorted()
+      )
+      assert.deepStrictEqual([committed(ours), committed(theirs)], [20, 20])
+      const both = yield* run(ours, ["sync", url, "--print-missing", "--dir", "down"])
+      assert.strictEqual(both.code, 64)
+      assert.match(both.stderr.join("\n"), /--dir can only be none/)
+      yield* relay.stop()
+    }).pipe(Effect.scoped), 60_000)
+
+  it.live("says who it is to a relay that wants to know, once, where there is a key", () =>
+    Effect.gen(function*() {
+      const all = events(30)
+      const negentropy = FakeNegentropy.make()
+      const stored = makeEvents(all)
+      const said: Array<Event> = []
+      const url = yield* playing((message, say) => {
+        const [type, id] = message
+        if (type === "AUTH") {
+          said.push(id as Event)
+          return say("OK", (id as Event).id, true, "")
+        }
+        if (said.length === 0) {
+          say("AUTH", "challenge of this relay")
+          return say("NEG-ERR", id, "auth-required: who are you?")
+        }
+        if (
+          negentropy.play(
+            message,
+            (...frames) => frames.forEach((frame) => say(...frame as ReadonlyArray<unknown>)),
+            stored
+          )
+        ) {
+          return undefined
+        }
+        if (type !== "REQ") return undefined
+        const { ids } = message[2] as { readonly ids: ReadonlyArray<string> }
+        for (const event of all) if (ids.includes(event.id)) say("EVENT", id, event)
+        return say("EOSE", id)
+      })
+      const ours = yield* storeWith([])
+      const unnamed = yield* run(ours, ["sync", url, "--dir", "down"])
+      assert.strictEqual(unnamed.code, 1)
+      assert.match(JSON.stringify(logged(unnamed, "error")), /auth-required: who are you/)
+      assert.deepStrictEqual(said, [])
+      const named = yield* run(ours, ["sync", url, "--dir", "down"], {
+        env: { RELAY_SECRET_KEY: hash("sha256", "a key of this test") }
+      })
+      assert.strictEqual(named.code, 0, named.stderr.join("\n"))
+      assert.strictEqual((yield* exported(ours)).length, 30)
+      assert.deepStrictEqual(
+        said.map(({ kind, tags }) => [kind, tags.find(([name]) => name === "challenge")?.[1]]),
+        [[22_242, "challenge of this relay"]]
+      )
+    }).pipe(Effect.scoped), 60_000)
 
   it.live(
     "fails with how many of the events that it needs have not come, and with the reason of a CLOSED",

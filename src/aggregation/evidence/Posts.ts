@@ -18,7 +18,7 @@ import { type Filter, matchesAny } from "../../domain/Filter.ts"
 import { companionKinds, listKinds, relayListKind } from "../../domain/Kinds.ts"
 import type { Facts } from "../../domain/Quality.ts"
 import { relayListOf } from "../../domain/RelayList.ts"
-import { aliasOf } from "../../domain/RelayUrl.ts"
+import { aliasOf, byAlias } from "../../domain/RelayUrl.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { nowSeconds } from "../../lifecycle/Now.ts"
 import { aggregationOutboxAsks } from "../../observability/Metrics.ts"
@@ -130,8 +130,7 @@ const make = Effect.fnUntraced(function*() {
   const verifier = yield* (yield* Verifier).sender("aggregation/posts")
   const configured = madeOf(
     () => settings.now,
-    ({ outboxRelays, upstreams }) =>
-      [...new Map([...outboxRelays, ...upstreams].map((url) => [aliasOf(url), url])).values()].slice(0, configuredMax)
+    ({ outboxRelays, upstreams }) => [...byAlias([...outboxRelays, ...upstreams]).values()].slice(0, configuredMax)
   )
 
   /** Sorts what a relay sent; nothing that was not asked for, is of the future, or was forged. */

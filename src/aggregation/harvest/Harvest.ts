@@ -7,7 +7,7 @@
 import { Cause, Clock, Duration, Effect, Exit, Fiber, Layer, Metric, Random } from "effect"
 import { Settings } from "../../config/Settings.ts"
 import { doubled, spreadBelow } from "../../domain/Backoff.ts"
-import { aliasOf } from "../../domain/RelayUrl.ts"
+import { byAlias } from "../../domain/RelayUrl.ts"
 import { secondsOf } from "../../domain/Time.ts"
 import { Supervisor } from "../../lifecycle/Supervisor.ts"
 import { aggregationDialsFailed, aggregationUpstreamsConnected } from "../../observability/Metrics.ts"
@@ -127,13 +127,7 @@ const make = Effect.fnUntraced(function*() {
   const settings = yield* Settings
   const supervisor = yield* Supervisor
   const retries = yield* Retries
-  // One relay under several addresses is one upstream, under the first of them.
-  const byAlias = new Map<string, Progress>()
-  for (const url of settings.upstreams) {
-    const alias = aliasOf(url)
-    if (!byAlias.has(alias)) byAlias.set(alias, new Progress(url, () => settings.pageSize))
-  }
-  const all = [...byAlias.values()]
+  const all = Array.from(byAlias(settings.upstreams).values(), (url) => new Progress(url, () => settings.pageSize))
   const begin = yield* Clock.currentTimeMillis
   for (const progress of all) progress.sample(begin)
 

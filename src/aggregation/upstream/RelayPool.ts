@@ -13,7 +13,7 @@ import { doubled, spreadBelow } from "../../domain/Backoff.ts"
 import type { Event } from "../../domain/Event.ts"
 import type { Filter } from "../../domain/Filter.ts"
 import { LruMap } from "../../domain/LruMap.ts"
-import { aliasOf } from "../../domain/RelayUrl.ts"
+import { aliasOf, byAlias } from "../../domain/RelayUrl.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { Shutdown } from "../../lifecycle/Shutdown.ts"
 import { Supervisor } from "../../lifecycle/Supervisor.ts"
@@ -81,7 +81,7 @@ const make = Effect.fnUntraced(function*() {
   /** As configured, by alias. */
   const configured = madeOf(
     () => settings.now,
-    ({ outboxRelays, upstreams }) => new Map([...upstreams, ...outboxRelays].map((url) => [aliasOf(url), url]))
+    ({ outboxRelays, upstreams }) => byAlias([...upstreams, ...outboxRelays])
   )
   const entries = new Map<string, Entry>()
   const failures = new LruMap<string, Failure>(failuresMax)

@@ -20,6 +20,7 @@ import * as Archive from "../../database/Archive.ts"
 import * as Engine from "../../database/Engine.ts"
 import { profileKind } from "../../domain/Kinds.ts"
 import { npubOf } from "../../domain/PublicKey.ts"
+import { byAlias } from "../../domain/RelayUrl.ts"
 import { ExitCode } from "../../lifecycle/Certificate.ts"
 import type { ProcessHost } from "../../lifecycle/process.ts"
 import type { StartError } from "../../lifecycle/StartError.ts"
@@ -29,6 +30,7 @@ import * as DataCommand from "../DataCommand.ts"
 import { CommandFailed } from "../DataCommand.ts"
 import { pictureTally, sizeText } from "../PictureTally.ts"
 import { quietServiceFlags } from "../Root.ts"
+import { signer } from "../signer.ts"
 import * as Stdout from "../Stdout.ts"
 
 interface Finding {
@@ -44,6 +46,8 @@ const ok = (subject: string, text: string): Finding => ({ status: "ok", subject,
 const warn = (subject: string, text: string): Finding => ({ status: "warn", subject, text, code: ExitCode.Clean })
 const fail = (subject: string, text: string, code: number): Finding => ({ status: "fail", subject, text, code })
 const failed = (subject: string) => (error: StartError) => fail(subject, error.message, error.exitCode)
+
+type Sign = Effect.Success<typeof signer>
 
 /** From dialling to the first answer. */
 const upstreamDeadline = "8 seconds"
@@ -109,14 +113,14 @@ const ends = (settings: SettingsShape): ReadonlyArray<Finding> => {
   }
 }
 
-/** Dials, and asks for one profile. */
-const upstream = Effect.fnUntraced(function*(url: string, { limits }: SettingsShape) {
+/** Dials, says who asks where the relay wants to know and there is a key, and asks for one profile. */
+const upstream = Effect.fnUntraced(function*(url: string, { limits }: SettingsShape, sign: Sign) {
   const begun = yield* Clock.currentTimeMillis
   const answer = yield* Effect.scoped(Effect.gen(function*() {
     const connection = yield* Upstream.connect({
       url,
       limits,
-      sign: undefined,
+      sign,
       onLive: () => Effect.void,
       onDropped: () => {}
     })
@@ -137,7 +141,14 @@ const upstream = Effect.fnUntraced(function*(url: string, { limits }: SettingsSh
 const upstreams = (settings: SettingsShape) =>
   settings.upstreams.length === 0
     ? Effect.succeed([warn("upstream", "none is configured: only clients bring profiles")])
-    : Effect.forEach(settings.upstreams, (url) => upstream(url, settings), { concurrency: "unbounded" })
+    : Effect.flatMap(
+      // What is wrong with the key is a finding of its own.
+      Effect.orElseSucceed(Effect.provideService(signer, Settings, settings), () => undefined),
+      (sign) =>
+        Effect.forEach(byAlias(settings.upstreams).values(), (url) => upstream(url, settings, sign), {
+          concurrency: "unbounded"
+        })
+    )
 
 const remembered = RememberedPictures.layer.pipe(
   Layer.provideMerge(Archive.databaseLayer),

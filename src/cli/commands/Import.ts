@@ -23,6 +23,7 @@ import type { ProcessHost } from "../../lifecycle/process.ts"
 import * as DataCommand from "../DataCommand.ts"
 import { say, usage } from "../DataCommand.ts"
 import * as Dump from "../Dump.ts"
+import { listOf } from "../FilterArgument.ts"
 import { flag, number } from "../flags.ts"
 import { type Line, stdin } from "../Lines.ts"
 import { flagsFor } from "../Root.ts"
@@ -280,8 +281,8 @@ const checked = Effect.fnUntraced(function*(
   if (given.writeBatch < 1 || given.writeBatch > writeBatchMax || given.debounceMillis < 1) {
     return yield* usage(`--write-batch takes 1 to ${writeBatchMax}, --debounce-millis 1 or more`)
   }
-  const kinds = Option.map(kindList, (text) => text.split(",").map((part) => part.trim()))
-  if (Option.isSome(kinds) && !kinds.value.every((kind) => /^[0-9]{1,5}$/.test(kind))) {
+  const kinds = Option.map(kindList, (text) => listOf(text))
+  if (Option.isSome(kinds) && !(kinds.value.length > 0 && kinds.value.every((kind) => /^[0-9]{1,5}$/.test(kind)))) {
     return yield* usage("--kinds is a list of numbers, separated by commas")
   }
   return {

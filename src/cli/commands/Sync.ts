@@ -10,19 +10,16 @@
 import { Duration, Effect, Layer, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { hash } from "node:crypto"
-import * as fs from "node:fs"
 import * as Refusal from "../../aggregation/upstream/Refusal.ts"
 import type { UpstreamMessage } from "../../aggregation/upstream/UpstreamMessage.ts"
 import * as UpstreamSocket from "../../aggregation/upstream/UpstreamSocket.ts"
 import { Settings } from "../../config/Settings.ts"
-import * as RelayKey from "../../crypto/RelayKey.ts"
 import { Verifier, type VerifierSender } from "../../crypto/Verifier.ts"
-import { signed } from "../../crypto/WorkerVerifier.ts"
 import { Archive } from "../../database/Archive.ts"
 import { Database, type DatabaseSender, textOf } from "../../database/Database.ts"
 import * as Engine from "../../database/Engine.ts"
-import type { Event, EventTemplate } from "../../domain/Event.ts"
-import type { Filter } from "../../domain/Filter.ts"
+import type { Event } from "../../domain/Event.ts"
+import { type Filter, wireOf } from "../../domain/Filter.ts"
 import { ItemSet } from "../../domain/negentropy/ItemSet.ts"
 import { frameBytesMin, Initiator } from "../../domain/negentropy/Session.ts"
 import { relayUrlOf } from "../../domain/RelayUrl.ts"
@@ -36,6 +33,7 @@ import { CommandFailed, say } from "../DataCommand.ts"
 import { filtersOf } from "../FilterArgument.ts"
 import { flag, number } from "../flags.ts"
 import { flagsFor } from "../Root.ts"
+import { signer } from "../signer.ts"
 import * as Stdout from "../Stdout.ts"
 import { connect, type SyncConnection, SyncFailed } from "../SyncConnection.ts"
 import { SyncPages } from "../SyncPages.ts"
@@ -51,9 +49,9 @@ interface Options {
   readonly direction: Direction
   /** Bytes of a negentropy message that we send; 0: no limit. */
   readonly frameBytesMax: number
-  /** Writes the id of each event that is missing here to stdout. */
+  /** Writes what either side lacks to stdout, `have,<id>` and `need,<id>` a line each. Nothing is exchanged then. */
   readonly printMissing: boolean
-  /** Silence after which a relay that owes an answer is given up. */
+  /** Silence after which a relay that owes an answer is given up; may be infinite. */
   readonly timeout: Duration.Duration
 }
 
@@ -167,6 +165,9 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
     foundMax
   })
 
+  const print = (which: "have" | "need", ids: ReadonlyArray<string>) =>
+    options.printMissing && ids.length > 0 ? Stdout.lines(ids.map((id) => `${which},${id}`)) : Effect.void
+
   /** Takes a message in, a slice at a time. */
   const reconcile = Effect.fnUntraced(function*(message: Uint8Array) {
     const slices = initiator.receive(message)
@@ -184,7 +185,8 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
       }
       run.totalHave += value.have.length
       run.totalNeed += value.need.length
-      if (options.printMissing) yield* Stdout.lines(value.need)
+      yield* print("have", value.have)
+      yield* print("need", value.need)
       if (isUp(options.direction)) { for (const id of value.have) run.have.push(id) }
       if (isDown(options.direction)) { for (const id of value.need) run.need.push(id) }
       yield* Effect.yieldNow
@@ -242,14 +244,12 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
 
   /** Every difference is known. */
   const concludePages = Effect.fnUntraced(function*(pages: SyncPages) {
-    yield* archive.walk([options.filter.decoded], "oldest first", (events) =>
-      Effect.sync(() => {
-        for (const { id } of events) {
-          if (pages.theirs.has(id)) continue
-          run.totalHave++
-          if (isUp(options.direction)) run.have.push(id)
-        }
-      }))
+    yield* archive.walk([options.filter.decoded], "oldest first", (events) => {
+      const lacking = events.map(({ id }) => id).filter((id) => !pages.theirs.has(id))
+      run.totalHave += lacking.length
+      if (isUp(options.direction)) { for (const id of lacking) run.have.push(id) }
+      return print("have", lacking)
+    })
     run.isReconciled = true
     if (pages.saturated > 0) run.problem = `${pages.saturated} seconds hold more events than the relay hands out`
     yield* say(`All pages read. Have ${run.totalHave} need ${run.totalNeed}`)
@@ -272,7 +272,7 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
         .events.map((event) => (JSON.parse(textOf(event)) as Event).id))
       const missing = fresh.filter(({ id }) => !known.has(id))
       run.totalNeed += missing.length
-      if (options.printMissing) yield* Stdout.lines(missing.map(({ id }) => id))
+      yield* print("need", missing.map(({ id }) => id))
       if (store !== undefined && missing.length > 0) yield* keep(store, missing)
       if (pages.question === undefined) yield* concludePages(pages)
     }
@@ -390,14 +390,6 @@ const make = Effect.fnUntraced(function*(options: Options, connection: SyncConne
   return { run, loop }
 })
 
-/** Signs as this relay, where it has a key already: a command makes none. */
-const signer = Effect.gen(function*() {
-  const { relayKeyPath, relaySecretKey } = yield* Settings
-  if (Option.isNone(relaySecretKey) && !fs.existsSync(relayKeyPath)) return undefined
-  const key = yield* RelayKey.make
-  return (template: EventTemplate) => signed(key, template)
-})
-
 /** Until both sides agree, as far as the direction goes. */
 const sync = Effect.fn("Sync.sync")(function*(options: Options) {
   const { limits } = yield* Settings
@@ -422,13 +414,16 @@ export const command = (host: ProcessHost) =>
     ),
     direction: Flag.Literals("dir", directions).pipe(
       Flag.withDescription(
-        "both, down (fetch what is missing here), up (send what is missing there), or none (compare)."
+        "both (unless told otherwise), down (fetch what is missing here), up (send what is missing there), or none (compare)."
       ),
-      Flag.withDefault("both" as const)
+      Flag.optional
     ),
     frameBytesMax: number("frame-size-limit", 60_000, "Bytes of a message of ours, which hex doubles; 0: no limit."),
-    printMissing: flag("print-missing", "Write the ids of events that are missing here to stdout, one per line."),
-    timeout: number("timeout", 60, "Seconds of silence after which a relay that owes an answer is given up."),
+    printMissing: flag(
+      "print-missing",
+      "Instead of exchanging anything, write what either side lacks to stdout: have,<id> or need,<id>, a line each."
+    ),
+    timeout: number("timeout", 60, "Seconds of silence after which a relay that owes an answer is given up; 0: never."),
     ...flagsFor(
       "RELAY_KEY_PATH",
       "VERIFIER_THREADS",
@@ -437,21 +432,24 @@ export const command = (host: ProcessHost) =>
       "MAX_EVENT_TAGS",
       "MAX_CONTENT_LENGTH"
     )
-  }, ({ direction, filter, frameBytesMax, printMissing, settings, timeout, url }) => {
+  }, ({ filter, frameBytesMax, printMissing, settings, timeout, url, ...own }) => {
+    const direction = Option.getOrElse(own.direction, (): Direction => printMissing ? "none" : "both")
     const given = Effect.gen(function*() {
+      if (printMissing && direction !== "none") {
+        return yield* usage("--print-missing exchanges nothing: --dir can only be none")
+      }
       const [decoded, ...others] = yield* filtersOf(filter)
       if (decoded === undefined || others.length > 0) return yield* usage("sync takes one filter")
       const relay = /^wss?:\/\//i.test(url) ? relayUrlOf(url) : undefined
       if (relay === undefined) return yield* usage("the URL must be ws:// or wss://")
-      const json = JSON.stringify([JSON.parse(filter)].flat()[0])
-      if (timeout < 1) return yield* usage("--timeout is a number of seconds, 1 or more")
+      const json = JSON.stringify(wireOf(decoded))
       return {
         url: relay,
         filter: { json, decoded },
         direction,
         frameBytesMax,
         printMissing,
-        timeout: Duration.seconds(timeout)
+        timeout: timeout === 0 ? Duration.infinity : Duration.seconds(timeout)
       } satisfies Options
     })
     return isDown(direction)
