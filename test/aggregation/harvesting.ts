@@ -54,6 +54,36 @@ export const twisted =
     socket.onMessage = (message) => twist(message, (other) => answer?.(other), socket)
   }
 
+/** Whose pages of one kind are a part of what there is, sorted at first, as chance may have it, and then in no order. It has nothing else. */
+export const unordered = (events: ReadonlyArray<Event>, kind: number, sortedPages: number) => {
+  const asked: Array<number> = []
+  const play = (socket: FakeSocket) => {
+    socket.onMessage = (message) => {
+      const [type, id, filter] = message as readonly [string, string, AskedFilter | undefined]
+      if (type !== "REQ") return
+      const { authors, kinds, limit = 1, since = 0, until = 0 } = (filter ?? {}) as {
+        readonly authors?: ReadonlyArray<string>
+        readonly kinds?: ReadonlyArray<number>
+        readonly limit?: number
+        readonly since?: number
+        readonly until?: number
+      }
+      const isPage = id !== "live" && authors === undefined && JSON.stringify(kinds) === JSON.stringify([kind])
+      const inside = isPage ? events.filter((one) => one.created_at >= since && one.created_at <= until) : []
+      if (isPage) asked.push(limit)
+      // Every other one first, and so the newest are not what a page has.
+      const order = [...inside.filter((_, n) => n % 2 === 1), ...inside.filter((_, n) => n % 2 === 0)].slice(0, limit)
+      const page = asked.length > sortedPages
+        ? [...order.slice(1, 2), ...order.slice(0, 1), ...order.slice(2)]
+        : order.toSorted((a, b) => b.created_at - a.created_at)
+      for (const one of page) socket.say(["EVENT", id, one])
+      socket.say(["EOSE", id])
+    }
+    queueMicrotask(() => socket.open())
+  }
+  return { asked, play }
+}
+
 /** What a message asks for or counts. */
 export type AskedFilter = Readonly<Record<string, unknown>>
 export const filterOf = (message: ReadonlyArray<unknown>) => message[2] as AskedFilter

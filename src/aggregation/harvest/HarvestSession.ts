@@ -9,7 +9,7 @@
 import { Clock, Duration, Effect, Metric } from "effect"
 import { Settings } from "../../config/Settings.ts"
 import { Verifier } from "../../crypto/Verifier.ts"
-import { Database } from "../../database/Database.ts"
+import { Database, type RecordWrite } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import type { Filter } from "../../domain/Filter.ts"
 import * as HarvestWindow from "../../domain/HarvestWindow.ts"
@@ -81,6 +81,14 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
   const known = yield* Effect.mapError(Manners.space.get(database, url), () => ours("storage is unavailable"))
   Manners.recall(progress, known?.value)
 
+  /** A page has shown that the upstream keeps no order: what the order of earlier ones claimed may not have been seen. */
+  const disown: Effect.Effect<ReadonlyArray<RecordWrite>, UpstreamError> = Effect.gen(function*() {
+    yield* Effect.logWarning("upstream keeps no order, so its pages prove less: reading them again in smaller pieces")
+      .pipe(Effect.annotateLogs({ upstream: url }))
+    progress.covered = []
+    return [Manners.remember(progress), space.put(url, []), ...yield* removals.disown]
+  })
+
   const turnPage = Effect.fnUntraced(function*(from: HarvestWindow.Walk) {
     const answered = yield* ask(connection, historyFilter, from)
     const { at } = answered
@@ -89,21 +97,13 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
     const { fresh, page, strange } = yield* readPage(historyFilter, answered)
     progress.dropped += strange
     progress.longestPage = Math.max(progress.longestPage, page.events.length)
-    const isDisorder = Manners.showsDisorder(progress, page.events)
-    if (isDisorder) {
-      yield* Effect.logWarning("upstream keeps no order, so its pages prove less: reading them again in smaller pieces")
-        .pipe(
-          Effect.annotateLogs({ upstream: url })
-        )
-    }
+    const disowned = Manners.showsDisorder(progress, page.events) ? yield* disown : []
     const step = HarvestWindow.advance({ ...at, isUnordered: progress.isUnordered }, page, progress.pageSize)
     const [oldest, newest] = step.covered
     const settled = (yield* nowSeconds) - overlap
-    // What was claimed by the order of earlier pages may not have been seen.
-    const before = isDisorder ? [] : progress.covered
-    const covered = HarvestWindow.cover(before, [oldest, Math.min(newest, settled)])
-    const manners = isDisorder || wantsFewer ? [Manners.remember(progress)] : []
-    yield* admit(fresh, [space.put(url, covered), ...manners])
+    const covered = HarvestWindow.cover(progress.covered, [oldest, Math.min(newest, settled)])
+    const manners = wantsFewer ? [Manners.remember(progress)] : []
+    yield* admit(fresh, [...disowned, ...manners, space.put(url, covered)])
     progress.covered = covered
     progress.pages++
     yield* Metric.update(aggregationPagesHarvested, 1)
@@ -116,7 +116,7 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
     return step.next
   })
 
-  const removals = yield* RemovalHarvest.make({ connection, admit, progress })
+  const removals = yield* RemovalHarvest.make({ connection, admit, progress, disown })
   const authors = yield* AuthorHarvest.make({ connection, admit, progress })
   /** One question about what belongs to profiles; answers whether there was any to ask. */
   const beside = Effect.flatMap(removals.step, (wasBusy) => wasBusy ? Effect.succeed(true) : authors.step)

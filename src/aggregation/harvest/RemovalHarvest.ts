@@ -17,6 +17,7 @@ import type { PagedConnection } from "../upstream/PagedConnection.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 import type { Progress } from "./HarvestStatus.ts"
 import { ask, floor, overlap, readPage } from "./HarvestWalk.ts"
+import * as Manners from "./Manners.ts"
 import type { Admit } from "./PageAdmission.ts"
 
 /** Seconds that may be missing at the top before it is looked at again: what arrives meanwhile arrives live. */
@@ -72,14 +73,18 @@ export interface Options {
   readonly connection: PagedConnection
   readonly admit: Admit
   readonly progress: Progress
+  /** What to write once a page has shown that the upstream keeps no order; `Removals.disown` is part of it. */
+  readonly disown: Effect.Effect<ReadonlyArray<RecordWrite>, UpstreamError>
 }
 
 export interface Removals {
   /** Reads one page, where there is any to read; answers whether there was. */
   readonly step: Effect.Effect<boolean, UpstreamError>
+  /** Forgets what was read, as the order of its pages proved nothing; answers what to write. */
+  readonly disown: Effect.Effect<ReadonlyArray<RecordWrite>, UpstreamError>
 }
 
-export const make = Effect.fnUntraced(function*({ admit, connection, progress }: Options) {
+export const make = Effect.fnUntraced(function*({ admit, connection, disown, progress }: Options) {
   const { url } = progress
   const database = yield* Database
   const readings = Object.entries(filters).map(([name, filter]): Reading => ({
@@ -119,12 +124,13 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
   const keep = Effect.fnUntraced(
     function*(reading: Reading, { at, fresh, page, strange }: Effect.Success<ReturnType<typeof read>>) {
       progress.dropped += strange
+      const disowned = Manners.showsDisorder(progress, page.events) ? yield* disown : []
       const step = HarvestWindow.advance({ ...at, isUnordered: progress.isUnordered }, page, progress.pageSize)
       const [oldest, newest] = step.covered
       const settled = (yield* nowSeconds) - overlap
       const { intervals = [] } = reading.stored ?? {}
       const covered = HarvestWindow.cover(intervals, [oldest, Math.min(newest, settled)])
-      yield* admit(fresh, [remember(reading, { intervals: covered, retryAt: 0, isAble: true })])
+      yield* admit(fresh, [...disowned, remember(reading, { intervals: covered, retryAt: 0, isAble: true })])
       reading.gaps = [...step.next, ...reading.gaps.slice(1)]
     }
   )
@@ -152,6 +158,13 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
     }
     return false
   })
-  const removals: Removals = { step }
+  const removals: Removals = {
+    step,
+    disown: Effect.forEach(readings, (reading) =>
+      Effect.map(load(reading), (stored) => {
+        reading.gaps = []
+        return remember(reading, { ...stored, intervals: [] })
+      }))
+  }
   return removals
 })

@@ -9,7 +9,7 @@ import { floor, overlap } from "../../../src/aggregation/harvest/HarvestWalk.ts"
 import { pageDeadline } from "../../../src/aggregation/upstream/PagedConnection.ts"
 import { openTimeout } from "../../../src/aggregation/upstream/RelayLink.ts"
 import type { Operation } from "../../../src/database/Database.ts"
-import { addressOf, type Event } from "../../../src/domain/Event.ts"
+import { addressOf } from "../../../src/domain/Event.ts"
 import { type Coverage, cutMin, decodeCoverage } from "../../../src/domain/HarvestWindow.ts"
 import { Accepted } from "../../../src/domain/Quality.ts"
 import { Shutdown } from "../../../src/lifecycle/Shutdown.ts"
@@ -25,6 +25,7 @@ import {
   profiles,
   reached,
   status,
+  unordered,
   wholeWindow
 } from "../harvesting.ts"
 import { eventually, now, type Options, settle, upstreamUrl, within } from "../world.ts"
@@ -178,45 +179,15 @@ describe("harvesting an upstream that behaves", () => {
   })
 })
 
-/** Whose pages are a part of what there is, sorted at first, as chance may have it, and then in no order. */
-const unordered = (events: ReadonlyArray<Event>, sortedPages: number) => {
-  const asked: Array<number> = []
-  const play = (socket: FakeSocket) => {
-    socket.onMessage = (message) => {
-      const [type, id, filter] = message as readonly [string, string, Record<string, never> | undefined]
-      if (type !== "REQ") return
-      const { authors, kinds = [], limit = 1, since = 0, until = 0 } = (filter ?? {}) as {
-        readonly authors?: ReadonlyArray<string>
-        readonly kinds?: ReadonlyArray<number>
-        readonly limit?: number
-        readonly since?: number
-        readonly until?: number
-      }
-      const isPage = id.startsWith("page") && authors === undefined && kinds.includes(0)
-      const inside = isPage ? events.filter((one) => one.created_at >= since && one.created_at <= until) : []
-      if (isPage) asked.push(limit)
-      // Every other one first, and so the newest are not what a page has.
-      const order = [...inside.filter((_, n) => n % 2 === 1), ...inside.filter((_, n) => n % 2 === 0)].slice(0, limit)
-      const page = asked.length > sortedPages
-        ? [...order.slice(1, 2), ...order.slice(0, 1), ...order.slice(2)]
-        : order.toSorted((a, b) => b.created_at - a.created_at)
-      for (const one of page) socket.say(["EVENT", id, one])
-      socket.say(["EOSE", id])
-    }
-    queueMicrotask(() => socket.open())
-  }
-  return { asked, play }
-}
-
 const saved = ({ outcomes }: UpstreamStatus) => outcomes.Saved ?? 0
 
 describe("an upstream that keeps no order", () => {
   it.effect("is not believed any more, is read again in pieces, and is known as one after a restart", () => {
     const disk = blank()
     const events = profiles(24)
-    const first = unordered(events, 1)
+    const first = unordered(events, 0, 1)
     // Sorted, and so it would be believed by whoever does not remember.
-    const second = unordered(profiles(48, 3).slice(24), 100)
+    const second = unordered(profiles(48, 3).slice(24), 0, 100)
     const settings = { upstreams: [upstreamUrl], pageSize }
     return Effect.gen(function*() {
       yield* within(

@@ -10,8 +10,19 @@ import { keptKinds } from "../../../src/domain/Kinds.ts"
 import { epoch, signed, withForgedSignature } from "../../support/events.ts"
 import { layer as playing, type Relay, relay } from "../../support/FakeUpstreamSocket.ts"
 import { blank, type Disk } from "../FakeDatabase.ts"
-import { besides, harvesting, live, pagesOf, profiles, reached, status, twisted } from "../harvesting.ts"
-import { eventually, now, settle } from "../world.ts"
+import {
+  besides,
+  coverageOf,
+  harvesting,
+  live,
+  pagesOf,
+  profiles,
+  reached,
+  status,
+  twisted,
+  unordered
+} from "../harvesting.ts"
+import { eventually, now, settle, upstreamUrl, within } from "../world.ts"
 
 const years = 3 * 365 * 86_400
 
@@ -81,6 +92,25 @@ describe("removals from before we were there", () => {
       const since = now - overlap + 1
       assert.isTrue(removalsOf(upstream, second).every((filter) => filter["since"] === since))
     })
+  })
+
+  it.effect("are read again in pieces once their pages show that the upstream keeps no order, and so are the profiles", () => {
+    const removals = Array.from({ length: 24 }, (_, n) => vanishing(`gone ${n}`, epoch - years - 10 * n))
+    const disk = blank()
+    const { asked, play } = unordered(removals, 62, 1)
+    return within(
+      { sockets: playing(play), settings: { upstreams: [upstreamUrl], pageSize: 5 }, disk },
+      Effect.gen(function*() {
+        yield* eventually(() => isSettled(disk))
+        assert.isAbove(asked.length, 4)
+        assert.includeMembers(stored(disk).map(({ id }) => id), removals.map(({ id }) => id))
+        assert.match(disk.records.get(`manners ${upstreamUrl}`)?.value ?? "", /"isUnordered":true/)
+        // Whoever had read the profiles by then reads them again.
+        assert.deepStrictEqual(yield* coverageOf, [])
+        yield* TestClock.adjust(refreshPeriod)
+        yield* reached(({ covered }) => covered.length > 0)
+      })
+    )
   })
 
   it.effect("are not waited for by the profiles, nor kept waiting by them: one page in twenty", () => {
