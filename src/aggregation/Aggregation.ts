@@ -28,6 +28,7 @@ import * as RememberedPictures from "./evidence/RememberedPictures.ts"
 import * as Gauges from "./Gauges.ts"
 import * as Harvest from "./harvest/Harvest.ts"
 import * as Housekeeping from "./Housekeeping.ts"
+import * as RelayLimits from "./upstream/RelayLimits.ts"
 import * as RelayPool from "./upstream/RelayPool.ts"
 import * as UpstreamSocket from "./upstream/UpstreamSocket.ts"
 
@@ -62,6 +63,7 @@ const examiner = Examiner.layerNetwork.pipe(
  */
 export const network = UpstreamSocket.layer.pipe(
   Layer.provideMerge(Layer.effect(RelayPool.LearntSocket, GuardedWebSocket.make())),
+  Layer.provideMerge(RelayLimits.layer),
   Layer.provideMerge(GuardedFetch.layer)
 )
 

@@ -192,7 +192,10 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
     const now = yield* Clock.currentTimeMillis
     let current = state ?? (yield* load)
     state = current
-    bounds = { authorsMax: current.authorsMax ?? authorsMax, filtersMax: current.filtersMax ?? 3 }
+    bounds = {
+      authorsMax: current.authorsMax ?? authorsMax,
+      filtersMax: Math.min(progress.filtersMax, current.filtersMax ?? 3)
+    }
     if (now < current.retryAt) return false
     let rows = yield* reading(database.committedAfter(current.at, rowsMax))
     if (rows.length === 0) {

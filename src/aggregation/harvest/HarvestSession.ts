@@ -18,6 +18,7 @@ import { nowSeconds } from "../../lifecycle/Now.ts"
 import { aggregationPagesHarvested } from "../../observability/Metrics.ts"
 import * as Space from "../Space.ts"
 import * as Upstream from "../upstream/PagedConnection.ts"
+import { Limits } from "../upstream/RelayLimits.ts"
 import { UpstreamError } from "../upstream/UpstreamError.ts"
 import * as AuthorHarvest from "./AuthorHarvest.ts"
 import type { Progress } from "./HarvestStatus.ts"
@@ -80,6 +81,7 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
   progress.covered = kept?.value ?? []
   const known = yield* Effect.mapError(Manners.space.get(database, url), () => ours("storage is unavailable"))
   Manners.recall(progress, known?.value)
+  if (!progress.isInformed) Manners.heed(progress, yield* (yield* Limits)(url))
 
   /** A page has shown that the upstream keeps no order: what the order of earlier ones claimed may not have been seen. */
   const disown: Effect.Effect<ReadonlyArray<RecordWrite>, UpstreamError> = Effect.gen(function*() {

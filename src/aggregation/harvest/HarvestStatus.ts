@@ -83,6 +83,10 @@ export class Progress {
   isUnordered = false
   /** Events the upstream takes to be asked for at a time, once it has refused more. */
   pageSizeMax = Number.POSITIVE_INFINITY
+  /** Filters of one question that it has said beforehand it takes (NIP-11). */
+  filtersMax = Number.POSITIVE_INFINITY
+  /** It has been asked for what it says beforehand. */
+  isInformed = false
   readonly #pageSize: () => number
   readonly #outcomes: Partial<Record<AdmissionOutcome["_tag"], number>> = {}
   readonly #rejections: Record<string, number> = {}

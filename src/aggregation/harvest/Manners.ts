@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import type { RecordWrite } from "../../database/Database.ts"
 import { orderOf, type Page } from "../../domain/HarvestWindow.ts"
 import * as Space from "../Space.ts"
+import type { RelayLimits } from "../upstream/RelayLimits.ts"
 import type { Progress } from "./HarvestStatus.ts"
 
 /** By upstream. */
@@ -18,6 +19,13 @@ type Stored = Space.Value<typeof space>
 export const recall = (progress: Progress, stored: Stored | undefined): void => {
   progress.isUnordered ||= stored?.isUnordered ?? false
   progress.pageSizeMax = Math.min(progress.pageSizeMax, stored?.pageSizeMax ?? Infinity)
+}
+
+/** Goes by what it says beforehand: once in the life of a process, and at least one event or filter at a time. */
+export const heed = (progress: Progress, { filtersMax, limitMax }: RelayLimits): void => {
+  progress.isInformed = true
+  progress.pageSizeMax = Math.min(progress.pageSizeMax, limitMax ?? Infinity)
+  progress.filtersMax = filtersMax ?? Infinity
 }
 
 /** What to write of it. */

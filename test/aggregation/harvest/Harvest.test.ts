@@ -25,6 +25,7 @@ import {
   profiles,
   reached,
   status,
+  twisted,
   unordered,
   wholeWindow
 } from "../harvesting.ts"
@@ -157,7 +158,7 @@ describe("harvesting an upstream that behaves", () => {
     )
   })
 
-  it.effect("asks for smaller pages where its own are refused", () => {
+  it.effect("asks for smaller pages where its own are refused, from the first one on after a restart", () => {
     const upstream = relay(profiles(130))
     const refusing = (socket: FakeSocket) => {
       upstream.play(socket)
@@ -169,13 +170,27 @@ describe("harvesting an upstream that behaves", () => {
         } else answer?.(message)
       }
     }
-    return harvesting(
-      upstream,
-      Effect.gen(function*() {
-        assert.deepStrictEqual((yield* live).outcomes, { Saved: 130 })
-      }),
-      { sockets: playing(refusing), settings: { pageSize: 200 } }
-    )
+    const options = { sockets: playing(refusing), settings: { pageSize: 200 }, disk: blank() }
+    return Effect.gen(function*() {
+      yield* harvesting(
+        upstream,
+        Effect.gen(function*() {
+          assert.deepStrictEqual((yield* live).outcomes, { Saved: 130 })
+        }),
+        options
+      )
+      const asked = upstream.asked.length
+      let refused = 0
+      const counting = twisted(upstream, (message, answer, socket) => {
+        const filter = message[2] as { readonly limit?: number } | undefined
+        if (message[0] === "REQ" && (filter?.limit ?? 0) > 60) {
+          refused++
+          socket.say(["CLOSED", message[1], "blocked: limit too high"])
+        } else answer(message)
+      })
+      yield* harvesting(upstream, live, { ...options, sockets: playing(counting) })
+      assert.deepStrictEqual([pagesOf(upstream, asked).length > 0, refused], [true, 0])
+    })
   })
 })
 
