@@ -112,6 +112,7 @@ const contracts: Readonly<Record<string, ReadonlyArray<string>>> = {
   ],
   "a rule that is tested value by value, where the way to it would need a whole service": [
     "aggregation/admission/RetryQueue.ts: delayOf",
+    "aggregation/upstream/RelayLimits.ts: limitsIn",
     "cli/Dump.ts: ArrayLines",
     "cli/Lines.ts: LineSplitter",
     "demo/Signer.ts: eventId",

@@ -86,8 +86,8 @@ export const variants: ReadonlyArray<Variant> = [
     breaks: "a page's coverage is written before the events that it stands for",
     rewrites: [{
       file: modules.HarvestSession,
-      from: "    yield* admit(fresh, [space.put(url, covered), ...manners])\n",
-      to: "    yield* Effect.orDie(sender.write([space.put(url, covered), ...manners]))\n" +
+      from: "    yield* admit(fresh, [...disowned, ...manners, space.put(url, covered)])\n",
+      to: "    yield* Effect.orDie(sender.write([...disowned, ...manners, space.put(url, covered)]))\n" +
         "    yield* admit(fresh, [])\n"
     }]
   },
