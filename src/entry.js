@@ -8,6 +8,15 @@
  * This and the cache are JavaScript: types in a file that is loaded before the cache is enabled would have to be stripped at
  * every start, and loading what strips them takes a tenth of one.
  */
+const nodeMin = 26
+if (Number.parseInt(process.versions.node, 10) < nodeMin) {
+  const found = `This is Node ${process.versions.node}, and profile-aggregator needs ${nodeMin} or later.`
+  process.stderr.write(
+    `${found} Install one, or let npm bring it along: npx --package=node@${nodeMin} -- node ${process.argv[1]}\n`
+  )
+  process.exit(69)
+}
+
 const stops = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])
 /** @type {Array<NodeJS.Signals>} */
 const heard = []

@@ -17,6 +17,10 @@ import { StartError } from "../lifecycle/StartError.ts"
 import * as Presenter from "./Presenter.ts"
 import { Root, type RootContext } from "./Root.ts"
 
+/** A commit is of what was built (`src/build/`): the source has it in its own history. */
+const { commit = "", version: released }: { readonly commit?: string; readonly version: string } = manifest
+const version = commit === "" ? released : `${released} (${commit})`
+
 /** As the page of help lists it. */
 interface Verb {
   readonly name: string
@@ -121,7 +125,7 @@ const commands = async (host: ProcessHost, args: ReadonlyArray<string>) => {
 /** Runs the command in `process.argv`; a wrong one fails with the exit code for wrong usage. */
 const program = (host: ProcessHost) =>
   Effect.promise(() => commands(host, process.argv.slice(2))).pipe(
-    Effect.flatMap(Command.run({ version: manifest.version })),
+    Effect.flatMap(Command.run({ version })),
     Effect.catch((error) =>
       CliError.isCliError(error) && !(error._tag === "ShowHelp" && error.errors.length === 0)
         ? Effect.fail(new StartError({ component: "command line", message: error.message, exitCode: ExitCode.Usage }))

@@ -6,11 +6,16 @@
  * longer and nothing else changes.
  */
 import { enableCompileCache, getCompileCacheDir } from "node:module"
-import { join } from "node:path"
+import { basename, join } from "node:path"
+
+/** The source has the folder of its packages beside it; what was built is one folder in a package of its own. */
+const folder = basename(import.meta.dirname) === "lifecycle"
+  ? "../../node_modules/.cache/compiled"
+  : "../.cache/compiled"
 
 /** For everything that this thread loads from now on. An operator's `NODE_COMPILE_CACHE` wins. */
 export const enable = () => {
-  enableCompileCache(join(import.meta.dirname, "../../node_modules/.cache/compiled"))
+  enableCompileCache(join(import.meta.dirname, folder))
 }
 
 /**

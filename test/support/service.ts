@@ -9,7 +9,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as child from "./child.ts"
 
-const entry = join(import.meta.dirname, "../../src/entry.js")
+const source = join(import.meta.dirname, "../../src/entry.js")
 
 export interface Service extends child.Child {
   /** Holds the database, the key, and whatever the service writes. */
@@ -25,6 +25,8 @@ export interface Service extends child.Child {
 }
 
 export interface Options extends Pick<child.Options, "stdin" | "stdout" | "execArgv" | "under"> {
+  /** First file of the program: the source's, unless it is something that was built. */
+  readonly entry?: string
   readonly args?: ReadonlyArray<string>
   /** Over the defaults: no upstreams, a free port, JSON lines at level Debug. */
   readonly env?: Record<string, string>
@@ -45,7 +47,7 @@ export const start = Effect.fnUntraced(
   function*(options: Options = {}): Effect.fn.Return<Service, never, Scope.Scope> {
     const home = options.folder ?? (yield* folder)
     const databasePath = join(home, "profiles.db")
-    const process = yield* child.start(entry, options.args ?? [], {
+    const process = yield* child.start(options.entry ?? source, options.args ?? [], {
       cwd: home,
       ...(options.stdin === undefined ? {} : { stdin: options.stdin }),
       ...(options.stdout === undefined ? {} : { stdout: options.stdout }),
