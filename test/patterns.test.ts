@@ -24,7 +24,8 @@ interface Pattern {
   readonly flags: string
 }
 
-const files = globSync("**/*.{ts,js}", { cwd: source }).toSorted()
+/** What makes the package reads our own files alone. */
+const files = globSync("**/*.{ts,js}", { cwd: source, exclude: ["build/**"] }).toSorted()
 const textOf = (file: string) => readFileSync(join(source, file), "utf8").replace(/^#!.*/, "")
 
 /**
