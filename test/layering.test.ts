@@ -23,6 +23,7 @@ const commandLine = [
   "aggregation/",
   "websocket/",
   "database/Archive.ts",
+  "database/Copy.ts",
   "database/Database.ts",
   "database/Engine.ts"
 ]
@@ -65,6 +66,7 @@ const table: ReadonlyArray<{
       "config/",
       "database/Archive.ts",
       "database/Condition.ts",
+      "database/Copy.ts",
       "database/Database.ts",
       "database/Ingester.ts",
       "database/Room.ts",

@@ -86,6 +86,16 @@ const verbs = {
     },
     { name: "key", summary: "The relay's own key.", load: () => import("./commands/Key.ts") },
     {
+      name: "backup",
+      summary: "Copy the store to a file, beside a running service, and prove the copy.",
+      load: async () => ({ command: (await import("./commands/Backup.ts")).backupCommand })
+    },
+    {
+      name: "restore",
+      summary: "Put a backup in the place of the store.",
+      load: async () => ({ command: (await import("./commands/Backup.ts")).restoreCommand })
+    },
+    {
       name: "monitor",
       summary: "Write events that match subscriptions on stdin as they are committed.",
       load: () => import("./commands/Monitor.ts")

@@ -3,15 +3,17 @@
  *
  * A second engine is a folder beside `sqlite/` and a choice here, by the settings; nobody outside has to know.
  */
-import type { Effect, Layer, Scope } from "effect"
+import { Effect, type Layer, type Scope } from "effect"
 import { Settings } from "../config/Settings.ts"
 import type { Shutdown } from "../lifecycle/Shutdown.ts"
 import type { StartError } from "../lifecycle/StartError.ts"
 import type { Supervisor } from "../lifecycle/Supervisor.ts"
 import type { Archive } from "./Archive.ts"
 import type { Condition } from "./Condition.ts"
+import type { Copied, CopyProgress } from "./Copy.ts"
 import type { Database } from "./Database.ts"
 import * as SqliteArchive from "./sqlite/SqliteArchive.ts"
+import * as SqliteBackup from "./sqlite/SqliteBackup.ts"
 import * as SqliteCheck from "./sqlite/SqliteCheck.ts"
 import * as SqliteDatabase from "./sqlite/SqliteDatabase.ts"
 
@@ -26,3 +28,19 @@ export const hold: Effect.Effect<void, StartError, Settings | Scope.Scope> = Set
 
 /** Reads the whole store, beside whoever writes to it, and says what state it is in. Changes nothing. */
 export const check: Effect.Effect<Condition, never, Settings> = Settings.use(SqliteCheck.check)
+
+/** Copies the store to a file as it is at one moment, beside whoever writes to it, and proves the copy. */
+export const backup = (target: string, told: CopyProgress): Effect.Effect<Copied, StartError, Settings> =>
+  Settings.use(({ databasePath }) => SqliteBackup.backup(databasePath, target, told))
+
+/** Puts such a copy in the place of the store, which is kept under the name that comes with it; not while a service uses it. */
+export const restore = (
+  source: string,
+  options: { readonly replace: boolean; readonly told: CopyProgress }
+): Effect.Effect<Copied & { readonly aside: string }, StartError, Settings> =>
+  Settings.use(({ databasePath }) =>
+    Effect.map(SqliteBackup.restore(databasePath, source, options), (copied) => ({
+      ...copied,
+      aside: SqliteBackup.asideOf(databasePath)
+    }))
+  )

@@ -266,6 +266,26 @@ export const openReader = (path: string): Effect.Effect<DatabaseSync, StartError
     (db) => Effect.sync(() => db.close())
   )
 
+/** Fails for a file that this version could not open, or that is not whole at the first look; an older schema will do. */
+export const inspect = (path: string): void => {
+  const stat = fs.statSync(path, { throwIfNoEntry: false })
+  if (stat === undefined) throw broken(`${path} does not exist`)
+  if (!stat.isFile() || stat.size === 0) throw broken(`${path} is no database`)
+  if (sizeOf(`${path}-wal`) !== undefined) {
+    throw broken(`${path} has a log beside it, so a service may be using it: make a backup of it, and restore that`)
+  }
+  const owner = checkHeader(path, stat.size, 0)
+  if (owner !== applicationId) throw startError(ExitCode.Configuration, `${path} is not a database of this program`)
+  const url = pathToFileURL(path)
+  url.searchParams.set("immutable", "1")
+  const db = new DatabaseSync(url, { readOnly: true })
+  try {
+    checkSchema(path, schemaOf(db))
+  } finally {
+    db.close()
+  }
+}
+
 /** A connection for the writer or a reader, its failure to open a `StartError`. */
 export const connection = (path: string, role: "writer" | "reader"): Effect.Effect<DatabaseSync, StartError> =>
   attempt(`cannot open ${path}`, () => connect(path, role))

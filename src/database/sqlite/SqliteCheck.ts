@@ -35,7 +35,8 @@ const isNameInUse = (path: string): boolean => {
   }
 }
 
-const integrityOf = (path: string): Effect.Effect<Integrity> =>
+/** On a thread of its own, which a stop ends. */
+export const integrityOf = (path: string): Effect.Effect<Integrity> =>
   Effect.callback<Integrity>((resume) => {
     const worker = new Worker(new URL("./integrityThread.ts", import.meta.url), { workerData: { path } })
     const broken = (problem: string) => resume(Effect.succeed({ problem, events: 0, logged: 0, seq: 0 }))
