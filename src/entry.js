@@ -24,6 +24,7 @@ const heard = []
 const hear = (signal) => void heard.push(signal)
 for (const signal of stops) process.on(signal, hear)
 
+await import("./lifecycle/v8Flags.js")
 const compileCache = await import("./lifecycle/compileCache.js")
 compileCache.enable()
 const { install } = await import("./lifecycle/process.ts")

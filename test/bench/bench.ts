@@ -12,6 +12,7 @@
  *     npm run bench:check                         fails where CPU or memory is worse than last accepted
  *     npm run bench:check -- --accept             accepts what is measured now
  */
+import "../../src/lifecycle/v8Flags.js"
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Scope } from "effect"
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"

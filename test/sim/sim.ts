@@ -8,6 +8,7 @@
  * `--variants` plants all of them in turn (or the one named), 200 seeds each unless told otherwise; the exit code is 1 when
  * any is noticed by less than nine seeds in ten.
  */
+import "../../src/lifecycle/v8Flags.js"
 import { parseArgs } from "node:util"
 import { demandModules } from "../support/modules.ts"
 import { detect } from "./Detection.ts"

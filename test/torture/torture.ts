@@ -4,6 +4,7 @@
  *
  * The last line sums up; the exit code is 1 when anything was broken.
  */
+import "../../src/lifecycle/v8Flags.js"
 import { Effect } from "effect"
 import { execArgvOf, numbersOf } from "./Arguments.ts"
 import { summaryOf, torture } from "./Rounds.ts"

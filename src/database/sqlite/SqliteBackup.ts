@@ -122,11 +122,12 @@ const copyFile = Effect.fnUntraced(function*(source: string, draft: string, told
       for (let at = 0; at < read;) at += fs.writeSync(to, buffer, at, read - at, done + at)
       return read
     })
-    if (bytes === 0) yield* broken(`${source} has become shorter meanwhile`)
+    if (bytes === 0) return yield* broken(`${source} has become shorter meanwhile`)
     done += bytes
     told(done, total)
     yield* Effect.yieldNow
   }
+  return undefined
 }, Effect.scoped)
 
 /** Where a store is kept that another takes the place of. */
