@@ -24,7 +24,8 @@ const heard = []
 const hear = (signal) => void heard.push(signal)
 for (const signal of stops) process.on(signal, hear)
 
-await import("./lifecycle/v8Flags.js")
+const v8Flags = await import("./lifecycle/v8Flags.js")
+v8Flags.set()
 const compileCache = await import("./lifecycle/compileCache.js")
 compileCache.enable()
 const { install } = await import("./lifecycle/process.ts")

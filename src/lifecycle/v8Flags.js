@@ -8,4 +8,5 @@
  */
 import { setFlagsFromString } from "node:v8"
 
-setFlagsFromString("--no-turbo-fast-api-calls")
+/** Once, by whoever starts the process. */
+export const set = () => setFlagsFromString("--no-turbo-fast-api-calls")

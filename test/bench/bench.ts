@@ -12,12 +12,12 @@
  *     npm run bench:check                         fails where CPU or memory is worse than last accepted
  *     npm run bench:check -- --accept             accepts what is measured now
  */
-import "../../src/lifecycle/v8Flags.js"
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Scope } from "effect"
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { parseArgs } from "node:util"
+import * as v8Flags from "../../src/lifecycle/v8Flags.js"
 import { fanOut } from "./FanOut.ts"
 import { growth, ingest } from "./Ingest.ts"
 import { harvest, start, startBig, stop } from "./Lifecycle.ts"
@@ -31,6 +31,8 @@ import { search } from "./Searching.ts"
 import { soak } from "./Soak.ts"
 import type { Group, Side, Stage } from "./Stage.ts"
 import { targetTable, withTable } from "./Targets.ts"
+
+v8Flags.set()
 
 const { values: flags } = parseArgs({
   options: {

@@ -8,14 +8,16 @@
  * `--variants` plants all of them in turn (or the one named), 200 seeds each unless told otherwise; the exit code is 1 when
  * any is noticed by less than nine seeds in ten.
  */
-import "../../src/lifecycle/v8Flags.js"
 import { parseArgs } from "node:util"
+import * as v8Flags from "../../src/lifecycle/v8Flags.js"
 import { demandModules } from "../support/modules.ts"
 import { detect } from "./Detection.ts"
 import * as edges from "./edges.ts"
 import { install } from "./rewriting.ts"
 import { rewrites } from "./scale.ts"
 import { rewritesOf, variants } from "./variants.ts"
+
+v8Flags.set()
 
 const { values } = parseArgs({
   options: {

@@ -4,10 +4,12 @@
  *
  * The last line sums up; the exit code is 1 when anything was broken.
  */
-import "../../src/lifecycle/v8Flags.js"
 import { Effect } from "effect"
+import * as v8Flags from "../../src/lifecycle/v8Flags.js"
 import { execArgvOf, numbersOf } from "./Arguments.ts"
 import { summaryOf, torture } from "./Rounds.ts"
+
+v8Flags.set()
 
 const { first, rounds, seed } = numbersOf({ rounds: 100, first: 1 })
 const say = (line: string) => void process.stderr.write(`${line}\n`)
