@@ -17,7 +17,7 @@ export const giftWrapKind = 1059
 /** Which relays an author uses (NIP-65). */
 export const relayListKind = 10_002
 /** Where an author takes direct messages (NIP-17). */
-const messageRelaysKind = 10_050
+export const messageRelaysKind = 10_050
 
 /** Kept of an author whose profile is kept. Each is replaceable: one of them per author. */
 export const listKinds: ReadonlyArray<number> = [relayListKind, messageRelaysKind]

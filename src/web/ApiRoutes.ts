@@ -5,6 +5,7 @@ import { HttpApiBuilder, HttpApiMiddleware } from "effect/http-api"
 import { Api, BadKey, BadQuery, batchMax, Gone, NotHere, Unavailable } from "../api/Api.ts"
 import { textOf } from "../database/Database.ts"
 import type { Event } from "../domain/Event.ts"
+import { keptKinds, messageRelaysKind, profileKind, relayListKind } from "../domain/Kinds.ts"
 import { pubkeyOf } from "../domain/PublicKey.ts"
 import { standingSaid, type Why } from "../domain/Standing.ts"
 import type { Person } from "../pages/Person.ts"
@@ -116,13 +117,13 @@ export const make = (web: WebContext, pages: ReturnType<typeof PageRoutes.make>)
       batch: ({ payload, request }) =>
         Effect.gen(function*() {
           const wanted = [...new Set(payload.pubkeys)]
-          const kinds = payload.relays === true ? [0, 10_002, 10_050] : [0]
+          const kinds = payload.relays === true ? keptKinds : [profileKind]
           const raws = wanted.length === 0
             ? []
             : (yield* people.read({ kinds, authors: wanted }, batchMax * kinds.length)).map(textOf)
           const there = new Set(raws.flatMap((raw) => {
             const { kind, pubkey } = JSON.parse(raw) as Event
-            return kind === 0 ? [pubkey] : []
+            return kind === profileKind ? [pubkey] : []
           }))
           const missing = wanted.filter((pubkey) => !there.has(pubkey))
           return Responses.json(request, `{"profiles":[${raws.join(",")}],"missing":${JSON.stringify(missing)}}`, {
@@ -155,8 +156,8 @@ export const make = (web: WebContext, pages: ReturnType<typeof PageRoutes.make>)
           const authors = drawn.events.map((raw) => (JSON.parse(raw) as Event).pubkey)
           const lists = yield* people.listsOf(authors)
           const body = drawn.events.map((raw, i) =>
-            `{"profile":${raw}${part("relay_list", lists.get(`${authors[i]} 10002`))}${
-              part("dm_relay_list", lists.get(`${authors[i]} 10050`))
+            `{"profile":${raw}${part("relay_list", lists.get(`${authors[i]} ${relayListKind}`))}${
+              part("dm_relay_list", lists.get(`${authors[i]} ${messageRelaysKind}`))
             }}`
           )
           const next = `${site().address}/random?${

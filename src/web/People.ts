@@ -6,6 +6,7 @@ import { Settings } from "../config/Settings.ts"
 import { Database, type DatabaseError, type StoredEvent, textOf } from "../database/Database.ts"
 import type { Event } from "../domain/Event.ts"
 import type { Filter } from "../domain/Filter.ts"
+import { listKinds, messageRelaysKind, profileKind, relayListKind } from "../domain/Kinds.ts"
 import { labelOf, lineOf, profileOf } from "../domain/Profile.ts"
 import { messageRelaysOf, relayListOf } from "../domain/RelayList.ts"
 import { secondsOf } from "../domain/Time.ts"
@@ -128,7 +129,7 @@ export const make = Effect.gen(function*() {
   const total = Effect.gen(function*() {
     const at = yield* nowSeconds
     if (counted === undefined || at - counted.at >= countedFor) {
-      counted = { at, profiles: yield* database.count([{ kinds: [0] }], publicly) }
+      counted = { at, profiles: yield* database.count([{ kinds: [profileKind] }], publicly) }
     }
     return counted.profiles
   })
@@ -141,7 +142,10 @@ export const make = Effect.gen(function*() {
     if (after !== undefined && id === undefined) return undefined
     // Those of the cursor's own second come again; more than a page of them are passed over by asking for more.
     for (let limit = pageSize * 2;; limit *= 4) {
-      const raws = yield* read({ kinds: [0], ...(until === undefined ? {} : { until: Number(until) }) }, limit)
+      const raws = yield* read(
+        { kinds: [profileKind], ...(until === undefined ? {} : { until: Number(until) }) },
+        limit
+      )
       const events = raws.map((raw) => JSON.parse(textOf(raw)) as Event)
       const from = id === undefined ? 0 : events.findIndex((event) => event.id === id) + 1
       const isReached = id === undefined || from > 0 || events.at(-1)?.created_at !== Number(until)
@@ -161,7 +165,7 @@ export const make = Effect.gen(function*() {
     if (after !== undefined && !/^\d{1,4}$/u.test(after)) return undefined
     const from = Number(after ?? 0)
     if (from >= rankedMax) return { people: [], next: undefined } satisfies Listing
-    const raws = yield* read({ kinds: [0], search, limit: from + limit + 1 }, rankedMax + 51)
+    const raws = yield* read({ kinds: [profileKind], search, limit: from + limit + 1 }, rankedMax + 51)
     const end = from + limit
     return {
       people: yield* peopleIn(raws.slice(from, end)),
@@ -207,7 +211,7 @@ export const make = Effect.gen(function*() {
   /** The lists of authors, by author and kind. */
   const listsOf = Effect.fnUntraced(function*(authors: ReadonlyArray<string>) {
     if (authors.length === 0) return new Map<string, string>()
-    const raws = yield* read({ kinds: [10_002, 10_050], authors: [...authors] }, authors.length * 2)
+    const raws = yield* read({ kinds: listKinds, authors: [...authors] }, authors.length * 2)
     return new Map(raws.map((raw) => {
       const text = textOf(raw)
       const { kind, pubkey } = JSON.parse(text) as Event
@@ -217,7 +221,7 @@ export const make = Effect.gen(function*() {
 
   /** Somebody with their lists; undefined where the relay has no profile of theirs. */
   const profile = Effect.fnUntraced(function*(pubkey: string) {
-    const [raw] = yield* read({ kinds: [0], authors: [pubkey], limit: 1 }, 1)
+    const [raw] = yield* read({ kinds: [profileKind], authors: [pubkey], limit: 1 }, 1)
     const found = raw === undefined ? undefined : yield* personIn(raw)
     if (raw === undefined || found === undefined) return undefined
     const lists = yield* listsOf([pubkey])
@@ -225,7 +229,7 @@ export const make = Effect.gen(function*() {
       const text = lists.get(`${pubkey} ${kind}`)
       return text === undefined ? undefined : JSON.parse(text) as Event
     }
-    return { ...found, raw: textOf(raw), relayList: listOf(10_002), messageRelays: listOf(10_050) }
+    return { ...found, raw: textOf(raw), relayList: listOf(relayListKind), messageRelays: listOf(messageRelaysKind) }
   })
 
   /** Has the author asked for everything of theirs to be removed (NIP-62)? */
@@ -246,7 +250,10 @@ export const make = Effect.gen(function*() {
   const namesakesOf = Effect.fnUntraced(function*(person: Person, pictureUrl: string) {
     const wanted = person.label.toLowerCase()
     const marks = new Set(yield* marksOf(pictureUrl))
-    const raws = yield* read({ kinds: [0], search: person.label.slice(0, 100), limit: candidatesMax }, candidatesMax)
+    const raws = yield* read(
+      { kinds: [profileKind], search: person.label.slice(0, 100), limit: candidatesMax },
+      candidatesMax
+    )
     const sameName: Array<Person> = []
     const samePicture: Array<Person> = []
     for (const raw of raws) {
