@@ -4,6 +4,7 @@ import { Settings, stateFileOf } from "./config/Settings.ts"
 import { collecting, lookAfter, resting } from "./lifecycle/garbage.ts"
 import { attach, launch } from "./lifecycle/Launch.ts"
 import type { ProcessHost } from "./lifecycle/process.ts"
+import * as ServiceManager from "./lifecycle/ServiceManager.ts"
 import { Shutdown } from "./lifecycle/Shutdown.ts"
 import { Supervisor } from "./lifecycle/Supervisor.ts"
 import * as Logging from "./observability/Logging.ts"
@@ -61,6 +62,7 @@ export const serve = <A, E, E2, R>(
     host.serving()
     const app = Layer.merge(certificateFile(host), memory).pipe(
       Layer.provideMerge(service),
+      Layer.provideMerge(ServiceManager.layer(process.env)),
       Layer.provideMerge(foundation(host)),
       Layer.provideMerge(settings)
     )

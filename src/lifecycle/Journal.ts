@@ -70,6 +70,7 @@ export class Journal {
   /** What a component cannot do for the time being, in words, by its name; undefined while it does all that it should. */
   readonly impairments = new Map<string, () => string | undefined>()
   readonly #certified: Array<() => void> = []
+  readonly #watching = new Set<(state: State) => void>()
   /** What the last process on the same database wrote when it ended by itself, decoded; null when there is nothing. */
   lastCertificate: unknown = null
 
@@ -109,6 +110,13 @@ export class Journal {
     this.state = state
     this.#stateSince = now
     this.#line(state)
+    for (const callback of this.#watching) callback(state)
+  }
+
+  /** Calls back at each transition from now on, in turn; answers what ends that. */
+  onTransition(callback: (state: State) => void): () => void {
+    this.#watching.add(callback)
+    return () => void this.#watching.delete(callback)
   }
 
   /** A stop was asked for, or something failed: remembers why, and leaves `starting` or `ready` for `draining`. */
