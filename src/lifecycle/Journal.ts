@@ -78,6 +78,7 @@ export class Journal {
   readonly wallTime: () => number
   readonly #emit: (line: string) => void
   readonly #stopping: () => void
+  readonly #isStamped: boolean
   #stateSince = 0
   #depthAtClose = 0
   #isStopping = false
@@ -85,18 +86,21 @@ export class Journal {
 
   /**
    * `now`: monotonic milliseconds. `wallTime`: Unix milliseconds. `emit`: takes one line of JSON, without its newline.
-   * `stopping`: called once, at the first cause of a stop, whoever gave it.
+   * `stopping`: called once, at the first cause of a stop, whoever gave it. `isStamped`: lines have what every line of a log in
+   * JSON has, behind their own key.
    */
   constructor(options: {
     readonly now: () => number
     readonly wallTime: () => number
     readonly emit: (line: string) => void
     readonly stopping?: () => void
+    readonly isStamped?: boolean
   }) {
     this.now = options.now
     this.wallTime = options.wallTime
     this.#emit = options.emit
     this.#stopping = options.stopping ?? (() => {})
+    this.#isStamped = options.isStamped ?? false
     this.#line("starting")
   }
 
@@ -183,7 +187,14 @@ export class Journal {
         ms: Math.round(this.now() * 10) / 10,
         ...(state === "starting" || state === "ready" ? {} : { cause: cause?.name ?? "completed" }),
         ...(state === "draining" && this.acquired.length > 0 ? { open: this.acquired } : {})
-      }
+      },
+      ...this.stamp("info", state)
     }))
+  }
+
+  /** What every line of a log has: where those are JSON, these are no exception. */
+  stamp(level: "info" | "error", message: string): Readonly<Record<string, string>> {
+    if (!this.#isStamped) return {}
+    return { time: new Date(this.wallTime()).toISOString(), level, message, component: "lifecycle" }
   }
 }

@@ -102,6 +102,8 @@ export const install = (): ProcessHost => {
     now: () => performance.now(),
     wallTime: Date.now,
     emit: (line) => void (serving ? output.write(line) : early.push(line)),
+    // On a terminal they are for a person, who has the time and reads the rest.
+    isStamped: !output.isTerminal,
     // Also for a stop that a failing component began: its release may hang like any other.
     stopping: () => void setTimeout(() => force("hard deadline", ExitCode.CutShort), hardDeadlineMillis).unref()
   })
@@ -127,7 +129,10 @@ export const install = (): ProcessHost => {
     const final = code ?? conventional
     if (!written) {
       written = true
-      const line = JSON.stringify({ stopped: { ...stated, code: final } })
+      const line = JSON.stringify({
+        stopped: { ...stated, code: final },
+        ...journal.stamp(final === ExitCode.Clean ? "info" : "error", "stopped")
+      })
       const sink = isCommand ? errors : output
       sink.writeSync(line)
       try {
@@ -176,7 +181,7 @@ export const install = (): ProcessHost => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal)
   process.on("SIGUSR2", () => {
     const sink = isCommand ? errors : output
-    sink.write(JSON.stringify({ report: report(journal) }))
+    sink.write(JSON.stringify({ report: report(journal), ...journal.stamp("info", "report") }))
   })
 
   // By default this one opens a debugger's port.

@@ -206,7 +206,10 @@ describe("a signal", () => {
     said = []
     signal("SIGUSR2")
     signal("SIGUSR1")
-    assert.deepStrictEqual(said.map(({ line }) => Object.keys(line)), [["fd", "report"]])
+    assert.deepStrictEqual(
+      said.map(({ line }) => Object.keys(line).toSorted()),
+      [["report", "time", "level", "message", "component", "fd"]].map((keys) => keys.toSorted())
+    )
     assert.deepStrictEqual([calls, exits], [{ stop: 0, hurry: 0 }, []])
     assert.isTrue(listeners.has("SIGUSR1"), "by default it opens a debugger")
   })
@@ -374,8 +377,13 @@ describe("a certificate that is kept in a file", () => {
     signal("SIGTERM")
     first.finish(0)
     runDry()
-    const kept: unknown = JSON.parse(fs.readFileSync(file, "utf8"))
-    assert.deepStrictEqual(kept, { stopped: certificates()[0] })
+    const text = fs.readFileSync(file, "utf8")
+    const kept: Record<string, unknown> = JSON.parse(text)
+    assert.match(text, /^\{"stopped":/)
+    assert.deepStrictEqual(kept["stopped"], certificates()[0])
+    // What every line of a log has.
+    assert.deepStrictEqual([kept["level"], kept["message"], kept["component"]], ["info", "stopped", "lifecycle"])
+    assert.isFalse(Number.isNaN(Date.parse(String(kept["time"]))))
     assert.strictEqual(fs.statSync(file).mode & 0o777, 0o600)
 
     serving().host.keepCertificate(file)

@@ -131,12 +131,15 @@ const make = Effect.fnUntraced(function*() {
   const begin = yield* Clock.currentTimeMillis
   for (const progress of all) progress.sample(begin)
 
-  yield* supervisor.fork(
-    "aggregation/progress",
-    Effect.forever(
-      Effect.andThen(Effect.sleep(logPeriod), Effect.flatMap(retries.status, (status) => logProgress(all, status)))
+  // Where nothing is harvested there is nothing to tell.
+  if (all.length > 0) {
+    yield* supervisor.fork(
+      "aggregation/progress",
+      Effect.forever(
+        Effect.andThen(Effect.sleep(logPeriod), Effect.flatMap(retries.status, (status) => logProgress(all, status)))
+      )
     )
-  )
+  }
   const fibers = yield* Effect.forEach(
     all,
     (progress) => supervisor.fork(`aggregation/upstream ${progress.url}`, keepHarvesting(progress))
