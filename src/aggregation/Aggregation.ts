@@ -17,6 +17,7 @@ import * as Quarantine from "./admission/Quarantine.ts"
 import * as Retries from "./admission/Retries.ts"
 import * as RetryQueue from "./admission/RetryQueue.ts"
 import * as Verdicts from "./admission/Verdicts.ts"
+import * as WritePolicy from "./admission/WritePolicy.ts"
 import * as Dossier from "./Dossier.ts"
 import * as Examiner from "./evidence/Examiner.ts"
 import * as NameOwners from "./evidence/NameOwners.ts"
@@ -36,7 +37,7 @@ const component = Harvest.layer.pipe(
   Layer.provideMerge(AdmissionIntake.layer),
   Layer.provideMerge(Retries.layer),
   Layer.provideMerge(Housekeeping.layer),
-  Layer.provideMerge(Judgement.layer),
+  Layer.provideMerge(Layer.provide(Judgement.layer, WritePolicy.layer)),
   Layer.provideMerge(RetryQueue.layer),
   Layer.provideMerge(Verdicts.layer),
   Layer.provideMerge(Grace.layer),

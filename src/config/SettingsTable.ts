@@ -154,6 +154,24 @@ export const table = {
     "profiles",
     "What is kept: profiles and relay lists that pass the rules, or any valid event."
   ),
+  writePolicy: fixed(
+    "WRITE_POLICY",
+    line(4096),
+    "",
+    "Program that is asked about every event before it is written, in strfry's plugin protocol."
+  ),
+  writePolicyTimeout: setting(
+    "WRITE_POLICY_TIMEOUT_SECS",
+    seconds(0.05, 8),
+    "5",
+    "How long it may take to answer, before it is killed and started again."
+  ),
+  writePolicyFailure: setting(
+    "WRITE_POLICY_FAILURE",
+    oneOf(["refuse", "accept"]),
+    "refuse",
+    "What becomes of events while it does not answer: refused with `error:`, and harvested ones read again; or judged without it."
+  ),
   pageSize: setting("PAGE_SIZE", whole(1, 5000, "events"), "500", "Events asked for per harvest page."),
   initialBackoff: setting("INITIAL_BACKOFF_SECS", seconds(0.05, 3600), "2", "First pause after an upstream failed."),
   maxBackoff: setting(

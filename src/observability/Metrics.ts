@@ -108,6 +108,18 @@ const rejections = counter("aggregation_rejections_total", "events that a rule r
 /** `reason` is a phrase of a `Verdict`: `domain/Quality` holds the closed set. Bind once and keep. */
 export const aggregationRejections = (reason: string) => Metric.withAttributes(rejections, { reason })
 
+export const aggregationPolicyAnswers = labelled(
+  counter("aggregation_policy_answers_total", "events that the write policy was to be asked about, by what came of it"),
+  "outcome",
+  ["accept", "reject", "shadowReject", "failed", "full"]
+)
+export const aggregationPolicyFailures = labelled(
+  counter("aggregation_policy_failures_total", "runs of the write policy that failed"),
+  "reason",
+  ["not started", "ended", "hung", "nonsense"]
+)
+export const aggregationPolicySeconds = seconds("aggregation_policy_seconds", "one answer of the write policy")
+
 export const aggregationRetriesWaiting = gauge("aggregation_retries_waiting", "profiles that wait to be checked")
 export const aggregationRetriesUnchecked = gauge(
   "aggregation_retries_unchecked",

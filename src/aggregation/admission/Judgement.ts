@@ -27,6 +27,7 @@ import { Quarantine } from "./Quarantine.ts"
 import { RetryQueue, space as waitingSpace, type Waiting } from "./RetryQueue.ts"
 import * as SharedChecks from "./SharedChecks.ts"
 import { Verdicts } from "./Verdicts.ts"
+import { WritePolicy } from "./WritePolicy.ts"
 
 /** Why somebody stops waiting for the network. */
 export type Impatience = "late" | "stopping"
@@ -99,6 +100,7 @@ const make = Effect.fnUntraced(function*() {
   const grace = yield* Grace
   const queue = yield* RetryQueue
   const quarantine = yield* Quarantine
+  const { consult } = yield* WritePolicy
   const signatures = SharedChecks.make(yield* (yield* Verifier).sender("aggregation/admission"))
 
   const policy = (): Policy => {
@@ -161,9 +163,15 @@ const make = Effect.fnUntraced(function*() {
 
   const accept = Effect.fnUntraced(function*(event: Event, { companions, onceStored, operations }: Examination) {
     const now = yield* nowSeconds
-    const kept = companions.filter((companion) =>
+    const passed = companions.filter((companion) =>
       refusalOf(companion, { source: found, now, policy: policy() }) === undefined
     )
+    const kept = consult === undefined
+      ? passed
+      : yield* Effect.filter(
+        passed,
+        (companion) => Effect.map(consult({ event: companion, source: found }), (decision) => decision === undefined)
+      )
     // The author was gone by then: a profile that is saved all the same would be announced, and removed at once.
     const request = kept.find(({ created_at, kind }) => kind === vanishKind && created_at >= event.created_at)
     if (request !== undefined) {
@@ -255,6 +263,7 @@ const make = Effect.fnUntraced(function*() {
     memory: settings.admission === "open" ? undefined : memory,
     previewAll: database.previewAll,
     verifyAll: signatures.verifyAll,
+    consult,
     conclude: judgeChecked(patience)
   })
 

@@ -1,6 +1,6 @@
 /**
- * The one way of events from their arrival to what is decided of them, many at a time: gate, memory, store, signature, rules,
- * in the order of their cost. One event is a case of many.
+ * The one way of events from their arrival to what is decided of them, many at a time: gate, memory, store, signature,
+ * the operator's plugin, rules, in the order of their cost. One event is a case of many.
  *
  * Each step is taken for all that are still undecided: a look at the store and a check of signatures are cheaper in numbers,
  * and on an open relay they are all that an event costs. What fails for one event fails for no other, unless it failed for
@@ -60,6 +60,8 @@ export interface Steps<T extends Entrant, E> {
   readonly previewAll: (events: ReadonlyArray<Event>) => Effect.Effect<ReadonlyArray<Preview>, E>
   /** Undefined where ids and signatures are trusted; then the store is not asked either, as the write will tell. */
   readonly verifyAll: ((events: ReadonlyArray<Event>) => Effect.Effect<ReadonlyArray<Checked>, E>) | undefined
+  /** Of one whose signature is valid: a decision of somebody else's (`WritePolicy`). Undefined where nobody is asked. */
+  readonly consult?: Step<T, Decision | undefined, E> | undefined
   /** Of one whose signature is valid. `since`: Unix milliseconds of its arrival here. Most take no effect to conclude. */
   readonly conclude: (entrant: T, since: number) => Decision | Effect.Effect<Decision, E>
 }
@@ -76,7 +78,7 @@ export const decisionsOf = <E>(judged: Judged<E>): Effect.Effect<ReadonlyArray<D
 /** Never fails, and answers in the order of the entrants. */
 export const judgeMany = Effect.fnUntraced(function*<T extends Entrant, E>(
   entrants: ReadonlyArray<T>,
-  { conclude, memory, policy, previewAll, verifyAll }: Steps<T, E>
+  { conclude, consult, memory, policy, previewAll, verifyAll }: Steps<T, E>
 ): Effect.fn.Return<Judged<E>> {
   const since = yield* Clock.currentTimeMillis
   const now = secondsOf(since)
@@ -128,6 +130,8 @@ export const judgeMany = Effect.fnUntraced(function*<T extends Entrant, E>(
       if (isShared) shared.push(unchecked[nth] as number)
     })
   }
+
+  if (consult !== undefined) yield* each(consult)
 
   const waiting: Array<Effect.Effect<void>> = []
   for (const i of undecided()) {

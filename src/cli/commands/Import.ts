@@ -5,11 +5,13 @@
  * batch: everything up to the line that is named when it stops is on disk. The same input again costs little, since what is
  * stored is known before its signature is checked; so "start again" is how an import is resumed. Quality rules are not
  * asked: what an operator imports is kept, but for requests to vanish that another relay would have to carry out (NIP-62).
+ * Longer than other files: the judge, the writer and the tally of one run are read beside each other.
  */
 import { Array as Arr, Clock, Effect, Layer, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { AdmissionOutcome } from "../../aggregation/admission/Admission.ts"
 import * as Pipeline from "../../aggregation/admission/Pipeline.ts"
+import * as WritePolicy from "../../aggregation/admission/WritePolicy.ts"
 import { Settings } from "../../config/Settings.ts"
 import { type CryptoError, Verifier } from "../../crypto/Verifier.ts"
 import { Database, type DatabaseError, type DatabaseSender, type Outcome } from "../../database/Database.ts"
@@ -17,9 +19,12 @@ import * as Engine from "../../database/Engine.ts"
 import { type Event, type EventLimits, eventOf } from "../../domain/Event.ts"
 import { profileKind } from "../../domain/Kinds.ts"
 import { factsOf, judge as rule } from "../../domain/Quality.ts"
+import { ExitCode } from "../../lifecycle/Certificate.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { nowSeconds } from "../../lifecycle/Now.ts"
 import type { ProcessHost } from "../../lifecycle/process.ts"
+import { StartError } from "../../lifecycle/StartError.ts"
+import { escape } from "../../observability/Escape.ts"
 import * as DataCommand from "../DataCommand.ts"
 import { say, usage } from "../DataCommand.ts"
 import * as Dump from "../Dump.ts"
@@ -61,7 +66,9 @@ const reportEvery = 2000
 
 /** What is needed, in shutdown order. */
 const components = (options: Pick<Options, "noVerify">) =>
-  options.noVerify ? Engine.layer : Layer.provideMerge(verifierLayer, Engine.layer)
+  WritePolicy.layer.pipe(
+    Layer.provideMerge(options.noVerify ? Engine.layer : Layer.provideMerge(verifierLayer, Engine.layer))
+  )
 
 interface Rejection {
   readonly line: number
@@ -107,6 +114,7 @@ const reasons: Partial<Record<Outcome["_tag"], string>> = {
 /** Why a line is not kept; the gate's and the signature's own words are written for clients. */
 const reasonOf = (outcome: AdmissionOutcome): string => {
   if (outcome._tag === "Rejected") return "it asks another relay to forget its author"
+  if (outcome._tag === "Refused") return escape(outcome.reply, 200)
   if (outcome._tag === "Invalid") return outcome.detail.startsWith("id ") ? "id is wrong" : "signature is wrong"
   return reasons[outcome._tag as Outcome["_tag"]] ?? outcome._tag
 }
@@ -165,6 +173,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
         verifier.verifyAll(events),
         (all) => all.map((verification) => ({ verification, isShared: false }))
       ),
+    consult: (yield* WritePolicy.WritePolicy).consult,
     conclude: ({ event }) => Pipeline.keep(event)
   }
 
@@ -195,6 +204,11 @@ const make = Effect.fnUntraced(function*(options: Options) {
     )
     const kept: Array<Candidate> = []
     let duplicates = 0
+    // A plugin that fails says nothing about a line; the same input again goes on from there.
+    const failure = judged.flat().find(({ outcome }) => outcome?._tag === "Failed")?.outcome
+    if (failure?._tag === "Failed") {
+      return yield* new StartError({ component: "import", message: failure.detail, exitCode: ExitCode.Unavailable })
+    }
     judged.flat().forEach(({ outcome }, i) => {
       const entry = events[i] as Candidate
       if (outcome === undefined) kept.push(entry)
