@@ -25,7 +25,8 @@ const commandLine = [
   "database/Archive.ts",
   "database/Copy.ts",
   "database/Database.ts",
-  "database/Engine.ts"
+  "database/Engine.ts",
+  "database/Repair.ts"
 ]
 
 /**
@@ -69,6 +70,7 @@ const table: ReadonlyArray<{
       "database/Copy.ts",
       "database/Database.ts",
       "database/Ingester.ts",
+      "database/Repair.ts",
       "database/Room.ts",
       "database/Spaces.ts",
       "database/StoreWriter.ts",

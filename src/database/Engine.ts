@@ -12,10 +12,12 @@ import type { Archive } from "./Archive.ts"
 import type { Condition } from "./Condition.ts"
 import type { Copied, CopyProgress } from "./Copy.ts"
 import type { Database } from "./Database.ts"
+import type { Repaired, RepairOptions } from "./Repair.ts"
 import * as SqliteArchive from "./sqlite/SqliteArchive.ts"
 import * as SqliteBackup from "./sqlite/SqliteBackup.ts"
 import * as SqliteCheck from "./sqlite/SqliteCheck.ts"
 import * as SqliteDatabase from "./sqlite/SqliteDatabase.ts"
+import * as SqliteRepair from "./sqlite/SqliteRepair.ts"
 
 /** The store of the service: nobody else writes to it until it is released. */
 export const layer: Layer.Layer<Database, StartError, Settings | Shutdown | Supervisor> = SqliteDatabase.layer
@@ -44,3 +46,7 @@ export const restore = (
       aside: SqliteBackup.asideOf(databasePath)
     }))
   )
+
+/** Goes through every event, takes out what is not what was signed, and enters anew what is not found; not beside a service. */
+export const repair = (options: RepairOptions): Effect.Effect<Repaired, StartError, Settings> =>
+  Settings.use((settings) => Effect.scoped(SqliteRepair.repair(settings, options)))

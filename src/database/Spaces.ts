@@ -9,19 +9,21 @@ export interface SpaceTraits {
   readonly key: "author" | "event" | "upstream" | "url" | "day" | "subject"
   /** Whether a record may be forgotten once its `due` has passed; otherwise `due` says when to act on it. */
   readonly expires: boolean
+  /** How far an upstream has been read: what is lost here is found again once that is forgotten. */
+  readonly isReadUpTo?: true
 }
 
 const table = {
   /** How far its profiles have been read. */
-  coverage: { key: "upstream", expires: false },
+  coverage: { key: "upstream", expires: false, isReadUpTo: true },
   /** What it has shown of how it answers. */
   manners: { key: "upstream", expires: false },
   /** How far it has been asked by author. */
-  authors: { key: "upstream", expires: false },
+  authors: { key: "upstream", expires: false, isReadUpTo: true },
   /** How far its removals have been read. */
-  removals: { key: "upstream", expires: false },
+  removals: { key: "upstream", expires: false, isReadUpTo: true },
   /** How far both sides have been compared. */
-  negentropy: { key: "upstream", expires: false },
+  negentropy: { key: "upstream", expires: false, isReadUpTo: true },
   /** Ids that are held elsewhere and not wanted here. */
   unwanted: { key: "day", expires: true },
   /** A rejection that took a network to find out. */
@@ -53,6 +55,9 @@ const named = (fits: (traits: SpaceTraits) => boolean): ReadonlyArray<SpaceName>
 
 /** Spaces whose records are forgotten once they are due. */
 export const expiring = named(({ expires }) => expires)
+
+/** Spaces of how far upstreams have been read. */
+export const readUpTo = named(({ isReadUpTo }) => isReadUpTo === true)
 
 /** Spaces of what is noted about an author. */
 export const aboutAuthors = named(({ key }) => key === "author")

@@ -4,7 +4,7 @@ import { Argument, Command } from "effect/cli"
 import * as fs from "node:fs"
 import { resolve } from "node:path"
 import { Settings } from "../../config/Settings.ts"
-import type { Copied, CopyProgress } from "../../database/Copy.ts"
+import type { Copied } from "../../database/Copy.ts"
 import * as Engine from "../../database/Engine.ts"
 import { ExitCode } from "../../lifecycle/Certificate.ts"
 import type { ProcessHost } from "../../lifecycle/process.ts"
@@ -14,19 +14,9 @@ import * as DataCommand from "../DataCommand.ts"
 import { say, usage } from "../DataCommand.ts"
 import { flag } from "../flags.ts"
 import { flagsFor } from "../Root.ts"
+import { tellTenths } from "../tellTenths.ts"
 
 const failure = (message: string) => new StartError({ component: "backup", message, exitCode: ExitCode.Storage })
-
-/** One line for each tenth, where there is time to read one. */
-const tellTenths = (): CopyProgress => {
-  let told = 0
-  return (done, total) => {
-    const tenth = Math.floor((10 * done) / Math.max(1, total))
-    if (tenth <= told || tenth === 10 || total < 1024) return
-    told = tenth
-    process.stderr.write(`${tenth}0 %\n`)
-  }
-}
 
 const sizesOf = ({ bytes, events, seq }: Copied): string =>
   `${events} events, seq ${seq}, ${(bytes / 1e6).toFixed(1)} MB`

@@ -16,6 +16,7 @@ import { strangersAmong } from "../../config/Spelling.ts"
 import { engineNames, selfTested } from "../../crypto/engines/Engine.ts"
 import { loaders } from "../../crypto/engines/EngineSelection.ts"
 import * as RelayKey from "../../crypto/RelayKey.ts"
+import { Verifier } from "../../crypto/Verifier.ts"
 import * as Archive from "../../database/Archive.ts"
 import * as Engine from "../../database/Engine.ts"
 import { profileKind } from "../../domain/Kinds.ts"
@@ -23,15 +24,18 @@ import { npubOf } from "../../domain/PublicKey.ts"
 import { byAlias } from "../../domain/RelayUrl.ts"
 import { ExitCode } from "../../lifecycle/Certificate.ts"
 import type { ProcessHost } from "../../lifecycle/process.ts"
-import type { StartError } from "../../lifecycle/StartError.ts"
+import { StartError } from "../../lifecycle/StartError.ts"
 import { escape } from "../../observability/Escape.ts"
 import { messageOf } from "../../observability/messageOf.ts"
 import * as DataCommand from "../DataCommand.ts"
 import { CommandFailed } from "../DataCommand.ts"
+import { flag } from "../flags.ts"
 import { pictureTally, sizeText } from "../PictureTally.ts"
 import { quietServiceFlags } from "../Root.ts"
 import { signer } from "../signer.ts"
 import * as Stdout from "../Stdout.ts"
+import { tellTenths } from "../tellTenths.ts"
+import { verifierLayer } from "../verifierLayer.ts"
 
 interface Finding {
   readonly status: "ok" | "warn" | "fail"
@@ -138,6 +142,40 @@ const upstream = Effect.fnUntraced(function*(url: string, { limits }: SettingsSh
     : ok("upstream", `${url} answers in ${millis} ms`)
 })
 
+const unverified = (error: unknown) =>
+  new StartError({ component: "doctor", message: messageOf(error), exitCode: ExitCode.Unavailable })
+
+/** Every event again: its id, its signature, and what it is found by. */
+const repair = (settings: SettingsShape) =>
+  Effect.gen(function*() {
+    const verifier = yield* (yield* Verifier).sender("doctor")
+    const { events, lost, moved } = yield* Engine.repair({
+      judge: (events) =>
+        Effect.mapBoth(verifier.verifyAll(events), {
+          onSuccess: (all) => all.map((verification) => verification === "Valid"),
+          onFailure: unverified
+        }),
+      told: tellTenths()
+    })
+    const text = `${events} events read again, their ids and signatures checked; indexes made anew`
+    return lost + moved === 0 ? ok("repair", text) : warn(
+      "repair",
+      `${text}; ${lost} were not what was signed and are gone: the next start reads the upstreams again for them; ` +
+        `${moved} could not be found by what they say, and can now`
+    )
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(verifierLayer),
+    Effect.provideService(Settings, settings),
+    Effect.catch((error) =>
+      Effect.succeed(
+        error instanceof StartError
+          ? fail("repair", error.message, error.exitCode)
+          : fail("repair", messageOf(error), 70)
+      )
+    )
+  )
+
 const upstreams = (settings: SettingsShape) =>
   settings.upstreams.length === 0
     ? Effect.succeed([warn("upstream", "none is configured: only clients bring profiles")])
@@ -184,7 +222,7 @@ const print = ({ status, subject, text }: Finding) =>
   Stdout.lines([`${status.padEnd(4)}  ${subject.padEnd(8)}  ${text}`])
 
 /** `settings` is what the service would be started with. */
-const doctor = Effect.fn("Doctor.doctor")(function*(settings: Layer.Layer<Settings, StartError>) {
+const doctor = Effect.fn("Doctor.doctor")(function*(settings: Layer.Layer<Settings, StartError>, repairs: boolean) {
   const findings: Array<Finding> = []
   const found = (finding: Finding) => {
     findings.push(finding)
@@ -199,6 +237,7 @@ const doctor = Effect.fn("Doctor.doctor")(function*(settings: Layer.Layer<Settin
     for (const { meant, name } of strangersAmong(Object.keys(process.env)).misspelt) {
       yield* found(warn("config", `${escape(name, 100)} (environment) is no setting; did you mean ${meant}?`))
     }
+    if (repairs) yield* Effect.flatMap(repair(shape), found)
     const condition = yield* Effect.provideService(Engine.check, Settings, shape)
     yield* found({ subject: "database", ...condition })
     // A store that is not whole has been told about.
@@ -219,9 +258,15 @@ const doctor = Effect.fn("Doctor.doctor")(function*(settings: Layer.Layer<Settin
 
 export const command = (host: ProcessHost) =>
   // What is wrong with the settings is a finding.
-  Command.make("doctor", quietServiceFlags, (own) => DataCommand.runUnset(host, own, doctor)).pipe(
+  Command.make("doctor", {
+    repairs: flag(
+      "repair",
+      "First read every event again, take out what is not what was signed, and make the indexes anew. Not beside a running service."
+    ),
+    ...quietServiceFlags
+  }, ({ repairs, ...own }) => DataCommand.runUnset(host, own, (settings) => doctor(settings, repairs))).pipe(
     Command.withDescription(
       "Check settings, database, engines, key and upstreams: one line each, ok, warn or fail. Exits with the first " +
-        "failure's code; changes nothing, and works beside a running service."
+        "failure's code; works beside a running service, and changes nothing without --repair."
     )
   )
