@@ -3,7 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { nip11, SimplePool } from "nostr-tools"
 import { RelayAddress } from "../src/websocket/RelayServer.ts"
-import { dmRelaysEvent, epoch, keyOf, profileEvent, relayListEvent } from "./support/events.ts"
+import { dmRelaysEvent, epoch, keyOf, profileEvent, relayListEvent, signed } from "./support/events.ts"
 import { relay } from "./support/relay.ts"
 import { connect } from "./support/TestClient.ts"
 
@@ -72,3 +72,23 @@ layer(relay({ admission: "profiles", pictures: "off", proof: "off" }), { exclude
       }))
   }
 )
+
+const list = (kind: number, author = "lister", created_at = epoch) =>
+  signed({ kind, created_at, tags: [["p", "a".repeat(64)]] }, author)
+
+layer(relay({ admission: "profiles", pictures: "off", proof: "off", listKinds: [3, 10_000, 10_002] }), {
+  excludeTestServices: true
+})("an indexer of other lists (LIST_KINDS)", (it) => {
+  it.effect("keeps those of authors whose profile is kept, one of each, and no others", () =>
+    Effect.gen(function*() {
+      const client = yield* connect((yield* RelayAddress).url)
+      assert.isFalse((yield* client.publish(list(3)))[2])
+      assert.isTrue((yield* client.publish(profileEvent({ name: "lister" }, "lister")))[2])
+      const [follows, mutes] = [list(3, "lister", epoch + 1), list(10_000)]
+      for (const event of [list(3), follows, mutes]) assert.isTrue((yield* client.publish(event))[2])
+      const [, , isTaken, reply] = yield* client.publish(dmRelaysEvent(["wss://two.example"], "lister"))
+      assert.deepStrictEqual([isTaken, reply], [false, "blocked: kind is not kept here"])
+      const { events } = yield* client.req("lists", { authors: [keyOf("lister").pubkey], kinds: [3, 10_000, 10_050] })
+      assert.sameMembers(events.map(({ id }) => id), [follows.id, mutes.id])
+    }))
+})

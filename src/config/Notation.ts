@@ -106,6 +106,12 @@ export const some = <A>(one: Notation<A>, many: string, lengthMax: number): Nota
   decode: (text) => Option.filter(list(one, many, lengthMax).decode(text), ({ length }) => length > 0)
 })
 
+/** Replaceable lists: an author has one of each, so they are as many as authors are. */
+export const listKind: Notation<number> = {
+  allowed: "a kind, 3 or 10_000 to 10_102",
+  decode: (text) => Option.filter(whole(3, 10_102).decode(text), (kind) => kind === 3 || kind >= 10_000)
+}
+
 export const relays = list(relay, "`ws://` or `wss://` URLs without credentials or fragment", 64)
 
 export const network: Notation<Network> = {

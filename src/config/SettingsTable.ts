@@ -5,7 +5,7 @@
  * `.env.example` all come from here, so none of them can say something else. Pure.
  * Longer than other files: it is one table, and what it is for is that there is no second one.
  */
-import { keptInWords } from "../domain/Kinds.ts"
+import { keptInWords, listKinds } from "../domain/Kinds.ts"
 import { killMillis } from "../lifecycle/watchdog.ts"
 import {
   address,
@@ -16,6 +16,7 @@ import {
   folder,
   line,
   list,
+  listKind,
   network,
   type Notation,
   oneOf,
@@ -153,6 +154,12 @@ export const table = {
     oneOf(["profiles", "open"]),
     "profiles",
     "What is kept: profiles and relay lists that pass the rules, or any valid event."
+  ),
+  listKinds: fixed(
+    "LIST_KINDS",
+    list(listKind, "kinds, 3 and 10_000 to 10_102", 32),
+    listKinds.join(","),
+    "Lists that are kept and served of authors whose profile is kept, such as follows (3) and those of NIP-51; one of each kind per author."
   ),
   writePolicy: fixed(
     "WRITE_POLICY",

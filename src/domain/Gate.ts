@@ -6,7 +6,7 @@
  */
 import { authenticationKind } from "./ClientAuth.ts"
 import { type Event, isProtected, repostsProtected, tagValue } from "./Event.ts"
-import { isRemoval, keptKinds, vanishKind } from "./Kinds.ts"
+import { isRemoval, kindsWith, vanishKind } from "./Kinds.ts"
 import type { Subject } from "./Management.ts"
 import { proofProblem } from "./ProofOfWork.ts"
 import { Rejected, type Verdict } from "./Quality.ts"
@@ -29,6 +29,8 @@ export type Source =
 /** What this relay takes, as it stands at this moment. */
 export interface Policy {
   readonly admission: "profiles" | "open"
+  /** Kept of authors whose profile is kept. */
+  readonly listKinds: ReadonlyArray<number>
   /** Public address of this relay. */
   readonly relayUrl: string
   readonly limits: {
@@ -71,10 +73,10 @@ const notAuthor = refused("restricted: protected events are accepted from their 
 const reposted = refused("blocked: it reposts a protected event")
 const unnamed = refused("invalid: a request to vanish names a relay")
 
-const isTaken = (kind: number, { admission, stateOf }: Policy): boolean => {
+const isTaken = (kind: number, { admission, listKinds, stateOf }: Policy): boolean => {
   const state = stateOf("kind", `${kind}`)
   if (state !== undefined) return state === "allowed"
-  return admission === "open" || isRemoval(kind) || keptKinds.includes(kind)
+  return admission === "open" || isRemoval(kind) || kindsWith(listKinds).kept.includes(kind)
 }
 
 /** How something may be published at all, whatever it is worth. */

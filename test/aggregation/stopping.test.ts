@@ -14,7 +14,7 @@ import { NameOwners } from "../../src/aggregation/evidence/NameOwners.ts"
 import { Picture } from "../../src/aggregation/evidence/Picture.ts"
 import { Posts } from "../../src/aggregation/evidence/Posts.ts"
 import { addressOf } from "../../src/domain/Event.ts"
-import { companionKinds } from "../../src/domain/Kinds.ts"
+import { kindsWith, listKinds } from "../../src/domain/Kinds.ts"
 import { Accepted } from "../../src/domain/Quality.ts"
 import * as HostBudgets from "../../src/fetch/HostBudgets.ts"
 import { certify } from "../../src/lifecycle/Certificate.ts"
@@ -25,6 +25,8 @@ import { blank, Disk } from "./FakeDatabase.ts"
 import * as FakeWeb from "./FakeWeb.ts"
 import { coverageOf, pageSize, pagesOf, profiles, reached, twisted } from "./harvesting.ts"
 import { eventually, type Options, proofs, settle, upstreamUrl, within } from "./world.ts"
+
+const { companions: companionKinds } = kindsWith(listKinds)
 
 interface State {
   readonly options: Options

@@ -75,6 +75,7 @@ describe("Settings that change", () => {
       "RELAY_SECRET_KEY",
       "RELAY_KEY_PATH",
       "ADMISSION",
+      "LIST_KINDS",
       "WRITE_POLICY",
       "LOG_FORMAT",
       "VERIFIER_THREADS",

@@ -20,6 +20,7 @@ const closed: Policy = {
   relayUrl: "wss://relay.example",
   limits: { powMin: 0, createdAtFutureMax: 900 },
   rules: { createdAtMin: epoch - 1000 },
+  listKinds: [10_002, 10_050],
   stateOf: () => undefined
 }
 const open: Policy = { ...closed, admission: "open" }

@@ -2,13 +2,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { isReplaceable } from "../../src/domain/Event.ts"
 import {
-  companionKinds,
   deletesKept,
-  harvestedKinds,
   isRemoval,
   keptAddressesOf,
   keptInWords,
   keptKinds,
+  kindsWith,
   listKinds,
   removalKinds
 } from "../../src/domain/Kinds.ts"
@@ -23,8 +22,8 @@ const roles: ReadonlyArray<readonly [kind: number, roles: string]> = [
 ]
 
 const rolesOf = (kind: number): string => {
-  const of = { kept: keptKinds, removal: removalKinds, list: listKinds, harvested: harvestedKinds }
-  return Object.entries({ ...of, companion: companionKinds })
+  const { companions, harvested, kept, lists } = kindsWith(listKinds)
+  return Object.entries({ kept, removal: removalKinds, list: lists, harvested, companion: companions })
     .filter(([, kinds]) => kinds.includes(kind)).map(([role]) => role).join(" ")
 }
 
@@ -53,10 +52,10 @@ describe("kinds", () => {
 
 describe("a deletion of what is kept", () => {
   const { pubkey } = keyOf("author")
-  const deletes = (...tags: ReadonlyArray<ReadonlyArray<string>>) => deletesKept({ pubkey, tags })
+  const deletes = (...tags: ReadonlyArray<ReadonlyArray<string>>) => deletesKept({ pubkey, tags }, keptKinds)
 
   it("names the profile or a list of its own author, with or without the last colon", () => {
-    for (const address of keptAddressesOf(pubkey)) {
+    for (const address of keptAddressesOf(pubkey, keptKinds)) {
       assert.isTrue(deletes(["e", "x"], ["a", address]), address)
       assert.isTrue(deletes(["a", address.slice(0, -1)]), address)
     }

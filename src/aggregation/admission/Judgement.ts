@@ -13,7 +13,7 @@ import { Verifier } from "../../crypto/Verifier.ts"
 import { Database, type DatabaseError, reasonOf } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import { type Policy, refusalOf, type Source } from "../../domain/Gate.ts"
-import { deletesKept, deletionKind, profileKind, vanishKind } from "../../domain/Kinds.ts"
+import { deletesKept, deletionKind, kindsWith, profileKind, vanishKind } from "../../domain/Kinds.ts"
 import { Rejected, type RejectionReason, Undetermined } from "../../domain/Quality.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
 import { nowSeconds } from "../../lifecycle/Now.ts"
@@ -104,8 +104,8 @@ const make = Effect.fnUntraced(function*() {
   const signatures = SharedChecks.make(yield* (yield* Verifier).sender("aggregation/admission"))
 
   const policy = (): Policy => {
-    const { admission, limits, relayUrl, rules } = settings
-    return { admission, limits, relayUrl, rules, stateOf: moderation.stateOf }
+    const { admission, limits, listKinds, relayUrl, rules } = settings
+    return { admission, limits, listKinds, relayUrl, rules, stateOf: moderation.stateOf }
   }
 
   /** Is a profile of the author's kept, signed then or later? `since`: Unix seconds. */
@@ -129,7 +129,7 @@ const make = Effect.fnUntraced(function*() {
   const refuseStranger = Effect.fnUntraced(function*(event: Event) {
     if (event.kind === profileKind || event.kind === vanishKind) return undefined
     if (moderation.isTrusted(event.pubkey)) return undefined
-    if (event.kind === deletionKind && deletesKept(event)) return undefined
+    if (event.kind === deletionKind && deletesKept(event, kindsWith(settings.listKinds).kept)) return undefined
     if (yield* isHeld(event.pubkey)) return undefined
     return queue.hasAuthor(event.pubkey) ? answer(unchecked) : rejected("author has no accepted profile")
   })

@@ -9,7 +9,7 @@ import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { Settings } from "../../config/Settings.ts"
 import { Database, type DatabaseError, type DatabaseSender } from "../../database/Database.ts"
 import type { Filter } from "../../domain/Filter.ts"
-import { keptKinds, removalKinds } from "../../domain/Kinds.ts"
+import { kindsWith, removalKinds } from "../../domain/Kinds.ts"
 import type { ManagementRequest, Rule, Subject } from "../../domain/Management.ts"
 import type { PictureUrl } from "../../domain/PictureUrl.ts"
 import type { MailboxClosed } from "../../lifecycle/Mailbox.ts"
@@ -62,7 +62,7 @@ const ruleOf = ({ key, value }: Space.Kept<Stored>): Rule | undefined => {
 }
 
 const make = Effect.fnUntraced(function*() {
-  const { admission } = yield* Settings
+  const { admission, listKinds } = yield* Settings
   const database = yield* Database
   const standing = new Map<string, Rule>()
   for (const kept of yield* space.all(database)) {
@@ -125,7 +125,9 @@ const make = Effect.fnUntraced(function*() {
     rules: (subject, state) => {
       const rules = [...standing.values()].filter((rule) => rule.subject === subject && rule.state === state)
       if (subject !== "kind" || state !== "allowed" || admission === "open") return rules
-      const usual = [...keptKinds, ...removalKinds].filter((kind) => stateOf("kind", String(kind)) === undefined)
+      const usual = [...kindsWith(listKinds).kept, ...removalKinds].filter((kind) =>
+        stateOf("kind", String(kind)) === undefined
+      )
       return [...rules, ...usual.map((kind): Rule => ({ subject, name: String(kind), state, text: "" }))]
     },
     isTakenDown,

@@ -15,7 +15,7 @@ import { spread } from "../../domain/Backoff.ts"
 import { type BridgeEvidence, bridgeEvidenceOf } from "../../domain/Bridge.ts"
 import { type Event, newestFirst } from "../../domain/Event.ts"
 import { type Filter, matchesAny } from "../../domain/Filter.ts"
-import { companionKinds, listKinds, relayListKind } from "../../domain/Kinds.ts"
+import { kindsWith, relayListKind } from "../../domain/Kinds.ts"
 import type { Facts } from "../../domain/Quality.ts"
 import { relayListOf } from "../../domain/RelayList.ts"
 import { aliasOf, byAlias } from "../../domain/RelayUrl.ts"
@@ -75,7 +75,7 @@ export const space = Space.versioned("proof", {
 type Stored = Space.Value<typeof space>
 
 /** What is asked, by the settings of one moment. */
-type Question = Pick<SettingsShape, "proofKinds" | "proofMin" | "proofQuorum" | "rules">
+type Question = Pick<SettingsShape, "listKinds" | "proofKinds" | "proofMin" | "proofQuorum" | "rules">
 
 /** What relays have said about one author so far. */
 interface Findings {
@@ -96,7 +96,7 @@ const keepNewest = ({ companions }: Findings, event: Event) => {
 const recall = Effect.fnUntraced(function*(
   database: Database["Service"],
   pubkey: string,
-  { proofKinds, proofMin, proofQuorum }: Omit<Question, "rules">
+  { proofKinds, proofMin, proofQuorum }: Omit<Question, "listKinds" | "rules">
 ) {
   const kept = yield* space.get(database, pubkey)
   const stored = (kept?.due ?? 0) > (yield* Clock.currentTimeMillis) ? kept?.value : undefined
@@ -116,10 +116,13 @@ export const recallPosts = Effect.fnUntraced(function*(pubkey: string) {
 
 const counted = (outcome: keyof typeof aggregationOutboxAsks) => Metric.update(aggregationOutboxAsks[outcome], 1)
 
-const filtersOf = (pubkey: string, { proofKinds, proofMin }: Question): ReadonlyArray<Filter> => [
-  { authors: [pubkey], kinds: proofKinds, limit: proofMin },
-  { authors: [pubkey], kinds: companionKinds, limit: companionKinds.length }
-]
+const filtersOf = (pubkey: string, { listKinds, proofKinds, proofMin }: Question): ReadonlyArray<Filter> => {
+  const { companions } = kindsWith(listKinds)
+  return [
+    { authors: [pubkey], kinds: proofKinds, limit: proofMin },
+    { authors: [pubkey], kinds: companions, limit: companions.length }
+  ]
+}
 
 const isProven = ({ proofs, question }: Findings) => proofs.size >= question.proofMin
 
@@ -139,15 +142,16 @@ const make = Effect.fnUntraced(function*() {
     filters: ReadonlyArray<Filter>,
     events: ReadonlyArray<Event>
   ) {
-    const { proofKinds, proofMin } = findings.question
+    const { listKinds, proofKinds, proofMin } = findings.question
+    const { companions } = kindsWith(listKinds)
     const latest = (yield* nowSeconds) + settings.limits.createdAtFutureMax
     let valid = 0
-    for (const event of events.slice(0, proofMin + 2 * companionKinds.length)) {
+    for (const event of events.slice(0, proofMin + 2 * companions.length)) {
       if (!matchesAny(filters, event) || event.created_at > latest) continue
       if ((yield* verifier.verify(event)) !== "Valid") continue
       valid++
       if (proofKinds.includes(event.kind)) findings.proofs.set(event.id, event)
-      if (companionKinds.includes(event.kind)) keepNewest(findings, event)
+      if (companions.includes(event.kind)) keepNewest(findings, event)
     }
     return valid
   })
@@ -216,7 +220,7 @@ const make = Effect.fnUntraced(function*() {
   /** Proof is there, and the author's lists were left behind with an earlier version of the profile. */
   const isListless = Effect.fnUntraced(function*(pubkey: string, { found, lists }: Stored) {
     if (!found || lists !== true) return false
-    const filter = { authors: [pubkey], kinds: listKinds, limit: 1 }
+    const filter = { authors: [pubkey], kinds: settings.listKinds, limit: 1 }
     const { events } = yield* database.query([filter], { limitMax: 1 })
     return events.length === 0
   })
@@ -264,7 +268,7 @@ const make = Effect.fnUntraced(function*() {
       ...(proofMin === 1 ? {} : { min: proofMin }),
       found: isFound,
       ...(isFound ? {} : { quorum: proofQuorum }),
-      ...(companions.some(({ kind }) => listKinds.includes(kind)) ? { lists: true } : {}),
+      ...(companions.some(({ kind }) => question.listKinds.includes(kind)) ? { lists: true } : {}),
       ...(bridge === undefined ? {} : { bridge })
     } as const
     return {

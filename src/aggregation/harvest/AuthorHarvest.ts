@@ -8,11 +8,12 @@
  * asks about nobody twice. It takes turns with the pages of profiles, and never ends a connection.
  */
 import { Clock, Duration, Effect, Schema } from "effect"
+import { Settings } from "../../config/Settings.ts"
 import { type Committed, Database, type DatabaseError, type RecordWrite, textOf } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import { type Filter, matchesAny } from "../../domain/Filter.ts"
 import { cutMin } from "../../domain/HarvestWindow.ts"
-import { companionKinds, deletionKind, keptAddressesOf, profileKind } from "../../domain/Kinds.ts"
+import { deletionKind, keptAddressesOf, type KeptKinds, kindsWith, listKinds, profileKind } from "../../domain/Kinds.ts"
 import { secondsOf } from "../../domain/Time.ts"
 import * as Space from "../Space.ts"
 import type { PageAnswer, PagedConnection } from "../upstream/PagedConnection.ts"
@@ -51,6 +52,8 @@ export const space = Space.versioned("authors", {
   retryAt: Schema.Int,
   /** It has answered before. */
   isAble: Schema.Boolean,
+  /** Which lists were asked for, where not the usual ones. */
+  kinds: Schema.optionalKey(Schema.Array(Schema.Int)),
   /** Authors and filters that it takes at a time, where it has refused more. */
   authorsMax: Schema.optionalKey(Schema.Int),
   filtersMax: Schema.optionalKey(Schema.Int)
@@ -69,12 +72,16 @@ export interface Authors {
 }
 
 /** What is asked about the authors of these profiles. `since`: Unix seconds. */
-const filtersOf = (profiles: ReadonlyArray<Event>, since: number): ReadonlyArray<Filter> => {
+const filtersOf = (
+  profiles: ReadonlyArray<Event>,
+  since: number,
+  { companions, kept }: KeptKinds
+): ReadonlyArray<Filter> => {
   const authors = profiles.map(({ pubkey }) => pubkey)
-  const addresses = authors.flatMap(keptAddressesOf)
+  const addresses = authors.flatMap((pubkey) => keptAddressesOf(pubkey, kept))
   const common = { authors, since, limit }
   return [
-    { ...common, kinds: companionKinds },
+    { ...common, kinds: companions },
     { ...common, kinds: [deletionKind], tags: new Map([["a", addresses]]) },
     { ...common, kinds: [deletionKind], tags: new Map([["e", profiles.map(({ id }) => id)]]) }
   ]
@@ -98,6 +105,7 @@ const batchOf = (rows: ReadonlyArray<Committed>, at: number) => {
 export const make = Effect.fnUntraced(function*({ admit, connection, progress }: Options) {
   const { url } = progress
   const database = yield* Database
+  const settings = yield* Settings
   let state: Stored | undefined
   /** What the upstream takes at a time, as far as it has shown. */
   let bounds = { authorsMax, filtersMax: 3 }
@@ -105,8 +113,11 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
   const load = Effect.gen(function*() {
     const kept = yield* reading(space.get(database, url))
     const begunAt = yield* Clock.currentTimeMillis
-    return kept?.value ??
-      ({ at: 0, askedTo: 0, since: 0, begunAt, retryAt: 0, isAble: false } satisfies Stored)
+    const blank: Stored = { at: 0, askedTo: 0, since: 0, begunAt, retryAt: 0, isAble: false }
+    const found = kept?.value ?? blank
+    const isSame = String(found.kinds ?? listKinds) === String(settings.listKinds)
+    // Everybody is asked about once more, as a list that is new here may be as old as any.
+    return isSame ? found : { ...found, at: 0, askedTo: 0, since: 0, begunAt, kinds: settings.listKinds }
   })
 
   const remember = (next: Stored): RecordWrite => {
@@ -150,7 +161,7 @@ export const make = Effect.fnUntraced(function*({ admit, connection, progress }:
   const askAbout = Effect.fnUntraced(
     function*(profiles: ReadonlyArray<Event>, since: number): Effect.fn.Return<void, UpstreamError> {
       if (profiles.length > bounds.authorsMax) return yield* halved(profiles, since)
-      const filters = filtersOf(profiles, since)
+      const filters = filtersOf(profiles, since, kindsWith(settings.listKinds))
       const asked = yield* Effect.result(pagesOf(filters))
       if (asked._tag === "Failure") return yield* askForFewer(profiles, since, asked.failure)
       const answer = asked.success

@@ -13,7 +13,7 @@ import { Database, type RecordWrite } from "../../database/Database.ts"
 import type { Event } from "../../domain/Event.ts"
 import type { Filter } from "../../domain/Filter.ts"
 import * as HarvestWindow from "../../domain/HarvestWindow.ts"
-import { harvestedKinds, profileKind } from "../../domain/Kinds.ts"
+import { kindsWith, profileKind } from "../../domain/Kinds.ts"
 import { nowSeconds } from "../../lifecycle/Now.ts"
 import { aggregationPagesHarvested } from "../../observability/Metrics.ts"
 import * as Space from "../Space.ts"
@@ -57,7 +57,8 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
   const onLive = Effect.fnUntraced(function*(events: ReadonlyArray<Event>) {
     const now = yield* nowSeconds
     const wanted = events.filter(({ created_at, kind }) =>
-      harvestedKinds.includes(kind) && created_at >= floor && created_at <= now + settings.limits.createdAtFutureMax
+      kindsWith(settings.listKinds).harvested.includes(kind) && created_at >= floor &&
+      created_at <= now + settings.limits.createdAtFutureMax
     )
     progress.dropped += events.length - wanted.length
     yield* admit(wanted, [])
@@ -125,7 +126,8 @@ export const session = Effect.fn("Harvest.session")(function*(progress: Progress
 
   const closeGaps = Effect.gen(function*() {
     const now = yield* nowSeconds
-    yield* connection.listen({ kinds: harvestedKinds, since: now - overlap }, { kinds: harvestedKinds, since: floor })
+    const kinds = kindsWith(settings.listKinds).harvested
+    yield* connection.listen({ kinds, since: now - overlap }, { kinds, since: floor })
     for (const gap of HarvestWindow.gaps(progress.covered, [floor, now])) {
       const walks = [HarvestWindow.walk(gap, progress.pageSize, progress.isUnordered)]
       for (let at = walks.pop(); at !== undefined; at = walks.pop()) {

@@ -7,10 +7,11 @@
  * not answer: nothing here ends a connection that still brings profiles.
  */
 import { Clock, Duration, Effect, Schema } from "effect"
+import { Settings } from "../../config/Settings.ts"
 import { Database, type RecordWrite } from "../../database/Database.ts"
 import type { Filter } from "../../domain/Filter.ts"
 import * as HarvestWindow from "../../domain/HarvestWindow.ts"
-import { deletionKind, keptKinds, vanishKind } from "../../domain/Kinds.ts"
+import { deletionKind, kindsWith, vanishKind } from "../../domain/Kinds.ts"
 import { nowSeconds } from "../../lifecycle/Now.ts"
 import * as Space from "../Space.ts"
 import type { PagedConnection } from "../upstream/PagedConnection.ts"
@@ -36,10 +37,10 @@ export const pauseAfter = ({ isAble }: { readonly isAble: boolean }, { detail }:
 export const isDeaf = (reason: UpstreamError["reason"]): boolean =>
   reason === "refused" || reason === "forbidden" || reason === "silent" || reason === "misbehaved"
 
-const filters: Readonly<{ [name: string]: Filter }> = {
+const filtersOf = (kept: ReadonlyArray<number>): Readonly<{ [name: string]: Filter }> => ({
   vanish: { kinds: [vanishKind] },
-  deletions: { kinds: [deletionKind], tags: new Map([["k", keptKinds.map(String)]]) }
-}
+  deletions: { kinds: [deletionKind], tags: new Map([["k", kept.map(String)]]) }
+})
 
 const Interval = Schema.Tuple([Schema.Int, Schema.Int])
 /** How far each of them was read, by upstream. */
@@ -54,7 +55,7 @@ type Stored = Space.Value<typeof space>
 
 const blank: Stored = { intervals: [], retryAt: 0, isAble: false }
 
-/** One of `filters`, and where reading it has got to. */
+/** One of `filtersOf`, and where reading it has got to. */
 interface Reading {
   readonly filter: Filter
   readonly key: string
@@ -87,7 +88,8 @@ export interface Removals {
 export const make = Effect.fnUntraced(function*({ admit, connection, disown, progress }: Options) {
   const { url } = progress
   const database = yield* Database
-  const readings = Object.entries(filters).map(([name, filter]): Reading => ({
+  const { listKinds } = yield* Settings
+  const readings = Object.entries(filtersOf(kindsWith(listKinds).kept)).map(([name, filter]): Reading => ({
     filter,
     key: `${name} ${url}`,
     stored: undefined,

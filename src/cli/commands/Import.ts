@@ -154,7 +154,7 @@ const groups = (kept: Judged["kept"]): ReadonlyArray<Judged["kept"]> => {
 
 const make = Effect.fnUntraced(function*(options: Options) {
   const settings = yield* Settings
-  const { admission, limits, relayUrl, rules } = settings
+  const { admission, limits, listKinds, relayUrl, rules } = settings
   const database = yield* Database
   const sender = yield* database.sender("import")
   // There is none where nothing is to be verified.
@@ -164,7 +164,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   let named = 0
 
   const steps: Pipeline.Steps<Candidate, CryptoError | DatabaseError | MailboxClosed> = {
-    policy: { admission, limits, relayUrl, rules, stateOf: () => undefined },
+    policy: { admission, limits, listKinds, relayUrl, rules, stateOf: () => undefined },
     // Quality rules, and what they remember, are not asked.
     memory: undefined,
     previewAll: database.previewAll,

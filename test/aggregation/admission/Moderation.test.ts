@@ -40,9 +40,9 @@ const within = <A, E>(
 /** What the gate says of an event, by what stands. */
 const refusal = Effect.fnUntraced(function*(author: string, kind = 1) {
   const { stateOf } = yield* Moderation
-  const { admission, limits, relayUrl, rules } = yield* Settings
+  const { admission, limits, listKinds, relayUrl, rules } = yield* Settings
   const event = signed({ kind, tags: [["relay", "ALL_RELAYS"]] }, author)
-  const policy = { admission, limits, relayUrl, rules, stateOf }
+  const policy = { admission, limits, listKinds, relayUrl, rules, stateOf }
   const said = refusalOf(event, { source: { by: "upstream", address: "" }, now: epoch, policy })
   return said?._tag === "Rejected" ? said.reason : said
 })

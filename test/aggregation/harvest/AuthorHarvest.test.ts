@@ -6,7 +6,7 @@ import { refreshPeriod } from "../../../src/aggregation/harvest/HarvestSession.t
 import { floor } from "../../../src/aggregation/harvest/HarvestWalk.ts"
 import { pauseUnable } from "../../../src/aggregation/harvest/RemovalHarvest.ts"
 import { cutMin } from "../../../src/domain/HarvestWindow.ts"
-import { companionKinds } from "../../../src/domain/Kinds.ts"
+import { kindsWith, listKinds } from "../../../src/domain/Kinds.ts"
 import {
   deletionEvent,
   dmRelaysEvent,
@@ -21,6 +21,8 @@ import { layer as playing, type Relay, relay } from "../../support/FakeUpstreamS
 import { blank, type Disk } from "../FakeDatabase.ts"
 import { besides, harvesting, live, profiles, reached, status, twisted } from "../harvesting.ts"
 import { eventually, now, settle } from "../world.ts"
+
+const { companions: companionKinds } = kindsWith(listKinds)
 
 /** The questions by author, each by its first filter. */
 const questionsOf = (upstream: Relay, from = 0) =>
@@ -79,6 +81,23 @@ describe("what belongs to accepted authors", () => {
       const asked = upstream.asked.length
       yield* harvesting(upstream, Effect.andThen(live, settle), { disk })
       assert.deepStrictEqual(questionsOf(upstream, asked), [])
+    })
+  })
+
+  it.effect("is asked for again of everybody, of any age, when a list is kept that was not", () => {
+    const all = profiles(3)
+    const follows = signed({ kind: 3, created_at: old, tags: [["p", "a".repeat(64)]] }, "author 0")
+    const upstream = relay([...all, follows, listOf("author 1")])
+    const disk = blank()
+    const settings = { listKinds: [3, 10_002] }
+    return Effect.gen(function*() {
+      yield* harvesting(upstream, askedAbout(3), { disk })
+      assert.deepStrictEqual(kindsOf(disk), [0, 0, 0, 10_002])
+      yield* harvesting(upstream, askedAbout(3), { disk, settings })
+      assert.deepStrictEqual(kindsOf(disk), [0, 0, 0, 3, 10_002])
+      const asked = upstream.asked.length
+      yield* harvesting(upstream, Effect.andThen(live, settle), { disk, settings })
+      assert.deepStrictEqual(besides(upstream, asked).filter(({ authors }) => authors !== undefined), [])
     })
   })
 
