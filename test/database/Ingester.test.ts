@@ -1,6 +1,20 @@
 /** The ingester alone, over a store that says what a test wants it to: how it batches, counts, announces and gives up. */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Latch, Layer, Metric, PubSub, Runtime, Scope } from "effect"
+import {
+  Cause,
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  Latch,
+  Layer,
+  Logger,
+  Metric,
+  PubSub,
+  References,
+  Runtime,
+  Scope
+} from "effect"
 import { TestClock } from "effect/testing"
 import type { Outcome } from "../../src/database/Database.ts"
 import * as Ingester from "../../src/database/Ingester.ts"
@@ -359,4 +373,37 @@ describe("a sweep", () => {
       const { events, seq } = yield* ingester.stats
       assert.deepStrictEqual([events, seq], [3, 20])
     }).pipe(Effect.scoped, Effect.provide(isolated)))
+
+  it.effect("tells every five seconds how far the index of searches is, and when it is built", () => {
+    const told: Array<unknown> = []
+    const logger = Logger.layer([
+      Logger.make(({ fiber, message }) => {
+        const { millis, profiles } = fiber.getRef(References.CurrentLogAnnotations)
+        told.push([...[message].flat(), profiles, millis])
+      })
+    ])
+    const indexed = [100, 200, 40, 0, 0, 7, 0]
+    return Effect.gen(function*() {
+      const ingester = yield* Ingester.make(writerOf({
+        sweep: () => Effect.sync(() => ({ done: false, indexed: indexed.shift() ?? 0, seq: 20, events: 3 }))
+      }))
+      const sweep = yield* ingester.sweeper("test/sweep")
+      yield* sweep
+      assert.deepStrictEqual(told, [])
+      yield* TestClock.adjust(4999)
+      yield* sweep
+      assert.deepStrictEqual(told, [])
+      yield* TestClock.adjust(1)
+      yield* sweep
+      assert.deepStrictEqual(told.splice(0), [["building the search index", 340, 5000]])
+      yield* TestClock.adjust(100)
+      yield* sweep
+      assert.deepStrictEqual(told.splice(0), [["search index built", 340, 5100]])
+      yield* sweep
+      assert.deepStrictEqual(told, [])
+      yield* sweep
+      yield* sweep
+      assert.deepStrictEqual(told, [["search index built", 7, 0]])
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(Layer.fresh(lifecycle), logger)))
+  })
 })

@@ -57,6 +57,20 @@ describe("a journal", () => {
     ])
   })
 
+  it("calls back once the certificate has been written, whatever a callback does, and once only", () => {
+    const { journal } = journalled()
+    const called: Array<string> = []
+    journal.onCertified(() => {
+      called.push("first")
+      throw new Error("no disk")
+    })
+    journal.onCertified(() => void called.push("second"))
+    assert.deepStrictEqual(called, [])
+    journal.certified()
+    journal.certified()
+    assert.deepStrictEqual(called, ["first", "second"])
+  })
+
   it("says that a program which nobody stopped has completed", () => {
     const { journal, lines } = journalled()
     journal.transition("releasing")
