@@ -29,6 +29,8 @@ const subjects: { readonly [file in Module]?: ReadonlyArray<Check> } = {
   [modules.Output]: [unit("lifecycle/Output"), processes("log reader")],
   [modules.Report]: [unit("lifecycle/Report")],
   [modules.Shutdown]: [shutdown, unit("lifecycle/hurry"), unit("lifecycle/Mailbox"), simulation],
+  [modules.ServiceManager]: [vitest({ files: ["test/lifecycle/serviceManager.test.ts"], isReal: true })],
+  [modules.v8Flags]: [vitest({ files: ["test/lifecycle/v8Flags.test.ts"], isReal: true })],
   [modules.StartError]: [shutdown],
   [modules.Supervisor]: [shutdown, unit("lifecycle/Mailbox"), simulation],
   [modules.compileCache]: [unit("lifecycle/compileCache")],
