@@ -188,13 +188,16 @@ export class Journal {
         ...(state === "starting" || state === "ready" ? {} : { cause: cause?.name ?? "completed" }),
         ...(state === "draining" && this.acquired.length > 0 ? { open: this.acquired } : {})
       },
-      ...this.stamp("info", state)
+      ...this.stamp(state)
     }))
   }
 
-  /** What every line of a log has: where those are JSON, these are no exception. */
-  stamp(level: "info" | "error", message: string): Readonly<Record<string, string>> {
+  /**
+   * What every line of a log has: where those are JSON, these are no exception. Of level `info`, whatever they say: what went wrong has
+   * its own line, and one is enough.
+   */
+  stamp(message: string): Readonly<Record<string, string>> {
     if (!this.#isStamped) return {}
-    return { time: new Date(this.wallTime()).toISOString(), level, message, component: "lifecycle" }
+    return { time: new Date(this.wallTime()).toISOString(), level: "info", message, component: "lifecycle" }
   }
 }

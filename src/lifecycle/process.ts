@@ -131,7 +131,7 @@ export const install = (): ProcessHost => {
       written = true
       const line = JSON.stringify({
         stopped: { ...stated, code: final },
-        ...journal.stamp(final === ExitCode.Clean ? "info" : "error", "stopped")
+        ...journal.stamp("stopped")
       })
       const sink = isCommand ? errors : output
       sink.writeSync(line)
@@ -181,7 +181,7 @@ export const install = (): ProcessHost => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal)
   process.on("SIGUSR2", () => {
     const sink = isCommand ? errors : output
-    sink.write(JSON.stringify({ report: report(journal), ...journal.stamp("info", "report") }))
+    sink.write(JSON.stringify({ report: report(journal), ...journal.stamp("report") }))
   })
 
   // By default this one opens a debugger's port.
