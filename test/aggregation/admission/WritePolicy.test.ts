@@ -100,6 +100,8 @@ describe.skipIf(!hasPython)("a plugin in Python (needs python3)", () => {
         assert.deepStrictEqual((yield* client.publish(shadowed)).slice(2), [false, "blocked: the write policy says no"])
         assert.isFalse((yield* client.publish(withEditedContent(saying("forged"))))[2])
         assert.isTrue((yield* client.publish(deletionEvent([kept.id])))[2])
+        const request = signed({ kind: 62, content: "gone", tags: [["relay", "ALL_RELAYS"]] }, "somebody else")
+        assert.isTrue((yield* client.publish(request))[2])
         const asked = readFileSync(`${path}.log`, "utf8").trim().split("\n").map((line) =>
           JSON.parse(line).event.content
         )
