@@ -7,17 +7,22 @@
  *
  *     npm run build                     dist/package, and what it weighs
  *     npm run build -- --out FOLDER     somewhere else
+ *     npm run build -- --commit HASH    where there is no history to ask, as in an image
  */
 import { build, type Plugin } from "esbuild"
 import { execFileSync } from "node:child_process"
 import { cpSync, globSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { basename, join, resolve } from "node:path"
 import { parseArgs } from "node:util"
-import { licencesOf } from "./licences.ts"
+import { licencesOf, withDependencies } from "./licences.ts"
 import { manifestOf, own } from "./manifest.ts"
 
 const root = join(import.meta.dirname, "../..")
 const source = join(root, "src")
+
+const { values } = parseArgs({
+  options: { out: { type: "string", default: join(root, "dist/package") }, commit: { type: "string", default: "" } }
+})
 
 /** Where a file that is not imported is found: a thread's first file, or what browsers are given. */
 const beside = /new URL\((["`])(?:\.{1,2}\/)+(?:[^"`/]+\/)*([^"`/]+)\1, import\.meta\.url\)/g
@@ -32,6 +37,7 @@ const threads = globSync("**/*.ts", { cwd: source }).flatMap((file) =>
 
 /** The commit that is built; `-dirty` where files differ from it, and nothing outside of a checkout. */
 const commitOf = (): string => {
+  if (values.commit !== "") return values.commit
   try {
     return execFileSync("git", ["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"], {
       cwd: root,
@@ -69,7 +75,6 @@ const flat: Plugin = {
   }
 }
 
-const { values } = parseArgs({ options: { out: { type: "string", default: join(root, "dist/package") } } })
 const out = resolve(values.out)
 const lib = join(out, "lib")
 rmSync(out, { recursive: true, force: true })
@@ -114,7 +119,7 @@ const bundled = [
     )
   )
 ]
-writeFileSync(join(out, "LICENCES.md"), licencesOf(root, [...bundled, ...own.native]))
+writeFileSync(join(out, "LICENCES.md"), licencesOf(root, [...bundled, ...withDependencies(root, own.native)]))
 writeFileSync(join(out, "package.json"), `${JSON.stringify(manifestOf(root), undefined, 2)}\n`)
 
 const bytes = globSync("**/*", { cwd: out }).map((file) => statSync(join(out, file))).filter((entry) => entry.isFile())

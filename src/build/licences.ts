@@ -6,13 +6,28 @@ interface Package {
   readonly name: string
   readonly version: string
   readonly license?: string
+  readonly dependencies?: { readonly [name: string]: string }
 }
 
 const read = (root: string, name: string): { readonly named: Package; readonly text: string } => {
   const folder = join(root, "node_modules", name)
   const named: Package = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
   const file = readdirSync(folder).find((entry) => /^licen[cs]e(?:\.(?:md|txt))?$/i.test(entry))
-  return { named, text: file === undefined ? "" : readFileSync(join(folder, file), "utf8").trim() }
+  if (file !== undefined) return { named, text: readFileSync(join(folder, file), "utf8").trim() }
+  // Some have it as the last part of their readme.
+  const readme = readdirSync(folder).find((entry) => /^readme\.md$/i.test(entry))
+  const [text = ""] = readme === undefined
+    ? []
+    : /^#+ licen[cs]e\b[^]*/im.exec(readFileSync(join(folder, readme), "utf8")) ?? []
+  return { named, text: text.trim() }
+}
+
+/** These, and what npm installs because they ask for it. */
+export const withDependencies = (root: string, names: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const all = new Set(names)
+  // A set that grows while it is walked is walked to its new end.
+  for (const name of all) for (const next of Object.keys(read(root, name).named.dependencies ?? {})) all.add(next)
+  return [...all]
 }
 
 /** Markdown: a table of all, then each text once. Fails where a package names no licence. */
@@ -23,6 +38,8 @@ export const licencesOf = (root: string, names: ReadonlyArray<string>): string =
   const texts = Map.groupBy(packages.filter(({ text }) => text !== ""), ({ text }) => text)
   return [
     "# Licences of what is inside, or installed beside it",
+    "",
+    "What `koffi` has for one platform, `@koromix/koffi-*`, has its licence.",
     "",
     "| Package | Version | Licence |",
     "|---|---|---|",
